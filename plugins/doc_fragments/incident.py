@@ -1,0 +1,49 @@
+"""The options that every module of this collection takes (plugins/module_utils/_module.py)."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Shared documentation, named `incidentctl.response.incident`."""
+
+    DOCUMENTATION = r"""
+options:
+  services:
+    description: The catalogue, usually C(incident_services). Those of other hosts are passed over.
+    type: list
+    elements: dict
+    required: true
+  only:
+    description: Names of the services to act on. Empty means all that the act is meant for.
+    type: list
+    elements: str
+    default: []
+  host_name:
+    description: This host's name in the inventory, to pick its own services.
+    type: str
+    required: true
+  host_groups:
+    description: The inventory groups this host is in, to pick its own services.
+    type: list
+    elements: str
+    default: []
+  incident_id:
+    description: The incident that the ledger entries belong to.
+    type: str
+    default: adhoc
+  state_dir:
+    description: Folder on the host that holds the ledger. Created with mode 0700.
+    type: path
+    default: /var/lib/incidentctl
+  keep_going:
+    description: Hand a failed or refused act back in RV(ignore:incident.outcome) instead of failing the task.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Says what it would do and changes nothing.
+    support: full
+  diff_mode:
+    description: Shows the state before and after.
+    support: full
+"""

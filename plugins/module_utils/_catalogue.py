@@ -1,0 +1,134 @@
+"""The one schema of `incident_services` (docs/contracts.md, 1), and the pick of a host's own services."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Any
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_LIST, _DICT, _STR, _BOOL = "a list", "a mapping", "a string", "true or false"
+_TYPES = {_LIST: list, _DICT: dict, _STR: str, _BOOL: bool}
+
+_SERVICE = {
+    "name": _STR,
+    "hosts": _STR,
+    "manager": _STR,
+    "compose_file": _STR,
+    "unit": _STR,
+    "control": _DICT,
+    "essential": _BOOL,
+    "user_facing": _BOOL,
+    "integrations": _LIST,
+    "health": _DICT,
+    "ports": _LIST,
+    "logs": _LIST,
+    "depends_on": _LIST,
+    "data": _LIST,
+    "releases": _DICT,
+    "maintenance": _DICT,
+    "circuit_breakers": _LIST,
+}
+# What each manager needs in order to be managed.
+_MANAGERS = {"compose": "compose_file", "systemd": "unit", "command": "control"}
+# kind → keys it needs; every other key of that kind is optional and named in `_OPTIONAL`.
+_KINDS: dict[str, dict[str, tuple[str, ...]]] = {
+    "logs": {"compose": (), "journal": ("unit",), "file": ("path",)},
+    "data": {"files": ("path",), "postgresql": ("database",), "sqlite": ("path",)},
+    "releases": {"symlink": ("root", "current"), "compose_image": ("history",), "command": ("rollback", "current")},
+}
+_OPTIONAL = {"symlink": ("migrations",), "command": ("hotfix", "forward"), "postgresql": ("user", "host", "port")}
+_HEALTH = ("url", "expect_status", "timeout_s")
+_TOGGLE = ("on", "off", "status")
+_REQUEST = ("url", "method", "json", "headers", "secret_ref", "expect_status", "expect", "timeout_s")
+
+
+class CatalogueError(ValueError):
+    """`incident_services` cannot be used; the message lists every error at once."""
+
+
+def services_of_host(params: dict[str, Any]) -> list[dict[str, Any]]:
+    """Given a module's parameters, return this host's services (those in `only`, when it names any).
+
+    Raise CatalogueError, naming all errors at once, if the catalogue or `only` is wrong.
+    """
+    services, only = params["services"], params.get("only") or []
+    problems = check(services)
+    known = [s.get("name") for s in services if isinstance(s, dict)]
+    problems += [f"no service is named {name!r}{_nearest(name, known)}" for name in only if name not in known]
+    if problems:
+        raise CatalogueError("incident_services: " + "; ".join(problems))
+    places = {params["host_name"], *params["host_groups"], "all"}
+    return [s for s in services if s["hosts"] in places and (not only or s["name"] in only)]
+
+
+def check(services: Any) -> list[str]:
+    """Given a catalogue as the inventory has it, return all that is wrong with it, one sentence each."""
+    if not isinstance(services, list):
+        return ["must be a list of services"]
+    problems: list[str] = []
+    names: list[Any] = []
+    for index, service in enumerate(services):
+        if not isinstance(service, dict):
+            problems.append(f"entry {index + 1} must be a mapping")
+            continue
+        label = service.get("name", f"entry {index + 1}")
+        names.append(label)
+        problems += [f"{label}: {text}" for text in _check_service(service)]
+    problems += [f"{name}: is there twice" for name in sorted({n for n in names if names.count(n) > 1}, key=str)]
+    return problems
+
+
+def _check_service(service: dict[str, Any]) -> list[str]:
+    problems = _check_keys(service, tuple(_SERVICE), ("name", "hosts"))
+    for key, kind in _SERVICE.items():
+        if key in service and not isinstance(service[key], _TYPES[kind]):
+            problems.append(f"{key} must be {kind}")
+    if problems:
+        return problems
+    if not _NAME.fullmatch(service["name"]):
+        problems.append("name must be lower-case letters, digits and dashes, 63 at most")
+    manager = service.get("manager")
+    if manager is not None and manager not in _MANAGERS:
+        problems.append(f"manager must be one of {', '.join(_MANAGERS)}, not {manager!r}{_nearest(manager, _MANAGERS)}")
+    elif manager is not None and _MANAGERS[manager] not in service:
+        problems.append(f"manager {manager} needs {_MANAGERS[manager]}")
+    if "control" in service:
+        problems += _check_keys(service["control"], ("start", "stop", "status"), ("start", "stop", "status"), "control.")
+        problems += [f"control.{k} must be a list of words (argv)" for k, v in service["control"].items() if not _is_argv(v)]
+    if "health" in service:
+        problems += _check_keys(service["health"], _HEALTH, ("url",), "health.")
+    if "maintenance" in service:
+        problems += _check_keys(service["maintenance"], _TOGGLE, ("on", "off"), "maintenance.")
+        for key, request in service["maintenance"].items():
+            problems += _check_keys(request, _REQUEST, ("url",), f"maintenance.{key}.")
+    for key in ("logs", "data"):
+        for item in service.get(key, []):
+            problems += _check_kind(key, item)
+    if "releases" in service:
+        problems += _check_kind("releases", service["releases"])
+    return problems
+
+
+def _check_kind(key: str, item: Any) -> list[str]:
+    kinds = _KINDS[key]
+    kind = item.get("kind") if isinstance(item, dict) else None
+    if kind not in kinds:
+        return [f"{key}: kind must be one of {', '.join(kinds)}, not {kind!r}{_nearest(kind, kinds)}"]
+    return _check_keys(item, ("kind", *kinds[kind], *_OPTIONAL.get(kind, ())), ("kind", *kinds[kind]), f"{key}.")
+
+
+def _check_keys(item: Any, allowed: tuple[str, ...], needed: tuple[str, ...], prefix: str = "") -> list[str]:
+    if not isinstance(item, dict):
+        return [f"{prefix.rstrip('.')} must be a mapping"]
+    unknown = [f"unknown key {prefix}{key}{_nearest(key, allowed)}" for key in item if key not in allowed]
+    return unknown + [f"{prefix}{key} is missing" for key in needed if key not in item]
+
+
+def _is_argv(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(word, str) for word in value)
+
+
+def _nearest(word: Any, known: Any) -> str:
+    close = difflib.get_close_matches(str(word), [str(k) for k in known], n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -1,0 +1,51 @@
+"""Run a command on the host: argv only, a deadline, bounded output, never a shell."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+from typing import Sequence
+
+OUTPUT_LIMIT = 4000  # bytes kept of what a command says: enough for an error, too little to hurt
+
+
+class Finished:
+    """How a command ended: `code` (None: killed at its deadline) and the tail of what it said."""
+
+    def __init__(self, argv: Sequence[str], code: int | None, said: str) -> None:
+        """Keep what is needed to say how it went."""
+        self.argv = list(argv)
+        self.code = code
+        self.said = said
+        self.ok = code == 0
+
+    def __str__(self) -> str:
+        """Say how it ended, for an error message."""
+        how = "did not finish in time and was ended" if self.code is None else f"exited {self.code}"
+        return f"{' '.join(self.argv)}: {how}" + (f": {self.said}" if self.said else "")
+
+
+def run(argv: Sequence[str], timeout_s: float = 60.0) -> Finished:
+    """Run `argv`, at most `timeout_s` seconds; its output goes to a file, not a pipe.
+
+    A pipe would stay open for as long as a daemon that the command started keeps it, and hang us.
+    A command that cannot be started at all ends with code 127.
+    """
+    with tempfile.TemporaryFile() as output:
+        try:
+            process = subprocess.Popen(
+                list(argv), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+        except OSError as error:
+            return Finished(argv, 127, str(error))
+        try:
+            code: int | None = process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            code = None
+        output.seek(0, os.SEEK_END)
+        output.seek(max(0, output.tell() - OUTPUT_LIMIT))
+        return Finished(argv, code, output.read().decode("utf-8", "replace").strip())

@@ -1,0 +1,78 @@
+"""Start, stop and look at a service by the manager that it declares."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ansible_collections.incidentctl.response.plugins.module_utils import _command
+
+WAIT_S = 20.0
+_PAUSE_S = 0.1
+
+
+class ControlError(OSError):
+    """A service did not do what it was told; the message says which command and what it said."""
+
+
+def is_running(service: dict[str, Any]) -> bool:
+    """Ask the manager whether the service runs. Raise ControlError if the manager cannot tell."""
+    if service.get("manager") == "systemd":
+        return _systemd_state(service["unit"]) in ("active", "activating", "reloading")
+    finished = _command.run(_argv(service, "status"))
+    if finished.code is None or finished.code in (126, 127):
+        raise ControlError(str(finished))
+    return finished.ok
+
+
+def stop(service: dict[str, Any]) -> None:
+    """Stop the service and see it stopped. Raise ControlError otherwise."""
+    _do(service, "stop", False)
+
+
+def start(service: dict[str, Any]) -> None:
+    """Start the service and see it running. Raise ControlError otherwise."""
+    _do(service, "start", True)
+
+
+def restart(service: dict[str, Any]) -> None:
+    """Stop, if it runs, and start."""
+    if is_running(service):
+        stop(service)
+    start(service)
+
+
+def handle(service: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a service that is enough to control it later, without today's inventory."""
+    kept = ("name", "manager", "control", "unit", "compose_file", "health")
+    return {key: service[key] for key in kept if key in service}
+
+
+def _do(service: dict[str, Any], verb: str, running: bool) -> None:
+    finished = _command.run(_argv(service, verb))
+    if not finished.ok:
+        raise ControlError(str(finished))
+    deadline = time.monotonic() + WAIT_S
+    while is_running(service) is not running:
+        if time.monotonic() > deadline:
+            raise ControlError(f"{service['name']}: {verb} was accepted, but nothing came of it in {WAIT_S:.0f} s")
+        time.sleep(_PAUSE_S)
+
+
+def _argv(service: dict[str, Any], verb: str) -> list[str]:
+    manager = service.get("manager")
+    if manager == "command":
+        return list(service["control"][verb])
+    if manager == "systemd":
+        return ["systemctl", verb, "--", service["unit"]]
+    raise ControlError(f"{service['name']}: manager {manager!r} cannot be controlled (command and systemd can)")
+
+
+def _systemd_state(unit: str) -> str:
+    finished = _command.run(["systemctl", "show", "--property=LoadState,ActiveState", "--", unit])
+    if not finished.ok:
+        raise ControlError(str(finished))
+    state = dict(line.split("=", 1) for line in finished.said.splitlines() if "=" in line)
+    if state.get("LoadState") in ("not-found", "bad-setting", "error"):
+        raise ControlError(f"unit {unit}: {state['LoadState']}")
+    return state.get("ActiveState", "unknown")

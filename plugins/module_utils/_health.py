@@ -1,0 +1,58 @@
+"""Is a service healthy? One probe, or health held over a window."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ansible_collections.incidentctl.response.plugins.module_utils import _http
+
+INTERVAL_S = 0.5
+
+
+def probe(health: dict[str, Any]) -> dict[str, Any]:
+    """Given a service's `health`, ask once: {healthy, status, latency_ms, detail}.
+
+    `detail` says in words what came back; status None means no answer at all.
+    """
+    wanted = int(health.get("expect_status", 200))
+    answer = _http.call({"url": health["url"], "timeout_s": health.get("timeout_s", 3)})
+    healthy = answer["status"] == wanted
+    if answer["status"] is None:
+        detail = f"no answer from {health['url']}: {answer['error']}"
+    elif healthy:
+        detail = f"{answer['status']} in {answer['latency_ms']:.0f} ms"
+    else:
+        detail = f"{answer['status']} (expected {wanted}): {' '.join(answer['body'].split())[:200]}"
+    return {"healthy": healthy, "status": answer["status"], "latency_ms": answer["latency_ms"], "detail": detail}
+
+
+def hold(health: dict[str, Any], window_s: float, within_s: float) -> dict[str, Any]:
+    """Wait up to `within_s` seconds for health, then see it hold for `window_s` seconds.
+
+    Return the last probe with `probes` and `failures` counted within the window. A failure inside the
+    window starts the wait anew while time is left.
+    """
+    deadline = time.monotonic() + within_s
+    held_since: float | None = None
+    probes = failures = 0
+    while True:
+        last = probe(health)
+        now = time.monotonic()
+        probes += 1
+        if not last["healthy"]:
+            failures += 1
+            held_since = None
+        elif held_since is None:
+            held_since = now
+        held = held_since is not None and now - held_since >= window_s
+        if held or (now >= deadline and held_since is None) or now >= deadline + window_s:
+            return {**last, "healthy": held, "probes": probes, "failures": failures}
+        time.sleep(INTERVAL_S)
+
+
+def rank(seen: dict[str, Any]) -> int:
+    """Order two probes: 2 healthy, 1 answers but not as it should, 0 no answer at all."""
+    if seen["healthy"]:
+        return 2
+    return 0 if seen["status"] is None else 1

@@ -1,0 +1,50 @@
+"""Stop services, and record how to start them again: the work of roles isolation and scale_down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.incidentctl.response.plugins.module_utils import _control, _ledger
+from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import services_of_host
+from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
+
+
+def run(params: dict[str, Any], check_mode: bool) -> Result:
+    """Stop this host's services that are meant: those in `only`, or, with `non_essential`, those marked so.
+
+    A service that already stands still is `unchanged` and gets no ledger entry: lift starts exactly
+    what was stopped here.
+    """
+    capability = params["capability"]
+    if not params["non_essential"] and not params.get("only"):
+        refusal = "no service was named: set the role's _only to the services to stop"
+        return result(capability, [action("services", "refused", refusal)])
+    meant = [
+        service
+        for service in services_of_host(params)
+        if not params["non_essential"] or service.get("essential", True) is False
+    ]
+    actions = [_stop(service, params, check_mode) for service in meant]
+    diff = [
+        {"before_header": row["target"], "before": "running\n", "after": "stopped\n"}
+        for row in actions
+        if row["outcome"] == "done"
+    ]
+    which = "service marked essential: false" if params["non_essential"] else "named service"
+    return result(capability, actions, diff=diff, nothing=f"no {which} runs on this host")
+
+
+def _stop(service: dict[str, Any], params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    name = service["name"]
+    try:
+        if not _control.is_running(service):
+            return action(name, "unchanged", f"{name} is not running")
+        if check_mode:
+            return action(name, "done", f"{name} would be stopped")
+        undo = {"kind": "service_start", "service": _control.handle(service)}
+        entry = _ledger.intend(params, params["capability"], name, {"running": True}, undo)
+        _control.stop(service)
+        _ledger.mark(entry, "applied")
+    except OSError as error:
+        return action(name, "failed", str(error))
+    return action(name, "done", f"{name} stopped", entry=entry["name"], verified=True)

@@ -1,0 +1,66 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stop services on a host during an incident."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: service_state
+short_description: Stop services during an incident, so that lift can start them again
+description:
+  - Stops the services of this host that are named in O(only), or, with O(non_essential), those marked C(essential=false).
+  - Records each stop in the host's ledger before it acts. M(incidentctl.response.lift) starts exactly what was stopped.
+version_added: 0.1.0
+author: The incidentctl maintainers (@incidentctl)
+extends_documentation_fragment: incidentctl.response.incident
+options:
+  capability:
+    description: The role that asks; it names the ledger entries.
+    type: str
+    choices: [isolation, scale_down]
+    required: true
+  non_essential:
+    description: Stop what the catalogue marks C(essential=false), instead of what O(only) names.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Stop the checkout service wherever it runs
+  incidentctl.response.service_state:
+    capability: isolation
+    services: "{{ incident_services }}"
+    only: [checkout]
+    host_name: "{{ inventory_hostname }}"
+    host_groups: "{{ group_names }}"
+    incident_id: INC-20260101-0300-abcd
+"""
+
+RETURN = r"""
+incident:
+  description: What was done, one action per service (docs/contracts.md, 3).
+  returned: always
+  type: dict
+  sample:
+    capability: isolation
+    outcome: done
+    actions:
+      - target: checkout
+        outcome: done
+        summary: checkout stopped
+        entry: 000001-isolation-checkout
+        verified: true
+    facts: {}
+    files: []
+"""
+
+from ansible_collections.incidentctl.response.plugins.module_utils._module import main, options
+from ansible_collections.incidentctl.response.plugins.module_utils._service_state import run
+
+ARGUMENT_SPEC = options(
+    capability={"type": "str", "choices": ["isolation", "scale_down"], "required": True},
+    non_essential={"type": "bool", "default": False},
+)
+
+if __name__ == "__main__":
+    main(ARGUMENT_SPEC, run, lambda params: params["capability"])
