@@ -1,0 +1,224 @@
+"""What can be done about it: recovery options with figures, each with the facts it was made from. Pure.
+
+A figure that no fact supports says `unknown`; nothing here is invented.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+# Confidence begins here: without any fact, a coin toss.
+BASE_CONFIDENCE = 50
+_NEAR_ONSET_S = 30 * 60
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What is known when the options are weighed. Mappings are by service name."""
+
+    affected: tuple[str, ...]
+    now: datetime
+    specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    rollback: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # facts of prepare_rollback
+    release: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # facts of diagnosis
+    onset: Mapping[str, str] = field(default_factory=dict)
+    backups: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    past_seconds: Mapping[str, Sequence[float]] = field(default_factory=dict)  # option key → seconds it took before
+    within_s: float = 120.0  # how long a recovery may take to become healthy (verify.within)
+    custom: tuple[str, ...] = ()
+    tried: tuple[str, ...] = ()  # options that were carried out in this incident and did not recover it
+
+
+@dataclass(frozen=True)
+class Option:
+    """One way out, with what it costs and why we think so."""
+
+    key: str
+    letter: str
+    title: str
+    feasible: bool
+    downtime: str
+    data_at_risk: str
+    confidence: int | None
+    because: tuple[str, ...]  # every fact that a figure was made from
+    steps: tuple[str, ...]
+    why_not: str = ""
+    recommended: bool = False
+
+
+def assess(situation: Situation) -> tuple[Option, ...]:
+    """Given the situation, return the options in order A, B, C, D, at most one of them recommended.
+
+    Recommended is the feasible option with the highest confidence that was not tried yet; waiting and custom
+    playbooks are never recommended, for nothing is known of them.
+    """
+    options = [_rollback(situation), _hotfix(situation), _mitigate(situation), _custom(situation)]
+    weighed = [o for o in options if o.feasible and o.confidence is not None and o.key not in situation.tried]
+    best = max(weighed, key=lambda o: o.confidence or 0, default=None)
+    if best is None:
+        return tuple(options)
+    return tuple(_recommend(option) if option is best else option for option in options)
+
+
+def _recommend(option: Option) -> Option:
+    return Option(**{**option.__dict__, "recommended": True})
+
+
+def _rollback(situation: Situation) -> Option:
+    title = "Roll back to the last known good release"
+    ready = {name: f for name, f in situation.rollback.items() if name in situation.affected and f.get("feasible")}
+    if not ready:
+        return _infeasible("rollback", "A", title, _why_no_rollback(situation))
+    steps = tuple(f"{name}: release {f.get('from')} → {f.get('to')}, restart, see health hold" for name, f in ready.items())
+    points, because = BASE_CONFIDENCE, []
+    for name, facts in ready.items():
+        for gain, fact in _rollback_facts(situation, name, facts):
+            points += gain
+            because.append(f"{gain:+d}  {fact}")
+    missing = sorted(set(situation.affected) - set(ready))
+    if missing:
+        points -= 20
+        because.append(f"-20  it does not help {', '.join(missing)}: no release to go back to")
+    points, because = _tried(situation, "rollback", points, because)
+    downtime, source = _downtime(situation, "rollback")
+    risk, risk_source = _data_at_risk(situation, ready)
+    return Option(
+        "rollback", "A", title, True, downtime, risk, _bounded(points), (*because, source, risk_source), steps
+    )
+
+
+def _rollback_facts(situation: Situation, name: str, facts: Mapping[str, Any]) -> list[tuple[int, str]]:
+    found: list[tuple[int, str]] = []
+    deployed, onset = facts.get("deployed_at"), situation.onset.get(name)
+    gap = _seconds_between(deployed, onset)
+    if gap is not None and -5 <= gap <= _NEAR_ONSET_S:
+        found.append((25, f"{name}: release {facts.get('from')} came {_span(max(gap, 0))} before the first error"))
+    elif gap is not None:
+        when = "after" if gap < 0 else "long before"
+        found.append((-25, f"{name}: release {facts.get('from')} came {when} the first error"))
+    else:
+        found.append((0, f"{name}: unknown whether the release or something else came before the first error"))
+    if facts.get("rehearsed"):
+        found.append((10, f"{name}: the switch was rehearsed"))
+    migrations = facts.get("migrations")
+    if migrations is None:
+        found.append((-10, f"{name}: unknown whether the schema changed between the releases"))
+    elif migrations:
+        found.append((-30, f"{name}: {len(migrations)} schema migration(s) in between: {', '.join(map(str, migrations[:3]))}"))
+    else:
+        found.append((10, f"{name}: no schema migration in between"))
+    return found
+
+
+def _why_no_rollback(situation: Situation) -> str:
+    if not situation.affected:
+        return "no affected service is known"
+    reasons = []
+    for name in situation.affected:
+        facts = situation.rollback.get(name, {})
+        if facts.get("reason"):
+            reasons.append(f"{name}: {facts['reason']}")
+        elif "releases" not in situation.specs.get(name, {}):
+            reasons.append(f"{name}: the catalogue names no releases")
+        else:
+            reasons.append(f"{name}: not rehearsed, so it is unknown which release to go back to")
+    return "; ".join(reasons)
+
+
+def _hotfix(situation: Situation) -> Option:
+    title = "Deploy a hotfix"
+    without = [n for n in situation.affected if "hotfix" not in (situation.specs.get(n, {}).get("releases") or {})]
+    if without or not situation.affected:
+        return _infeasible("hotfix", "B", title, f"{', '.join(without) or 'nothing'}: no hotfix command in the catalogue")
+    return _infeasible("hotfix", "B", title, "this version carries out no hotfix: deploy it yourself, then resume")
+
+
+def _mitigate(situation: Situation) -> Option:
+    title = "Mitigate and watch: maintenance mode, until a proper fix"
+    able = [n for n in situation.affected if "maintenance" in situation.specs.get(n, {})]
+    if not able:
+        return _infeasible("mitigate", "C", title, "no affected service has a maintenance mode")
+    points, because = _tried(
+        situation, "mitigate", 30, ["-20  the cause stays: users see the maintenance page until it is fixed"]
+    )
+    return Option(
+        "mitigate", "C", title, True,
+        downtime="unknown: until the proper fix",
+        data_at_risk="none by this act",
+        confidence=_bounded(points),
+        because=tuple(because),
+        steps=tuple(f"{name}: maintenance mode on, and it stays on" for name in able),
+    )  # fmt: skip
+
+
+def _custom(situation: Situation) -> Option:
+    title = "A playbook of your own"
+    if not situation.custom:
+        return _infeasible("custom", "D", title, "incidentctl.yml names no custom_playbooks")
+    return Option(
+        "custom", "D", title, True,
+        downtime="unknown", data_at_risk="unknown", confidence=None,
+        because=("nothing is known of what a custom playbook does",),
+        steps=tuple(f"incidentctl decide custom --playbook {name}" for name in situation.custom),
+    )  # fmt: skip
+
+
+def _infeasible(key: str, letter: str, title: str, why_not: str) -> Option:
+    return Option(key, letter, title, False, "–", "–", None, (), (), why_not)
+
+
+def _downtime(situation: Situation, key: str) -> tuple[str, str]:
+    past = sorted(situation.past_seconds.get(key, ()))
+    if past:
+        text = f"{_span(statistics.median(past))} (worst {_span(past[-1])})"
+        return text, f"downtime: median and worst of {len(past)} past run(s) of this service"
+    return (
+        f"unknown, at most {_span(situation.within_s)}",
+        "downtime: no past run here; verify.within is the deadline, after which it goes forward again",
+    )
+
+
+def _data_at_risk(situation: Situation, ready: Mapping[str, Any]) -> tuple[str, str]:
+    """A rollback leaves data where it is; at risk is what a schema change in between could break."""
+    risky = [name for name, facts in ready.items() if facts.get("migrations") != []]
+    if not risky:
+        return "none: the data stays as it is", "data: no schema migration between the releases"
+    ages = [age for name in risky for age in _backup_ages(situation, name)]
+    if len(ages) < len(risky):
+        return "unknown: no verified backup", f"data: schema unknown or changed for {', '.join(risky)}"
+    return f"at most {_span(max(ages))} of writes", "data: age of the last verified backup"
+
+
+def _backup_ages(situation: Situation, name: str) -> list[float]:
+    verified = [str(b["at"]) for b in situation.backups.get(name, ()) if b.get("verified") and b.get("at")]
+    newest = max(verified, default=None)
+    age = _seconds_between(newest, situation.now.isoformat())
+    return [] if age is None else [max(age, 0.0)]
+
+
+def _tried(situation: Situation, key: str, points: int, because: list[str]) -> tuple[int, list[str]]:
+    if key not in situation.tried:
+        return points, because
+    return points - 40, [*because, "-40  it was tried in this incident and did not recover it"]
+
+
+def _bounded(points: int) -> int:
+    return max(1, min(points, 95))  # nobody is certain at 3 a.m.
+
+
+def _seconds_between(earlier: Any, later: Any) -> float | None:
+    try:
+        return (datetime.fromisoformat(str(later)) - datetime.fromisoformat(str(earlier))).total_seconds()
+    except (ValueError, TypeError):
+        return None
+
+
+def _span(seconds: float) -> str:
+    """Return a span as a person says it: 8 s, 3 min, 2.5 h."""
+    if seconds < 100:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

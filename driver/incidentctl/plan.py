@@ -1,0 +1,265 @@
+"""Policy and inventory → what will be run where. Pure: no files, no hosts."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from incidentctl.errors import ConfigurationError, RefusedError, UsageError
+
+# What a severity may name under `contain`, and what each does to a host, in words for the plan.
+CONTAINMENTS: Mapping[str, str] = {
+    "backup": "back up the data and restore it elsewhere to prove it",
+    "isolation": "stop the affected services",
+    "maintenance_mode": "switch the maintenance mode on",
+    "prepare_rollback": "find the release to go back to and rehearse the switch",
+    "scale_down": "stop what is not essential",
+}
+# Those that change a host and are taken back by lift.
+LIFTABLE = frozenset({"isolation", "maintenance_mode", "scale_down"})
+TRIAGE = ("health_check", "log_collection")
+_HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_LITERALS = {"name": str, "hosts": str, "essential": bool, "user_facing": bool, "integrations": list}
+# A fraction of a small inventory says little: one host of two is already half.
+_FRACTION_FROM_HOSTS = 4
+
+
+@dataclass(frozen=True)
+class Service:
+    """One entry of the catalogue, with the hosts that run it."""
+
+    name: str
+    hosts: tuple[str, ...]
+    essential: bool
+    user_facing: bool
+    integrations: tuple[str, ...]
+    spec: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The hosts with their groups, and the services."""
+
+    hosts: Mapping[str, frozenset[str]]
+    services: tuple[Service, ...]
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One phase: its capabilities, and for each the hosts and services it is meant for."""
+
+    phase: str
+    capabilities: tuple[str, ...]
+    hosts: tuple[str, ...]
+    targets: tuple[tuple[str, str, str], ...]  # (host, capability, service)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run at this severity will do before it asks for a decision."""
+
+    severity: str
+    steps: tuple[PlannedStep, ...]
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over the sorted targets: two plans that do the same have the same hash."""
+        rows = sorted({target for step in self.steps for target in step.targets})
+        return hashlib.sha256(json.dumps(rows, separators=(",", ":")).encode()).hexdigest()
+
+
+def parse_inventory(listed: Mapping[str, Any]) -> Inventory:
+    """Given what `ansible-inventory --list` printed, return the Inventory.
+
+    Raise ConfigurationError, naming all errors at once: no hosts, a host name that could leave a folder,
+    a catalogue that is missing, templated where it must be literal, or that names unknown hosts.
+    """
+    variables = (listed.get("_meta") or {}).get("hostvars") or {}
+    hosts = _hosts_with_groups(listed)
+    if not hosts:
+        raise ConfigurationError("The inventory has no hosts.", fix="name an inventory with hosts: -i INVENTORY")
+    problems = [f"host name {name!r} is not usable" for name in hosts if not _HOST_NAME.fullmatch(name)]
+    catalogue: dict[str, Mapping[str, Any]] = {}
+    for host in hosts:
+        specs = (variables.get(host) or {}).get("incident_services")
+        if specs is not None and not isinstance(specs, list):
+            problems.append(f"{host}: incident_services must be a list of services")
+            continue
+        for spec in specs or []:
+            problems += _literal_problems(spec)
+            if isinstance(spec, dict):
+                catalogue.setdefault(str(spec.get("name")), spec)
+    services = [_service(spec, hosts) for spec in catalogue.values()]
+    problems += [f"service {s.name}: no host or group is named {s.spec.get('hosts')!r}" for s in services if not s.hosts]
+    if not catalogue:
+        problems.append("no host has incident_services, the catalogue of what runs where")
+    if problems:
+        raise ConfigurationError(
+            "The inventory cannot be used.",
+            "\n".join(f"- {text}" for text in dict.fromkeys(problems)),
+            "mend incident_services in group_vars/all (docs/contracts.md, 1)",
+        )
+    return Inventory(hosts, tuple(sorted(services, key=lambda s: s.name)))
+
+
+def narrow(inventory: Inventory, limit: str | None) -> tuple[str, ...]:
+    """Given an --limit pattern, return the hosts it means, in the inventory's order.
+
+    Every part of the pattern must match something, excluded parts too: a misspelt `!typo` would act on
+    hosts that were meant to be left alone. Raise UsageError before anything is connected to.
+    """
+    if limit is None:
+        return tuple(inventory.hosts)
+    parts = [part.strip() for part in re.split(r"[,:]", limit) if part.strip()]
+    known = {*inventory.hosts, *(group for groups in inventory.hosts.values() for group in groups)}
+    chosen: set[str] = set()
+    plain = [part for part in parts if part[0] not in "!&"]
+    if not plain:
+        chosen = set(inventory.hosts)
+    # As in Ansible: what is named comes first, then what it must also be in, then what is left out.
+    for sign, name in sorted((_signed(part) for part in parts), key=lambda pair: ("", "&", "!").index(pair[0])):
+        matched = {
+            host
+            for host, groups in inventory.hosts.items()
+            if any(fnmatch.fnmatchcase(place, name) for place in (host, *groups, "all"))
+        }
+        if not matched:
+            raise UsageError(
+                f"--limit {limit!r}: no host or group matches {name!r}{nearest(name, known)}.",
+                fix="incidentctl plan shows the hosts there are",
+            )
+        chosen = chosen - matched if sign == "!" else chosen & matched if sign == "&" else chosen | matched
+    if not chosen:
+        raise UsageError(f"--limit {limit!r} leaves no host.", fix="incidentctl plan shows the hosts there are")
+    return tuple(host for host in inventory.hosts if host in chosen)
+
+
+def in_scope(inventory: Inventory, hosts: Iterable[str], names: Iterable[str]) -> tuple[Service, ...]:
+    """Return the services that run on these hosts; with `names`, only those. Raise UsageError if one is unknown."""
+    hosts, names = set(hosts), tuple(names)
+    known = {service.name for service in inventory.services}
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"No service is named {name!r}{nearest(name, known)}.", fix=f"choose from: {', '.join(sorted(known))}"
+            )
+    meant = [s for s in inventory.services if hosts & set(s.hosts) and (not names or s.name in names)]
+    if not meant:
+        raise UsageError("No service of the catalogue runs on these hosts.", fix="widen --limit or --service")
+    return tuple(meant)
+
+
+def make(severity: str, contain: Iterable[str], hosts: tuple[str, ...], services: tuple[Service, ...]) -> Plan:
+    """Given a severity's containment and the scope, return the Plan up to the decision."""
+    steps = [step("triage", TRIAGE, hosts, services)]
+    if contain := tuple(contain):
+        steps.append(step("contain", contain, hosts, services))
+    steps.append(step("diagnose", ("diagnosis",), hosts, services))
+    return Plan(severity, tuple(steps))
+
+
+def step(
+    phase: str, capabilities: Iterable[str], hosts: tuple[str, ...], services: tuple[Service, ...]
+) -> PlannedStep:
+    """Return one phase with its targets: each capability on each host for each service it is meant for."""
+    capabilities = tuple(capabilities)
+    targets = tuple(
+        (host, capability, service.name)
+        for capability in capabilities
+        for service in services
+        for host in service.hosts
+        if host in hosts and _meant_for(capability, service)
+    )
+    return PlannedStep(phase, capabilities, hosts, targets)
+
+
+def guard(plan: Plan, inventory: Inventory, max_hosts: int, max_fraction: float, never: Iterable[str]) -> None:
+    """Raise RefusedError if the plan changes more hosts than the guards allow, or isolates what it must not."""
+    changed = {host for s in plan.steps for host, capability, _ in s.targets if capability in LIFTABLE}
+    total = len(inventory.hosts)
+    if len(changed) > max_hosts:
+        raise RefusedError(
+            f"The containment would change {len(changed)} hosts; guards.max_hosts_changed allows {max_hosts}.",
+            fix="narrow it with --limit, or raise the guard in incidentctl.yml",
+        )
+    if total >= _FRACTION_FROM_HOSTS and len(changed) > total * max_fraction:
+        raise RefusedError(
+            f"The containment would change {len(changed)} of {total} hosts; "
+            f"guards.max_fraction_changed allows {max_fraction:.0%}.",
+            fix="narrow it with --limit, or raise the guard in incidentctl.yml",
+        )
+    protected = set(never)
+    for s in plan.steps:
+        for host, capability, _ in s.targets:
+            if capability == "isolation" and protected & {host, *inventory.hosts[host]}:
+                raise RefusedError(f"guards.never_isolate protects {host}.", fix="leave it out with --limit")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return ` (did you mean X?)` when something known is close to the word, else nothing."""
+    close = difflib.get_close_matches(word, sorted(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _signed(part: str) -> tuple[str, str]:
+    return (part[0], part[1:]) if part[0] in "!&" else ("", part)
+
+
+def _meant_for(capability: str, service: Service) -> bool:
+    if capability == "scale_down":
+        return not service.essential
+    needs = {"backup": "data", "maintenance_mode": "maintenance", "prepare_rollback": "releases", "rollback": "releases"}
+    return capability not in needs or needs[capability] in service.spec
+
+
+def _hosts_with_groups(listed: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    parents: dict[str, set[str]] = {}
+    direct: dict[str, set[str]] = {}
+    for group, content in listed.items():
+        if group == "_meta" or not isinstance(content, dict):
+            continue
+        for child in content.get("children", []):
+            parents.setdefault(child, set()).add(group)
+        for host in content.get("hosts", []):
+            direct.setdefault(host, set()).add(group)
+
+    def ancestors(group: str) -> set[str]:
+        found = {group}
+        while more := {up for name in found for up in parents.get(name, ())} - found:
+            found |= more
+        return found
+
+    return {host: frozenset(up for group in groups for up in ancestors(group)) for host, groups in sorted(direct.items())}
+
+
+def _literal_problems(spec: Any) -> list[str]:
+    if not isinstance(spec, dict) or not isinstance(spec.get("name"), str):
+        return ["incident_services: every service needs a name"]
+    problems = []
+    for key, kind in _LITERALS.items():
+        value = spec.get(key)
+        if key == "hosts" and value is None:
+            problems.append(f"service {spec['name']}: hosts is missing")
+        elif "{{" in str(value):
+            problems.append(f"service {spec['name']}: {key} must be a literal, not a template")
+        elif value is not None and not isinstance(value, kind):
+            problems.append(f"service {spec['name']}: {key} must be a {kind.__name__}")
+    return problems
+
+
+def _service(spec: Mapping[str, Any], hosts: Mapping[str, frozenset[str]]) -> Service:
+    place = spec.get("hosts")
+    return Service(
+        name=str(spec["name"]) if "name" in spec else "?",
+        hosts=tuple(host for host, groups in hosts.items() if place == host or place == "all" or place in groups),
+        essential=spec.get("essential") is not False,
+        user_facing=spec.get("user_facing") is True,
+        integrations=tuple(str(name) for name in spec.get("integrations") or ()),
+        spec=spec,
+    )
