@@ -1,0 +1,12 @@
+CREATE TABLE products (
+  sku TEXT PRIMARY KEY,
+  title TEXT NOT NULL,
+  price INTEGER NOT NULL -- cents
+);
+CREATE TABLE orders (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  sku TEXT NOT NULL REFERENCES products (sku),
+  quantity INTEGER NOT NULL,
+  total INTEGER NOT NULL, -- cents
+  placed_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
+);
