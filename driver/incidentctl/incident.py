@@ -1,0 +1,305 @@
+"""Record events → Incident state. Pure: no disk, no clock, no network (docs/contracts.md, 5)."""
+
+from __future__ import annotations
+
+import difflib
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from incidentctl.errors import UsageError
+
+SEVERITY_ALIASES = {
+    alias: name
+    for number, name in enumerate(("critical", "high", "medium", "low"), start=1)
+    for alias in (f"sev{number}", f"p{number}")
+}
+ENDED = ("closed", "cancelled")
+BEFORE_DECISION = ("triage", "contain", "diagnose", "assess", "decide")
+_BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
+
+Data = Mapping[str, Any]
+Changes = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One row of the record; `at` is ISO 8601 in UTC with milliseconds."""
+
+    incident_id: str
+    seq: int
+    at: str
+    actor: str
+    kind: str
+    data: dict[str, Any]
+    prev_hash: str
+    hash: str
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One run of a phase; `state` is done, running or interrupted (begun, and nobody is at it any more)."""
+
+    name: str
+    state: str
+    started_at: str
+    finished_at: str | None = None
+    seconds: float | None = None
+    outcome: str | None = None
+    capabilities: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Milestones:
+    """Seconds from the declaration: `detected` lies before it; None where it has not come to that."""
+
+    detected: float | None = None
+    acknowledged: float | None = None
+    contained: float | None = None
+    resolved: float | None = None
+
+
+@dataclass(frozen=True)
+class Incident:
+    """What an incident's events add up to. `phases` are the runs since it was last (re)opened, in order."""
+
+    incident_id: str
+    declared_at: str
+    declared_by: str
+    title: str = ""
+    severity: str = ""
+    status: str = "investigating"
+    acknowledged_at: str | None = None
+    acknowledged_by: str | None = None
+    resolved_at: str | None = None
+    closed_at: str | None = None
+    services: tuple[str, ...] = ()
+    affected: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    phases: tuple[Phase, ...] = ()
+    outcomes: Mapping[str, tuple[Data, ...]] = field(default_factory=dict)
+    options: tuple[Data, ...] = ()
+    question: Data | None = None
+    decision: Data | None = None
+    approvals: tuple[Data, ...] = ()
+    contained: tuple[Data, ...] = ()
+    evidence: tuple[Data, ...] = ()
+    notes: tuple[Data, ...] = ()
+    tickets: tuple[Data, ...] = ()
+    notified: tuple[Data, ...] = ()
+    follow_ups: tuple[Data, ...] = ()
+    verified: Data | None = None
+    holder: Data | None = None
+    milestones: Milestones = Milestones()
+
+
+def fold(events: Sequence[Event]) -> Incident:
+    """Given all events of one incident in order, return its state. Raise UsageError if there are none."""
+    if not events:
+        raise UsageError("This incident has no events", fix="incidentctl status lists those there are")
+    first = events[0]
+    incident = Incident(first.incident_id, declared_at=first.at, declared_by=first.actor)
+    for event in events:
+        change = _CHANGES.get(event.kind)
+        if change is not None:
+            incident = replace(incident, **change(incident, event))
+    # A phase that nobody holds the lock for is not running any more, whatever the last event was.
+    return incident if incident.holder else replace(incident, phases=_interrupt(incident.phases))
+
+
+def phase_done(incident: Incident, name: str) -> bool:
+    """Say whether the last run of this phase came to its end (whatever its outcome)."""
+    runs = [phase for phase in incident.phases if phase.name == name]
+    return bool(runs) and runs[-1].state == "done"
+
+
+def interrupted(incident: Incident) -> Phase | None:
+    """Return the newest phase whose last run was begun and never finished; what it did is unknown."""
+    last = {phase.name: phase for phase in incident.phases}
+    found = [phase for phase in incident.phases if phase is last[phase.name] and phase.state == "interrupted"]
+    return found[-1] if found else None
+
+
+def new_incident_id(now: datetime) -> str:
+    """Given an aware time, return INC-YYYYMMDD-HHMM-xxxx in UTC, the last four at random."""
+    tail = "".join(secrets.choice(_BASE32) for _ in range(4))
+    return f"INC-{now.astimezone(UTC):%Y%m%d-%H%M}-{tail}"
+
+
+def parse_severity(text: str, names: Iterable[str]) -> str:
+    """Given what a person typed, return one of `names`: by name, or sev1/p1 … sev4/p4, in any case.
+
+    Raise UsageError naming the nearest one.
+    """
+    known = list(names)
+    word = text.strip().lower()
+    found = SEVERITY_ALIASES.get(word, word)
+    if found in known:
+        return found
+    near = difflib.get_close_matches(word, [*known, *SEVERITY_ALIASES], n=1, cutoff=0.5)
+    why = f"The severities are {', '.join(known)} (or sev1 … sev4, p1 … p4)"
+    fix = f"did you mean {near[0]}? " if near else ""
+    raise UsageError(f"There is no severity {text!r}", why, f"{fix}When unsure take the higher one")
+
+
+def _declared(_incident: Incident, event: Event) -> Changes:
+    data = event.data
+    return {
+        "title": str(data.get("title", data.get("description", ""))),
+        "severity": str(data.get("severity", "")),
+        **{name: _texts(data.get(name)) for name in ("services", "affected", "hosts")},
+        "declared_at": event.at,
+        "declared_by": event.actor,
+        "milestones": Milestones(detected=_seconds(event.at, data.get("detected_at"))),
+    }
+
+
+def _acknowledged(incident: Incident, event: Event) -> Changes:
+    if incident.acknowledged_at is not None:  # the first one counts
+        return {}
+    reached = _milestone(incident, event, "acknowledged")
+    return {"acknowledged_at": event.at, "acknowledged_by": event.actor, **reached}
+
+
+def _reopened(_incident: Incident, _event: Event) -> Changes:
+    """Begin anew: what was done before stays in the events, and its containments stay open."""
+    empty = dict.fromkeys(("resolved_at", "closed_at", "question", "decision", "verified"))
+    lists = dict.fromkeys(("phases", "options", "approvals"), ())
+    return {"status": "investigating", **empty, **lists, "outcomes": {}}
+
+
+def _step_started(incident: Incident, event: Event) -> Changes:
+    capabilities, hosts = _texts(event.data.get("capabilities")), _texts(event.data.get("hosts"))
+    name = str(event.data.get("phase", ""))
+    phase = Phase(name, "running", event.at, capabilities=capabilities, hosts=hosts)
+    changes: Changes = {
+        "phases": (*_interrupt(incident.phases), phase),
+        "hosts": tuple(dict.fromkeys((*incident.hosts, *hosts))),
+    }
+    return {**changes, "status": "monitoring"} if phase.name == "monitor" else changes
+
+
+def _step_finished(incident: Incident, event: Event) -> Changes:
+    name, outcome = event.data.get("phase"), event.data.get("outcome")
+    changes: Changes = {}
+    if incident.phases and incident.phases[-1].name == name and incident.phases[-1].state != "done":
+        begun = incident.phases[-1]
+        seconds, how = _seconds(begun.started_at, event.at), None if outcome is None else str(outcome)
+        done = replace(begun, state="done", finished_at=event.at, seconds=seconds, outcome=how)
+        changes["phases"] = (*incident.phases[:-1], done)
+    if "affected" in event.data:
+        changes["affected"] = _texts(event.data["affected"])
+    if name == "contain" and outcome in ("done", "unchanged") and incident.milestones.contained is None:
+        changes |= _milestone(incident, event, "contained")
+    return changes
+
+
+def _host_outcome(incident: Incident, event: Event) -> Changes:
+    """Keep the latest outcome of each host and capability of a phase: a retry names only some of them."""
+    phase = str(event.data.get("phase", ""))
+    rows = _without(incident.outcomes.get(phase, ()), event.data, ("host", "capability"))
+    return {"outcomes": {**incident.outcomes, phase: (*rows, event.data)}}
+
+
+def _containment(incident: Incident, event: Event) -> Changes:
+    others = _without(incident.contained, event.data, ("host", "entry"))
+    return {"contained": (*others, event.data) if event.kind == "containment_applied" else others}
+
+
+def _evidence_collected(incident: Incident, event: Event) -> Changes:
+    rest = {key: value for key, value in event.data.items() if key != "files"}
+    return {"evidence": (*incident.evidence, *({**rest, **row} for row in _rows(event.data.get("files"))))}
+
+
+def _verified(incident: Incident, event: Event) -> Changes:
+    well = incident.status in ("investigating", "identified") and event.data.get("healthy") is not False
+    return {"verified": _row(event), "status": "monitoring" if well else incident.status}
+
+
+def _decided(incident: Incident, event: Event) -> Changes:
+    """Whatever follows a decision begins anew with it: a second choice is carried out like the first."""
+    kept = tuple(phase for phase in incident.phases if phase.name in BEFORE_DECISION)
+    return {
+        "question": None,
+        "decision": _row(event),
+        "status": "identified",
+        "phases": kept,
+        "verified": None,
+    }
+
+
+def _unlocked(incident: Incident, event: Event) -> Changes:
+    held = incident.holder or {}
+    if any(held.get(key) != event.data.get(key) for key in ("pid", "host")):
+        return {}  # somebody else took the lock over meanwhile
+    return {"holder": None, "phases": _interrupt(incident.phases)}
+
+
+def _milestone(incident: Incident, event: Event, name: str) -> Changes:
+    return {"milestones": replace(incident.milestones, **{name: _seconds(incident.declared_at, event.at)})}
+
+
+def _row(event: Event) -> Data:
+    return {"at": event.at, "actor": event.actor, **event.data}
+
+
+def _listed(field_name: str) -> Callable[[Incident, Event], Changes]:
+    return lambda incident, event: {field_name: (*getattr(incident, field_name), _row(event))}
+
+
+_CHANGES: dict[str, Callable[[Incident, Event], Changes]] = {
+    "declared": _declared,
+    "acknowledged": _acknowledged,
+    "severity_changed": lambda i, e: {"severity": str(e.data.get("severity", i.severity))},
+    "cancelled": lambda _i, e: {"status": "cancelled", "closed_at": e.at, "question": None},
+    "reopened": _reopened,
+    "step_started": _step_started,
+    "host_outcome": _host_outcome,
+    "step_finished": _step_finished,
+    "options_assessed": lambda _i, e: {"options": _rows(e.data.get("options")), "status": "identified"},
+    "question_asked": lambda _i, e: {"question": _row(e), "decision": None},
+    "decided": _decided,
+    "approved": _listed("approvals"),
+    "notified": _listed("notified"),
+    "ticketed": _listed("tickets"),
+    "note": _listed("notes"),
+    "containment_applied": _containment,
+    "containment_lifted": _containment,
+    "evidence_collected": _evidence_collected,
+    "verified": _verified,
+    "resolved": lambda i, e: {"status": "resolved", "resolved_at": e.at, **_milestone(i, e, "resolved")},
+    "follow_up": _listed("follow_ups"),
+    "closed": lambda _i, e: {"status": "closed", "closed_at": e.at},
+    "resumed": lambda i, _e: {"phases": _interrupt(i.phases)},
+    "locked": lambda i, e: {"holder": _row(e), "phases": _interrupt(i.phases)},
+    "unlocked": _unlocked,
+}
+KINDS = frozenset(_CHANGES)
+
+
+def _interrupt(phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
+    if not phases or phases[-1].state != "running":
+        return phases
+    return (*phases[:-1], replace(phases[-1], state="interrupted"))
+
+
+def _without(rows: tuple[Data, ...], row: Data, keys: tuple[str, ...]) -> tuple[Data, ...]:
+    return tuple(other for other in rows if any(other.get(key) != row.get(key) for key in keys))
+
+
+def _seconds(start: Any, end: Any) -> float | None:
+    try:
+        return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+    except (TypeError, ValueError):  # a time that is missing, not a time, or without its zone
+        return None
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(str(item) for item in value) if isinstance(value, (list, tuple)) else ()
+
+
+def _rows(value: Any) -> tuple[Data, ...]:
+    return tuple(row for row in (value if isinstance(value, list) else ()) if isinstance(row, dict))
