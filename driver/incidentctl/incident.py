@@ -215,7 +215,7 @@ def _evidence_collected(incident: Incident, event: Event) -> Changes:
 
 
 def _verified(incident: Incident, event: Event) -> Changes:
-    well = incident.status in ("investigating", "identified") and event.data.get("healthy") is not False
+    well = incident.status in ("investigating", "identified") and event.data.get("recovered") is not False
     return {"verified": _row(event), "status": "monitoring" if well else incident.status}
 
 
@@ -243,7 +243,7 @@ def _milestone(incident: Incident, event: Event, name: str) -> Changes:
 
 
 def _row(event: Event) -> Data:
-    return {"at": event.at, "actor": event.actor, **event.data}
+    return {**event.data, "seq": event.seq, "at": event.at, "actor": event.actor}
 
 
 def _listed(field_name: str) -> Callable[[Incident, Event], Changes]:

@@ -164,7 +164,7 @@ class Record:
             _EVENT.c.kind.in_((*ENDED, "reopened"))
         )
         with self._transaction() as connection:
-            last = dict(connection.execute(changes.order_by(_EVENT.c.seq)))
+            last = dict(connection.execute(changes.order_by(_EVENT.c.seq)).all())
         return {name for name, kind in last.items() if kind in ENDED}
 
     @contextmanager
