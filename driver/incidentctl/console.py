@@ -1,0 +1,284 @@
+"""What a person sees: the live host × step matrix, the plan, the options, the questions. rich lives here alone.
+
+Everything for people goes to stderr, so that stdout is free for data. Text that people or hosts wrote is shown
+with its control characters made visible: it cannot move the cursor or change a colour.
+"""
+
+from __future__ import annotations
+
+import select
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console as RichConsole
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from incidentctl.errors import IncidentctlError
+from incidentctl.incident import ENDED, Incident
+
+# A sign beside each word, so that nothing hangs on colour alone.
+_SIGNS = {
+    "done": ("✓", "green"),
+    "unchanged": ("=", "green"),
+    "skipped": ("–", "dim"),
+    "running": ("…", "cyan"),
+    "failed": ("✗", "red"),
+    "refused": ("!", "yellow"),
+    "unreachable": ("⌀", "red"),
+    "unknown": ("?", "yellow"),
+    "not_attempted": ("·", "dim"),
+}
+_FINE = ("done", "unchanged", "skipped")
+_SHOWN = 300  # characters of one typed text that a screen needs; the record has them all
+_POLL_S = 1.0
+_MANY_HOSTS = 12  # from here on only the hosts that need a look have a line of their own
+
+
+class Console:
+    """The terminal, or a log file where there is none. One for each command."""
+
+    def __init__(self, interactive: bool | None = None, quiet: bool = False) -> None:
+        """Ask questions only when `interactive` (default: stdin and stderr are terminals)."""
+        self._rich = RichConsole(stderr=True, markup=False, highlight=False, emoji=False, quiet=quiet)
+        at_terminal = sys.stdin.isatty() and sys.stderr.isatty()
+        self.interactive = at_terminal if interactive is None else interactive and at_terminal
+        self._live: Live | None = None
+        self._phase: dict[str, Any] = {}
+
+    def show(self, kind: str, **facts: Any) -> None:
+        """Show one thing that happened; `kind` names it (the workflow's words)."""
+        getattr(self, f"_show_{kind}")(**facts)
+
+    def ask(self, question: str, **facts: Any) -> str | None:
+        """Ask a person; None when nobody can be asked, or when they want to answer later."""
+        if not self.interactive:
+            return None
+        answer: str | None = getattr(self, f"_ask_{question}")(**facts)
+        return answer
+
+    def say(self, text: str = "") -> None:
+        """Say a line to the person."""
+        self._rich.print(text)
+
+    def data(self, text: str) -> None:
+        """Print data to stdout, as it is."""
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+    def error(self, error: IncidentctlError) -> None:
+        """Say what went wrong, why, and what to do."""
+        self._rich.print(Text(f"Error: {plain(error.what)}", style="bold red"))
+        for line in error.why.splitlines():
+            self._rich.print(plain(line, 2000), soft_wrap=True)
+        if error.fix:
+            self._rich.print(Text(f"Fix: {plain(error.fix, 2000)}", style="bold"), soft_wrap=True)
+
+    def plain(self, text: object) -> str:
+        """Return any text safe to show on one line."""
+        return plain(text)
+
+    def status(self, incident: Incident) -> str:
+        """Return where an incident stands and how to go on, in words."""
+        lines = [
+            f"{incident.incident_id}  {incident.severity}  {incident.status}",
+            f"  {plain(incident.title)}",
+            f"  declared {incident.declared_at} by {incident.declared_by}",
+            f"  affected: {', '.join(incident.affected) or 'not known yet'}; hosts: {', '.join(incident.hosts)}",
+        ]
+        for phase in incident.phases:
+            seconds = "" if phase.seconds is None else f"{phase.seconds:6.1f} s"
+            lines.append(f"  {phase.name:<9} {phase.state:<11} {_word(phase.outcome or ''):<13} {seconds}")
+        lines += [f"  contained on {c['host']}: {c['capability']} {c['target']}" for c in incident.contained]
+        if incident.holder:
+            lines.append(f"  driven by {incident.holder.get('actor')}, process {incident.holder.get('pid')}")
+        return "\n".join([*lines, f"Next: {_next(incident)}"])
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    # --- what happened ---------------------------------------------------------------------------
+
+    def _show_declared(self, incident: Incident) -> None:
+        self._rich.print(Text(f"{incident.incident_id}  {incident.severity}  {plain(incident.title)}", style="bold"))
+
+    def _show_note(self, text: str) -> None:
+        self._rich.print(plain(text))
+
+    def _show_phase(self, phase: str, capabilities: Sequence[str], hosts: Sequence[str]) -> None:
+        self.close()
+        columns = [_stem(name) for name in capabilities]
+        self._phase = {"name": phase, "columns": columns, "cells": {host: dict.fromkeys(columns, "") for host in hosts}}
+        if self._rich.is_terminal:
+            self._live = Live(self._matrix(), console=self._rich, refresh_per_second=8, transient=True)
+            self._live.start()
+
+    def _show_cell(self, host: str, capability: str, outcome: str) -> None:
+        row = self._phase.get("cells", {}).get(host)
+        if row is not None and capability in row:
+            row[capability] = outcome
+            if self._live is not None:
+                self._live.update(self._matrix())
+
+    def _show_phase_done(self, outcome: Any) -> None:
+        self.close()
+        for row in outcome.rows:
+            self._phase["cells"].setdefault(row.host, {})[row.capability] = row.outcome
+        if self._rich.is_terminal:
+            self._rich.print(self._matrix(outcome.seconds, [r.host for r in outcome.rows if r.outcome not in _FINE]))
+        else:
+            self._plain_phase(outcome)
+        for row in outcome.rows:
+            self._row_story(row)
+
+    def _plain_phase(self, outcome: Any) -> None:
+        count: dict[str, int] = {}
+        for row in outcome.rows:
+            count[row.outcome] = count.get(row.outcome, 0) + 1
+        told = ", ".join(f"{number} {_word(name)}" for name, number in count.items())
+        self._rich.print(f"{outcome.step.phase:<10} {outcome.seconds:5.1f} s   {told}")
+
+    def _row_story(self, row: Any) -> None:
+        """What was changed, and whatever did not go well, in words."""
+        for action in row.actions:
+            if action["outcome"] in ("done", "failed", "refused"):
+                self._rich.print(f"    {row.host}: {plain(action['summary'])}", style=_style(action["outcome"]))
+        if not row.actions and row.outcome not in (*_FINE, "not_attempted"):
+            self._rich.print(
+                f"    {row.host}: {row.capability} {_word(row.outcome)}: {plain(row.reason)}", style=_style(row.outcome)
+            )
+
+    def _matrix(self, seconds: float | None = None, need_look: Sequence[str] = ()) -> Table:
+        cells: dict[str, dict[str, str]] = self._phase["cells"]
+        title = self._phase["name"] + (f"  {seconds:.1f} s" if seconds is not None else " …")
+        table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2))
+        table.add_column("host")
+        for column in self._phase["columns"]:
+            table.add_column(column)
+        shown = [h for h in cells if len(cells) < _MANY_HOSTS or h in need_look]
+        for host in shown:
+            table.add_row(plain(host), *(_cell(cells[host].get(column, "")) for column in self._phase["columns"]))
+        if len(shown) < len(cells):
+            table.add_row(f"{len(cells) - len(shown)} more", *(self._tally(column) for column in self._phase["columns"]))
+        return table
+
+    def _tally(self, column: str) -> str:
+        seen = [row.get(column, "") for row in self._phase["cells"].values()]
+        return " ".join(f"{_SIGNS[name][0]}{seen.count(name)}" for name in _SIGNS if name in seen)
+
+    def _show_findings(self, rows: Sequence[Any]) -> None:
+        found = [(row.host, finding) for row in rows for finding in row.facts.get("findings", ())]
+        if not found:
+            self._rich.print("No cause was found in logs, resources and releases.")
+            return
+        self._rich.print(Text("What was found, likeliest cause first", style="bold"))
+        for host, finding in found[:8]:
+            mark = {"critical": "red", "warning": "yellow"}.get(finding.get("severity", ""), "")
+            self._rich.print(Text(f"  {finding.get('severity', ''):<8} ", style=mark) + Text(plain(finding["text"])), f"({host})")
+
+    def _show_options(self, options: Sequence[Mapping[str, Any]]) -> None:
+        table = Table(title="Ways out", title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2))
+        for header in ("", "", "Downtime", "Data at risk", "Confidence"):
+            table.add_column(header)
+        for option in options:
+            sure = "unknown" if option["confidence"] is None else f"{option['confidence']} %"
+            if not option["feasible"]:
+                table.add_row(option["letter"], Text(option["title"], style="dim"), "–", "–", "not possible", style="dim")
+                continue
+            star = " (recommended)" if option["recommended"] else ""
+            style = "bold" if option["recommended"] else ""
+            table.add_row(
+                option["letter"], Text(option["title"] + star, style=style), option["downtime"], option["data_at_risk"], sure
+            )
+        self._rich.print(table)
+        for option in options:
+            self._option_facts(option)
+
+    def _option_facts(self, option: Mapping[str, Any]) -> None:
+        if not option["feasible"]:
+            self._rich.print(f"  {option['letter']} is not possible: {plain(option['why_not'])}", style="dim")
+            return
+        for line in option["steps"]:
+            self._rich.print(f"  {option['letter']} would: {plain(line)}")
+        if option["recommended"]:
+            for fact in option["because"]:
+                self._rich.print(f"      {plain(fact)}")
+
+    def _show_report(self, path: Any) -> None:
+        self._rich.print(f"Report: {path}", soft_wrap=True)
+
+    # --- the questions ---------------------------------------------------------------------------
+
+    def _ask_contain(self, step: Any, incident: Incident) -> str | None:
+        self._rich.print(Text("Containment, as the severity allows", style="bold"))
+        for host, capability, service in step.targets:
+            self._rich.print(f"  {host}: {capability} ({service})")
+        answer = self._read(f"Contain now? {incident.severity} allows it [Y/n] ", lambda: False)
+        if answer is None:
+            return None
+        return "yes" if answer.strip().lower() in ("", "y", "yes") else "no"
+
+    def _ask_decide(
+        self, options: Sequence[Mapping[str, Any]], incident: Incident, poll: Callable[[], Incident]
+    ) -> str | None:
+        able = {o["letter"].lower(): o["key"] for o in options if o["feasible"]}
+        best = next((o["letter"] for o in options if o["recommended"]), None)
+        hint = f"{'/'.join(letter.upper() for letter in able)}, Enter = {best}, q = decide later" if best else "q = decide later"
+        while True:
+            answer = self._read(f"Which way? [{hint}] ", lambda: poll().decision is not None)
+            if answer is None or answer.strip().lower() in ("q", "later"):
+                return None
+            word = answer.strip().lower() or (best or "").lower()
+            if word in able or word in able.values():
+                return str(able.get(word, word))
+            self._rich.print(f"Not one of {', '.join(letter.upper() for letter in able)}.")
+
+    def _read(self, prompt: str, answered: Callable[[], bool]) -> str | None:
+        """Read a line; None at the end of input, or when somebody answered elsewhere meanwhile."""
+        self._rich.print(prompt, end="", style="bold")
+        while not select.select([sys.stdin], [], [], _POLL_S)[0]:
+            if answered():
+                self._rich.print("\nAnswered elsewhere.")
+                return None
+        line = sys.stdin.readline()
+        return line if line else None
+
+
+def plain(text: object, limit: int = _SHOWN) -> str:
+    """Given any text, return it on one line with control characters made visible, cut to `limit` characters."""
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text).encode("utf-8", "replace").decode())
+    return shown if len(shown) <= limit else f"{shown[:limit]}… ({len(shown)} characters)"
+
+
+def _next(incident: Incident) -> str:
+    """How to go on: the command that fits where the incident stands."""
+    number = incident.incident_id
+    if incident.status in ENDED:
+        return f"nothing; incidentctl report {number}"
+    if incident.holder:
+        return f"it is being driven; incidentctl timeline {number}"
+    if incident.question is not None:
+        keys = [str(o["key"]) for o in incident.options if o["feasible"]]
+        return f"a decision is awaited: incidentctl decide {number} {'|'.join(keys) or 'OPTION'}"
+    return f"incidentctl resume {number}"
+
+
+def _cell(outcome: str) -> Text:
+    sign, style = _SIGNS.get(outcome, (" ", ""))
+    return Text(f"{sign} {_word(outcome)}" if outcome else "", style=style)
+
+
+def _style(outcome: str) -> str:
+    return _SIGNS.get(outcome, ("", ""))[1] if outcome not in _FINE else ""
+
+
+def _word(outcome: str) -> str:
+    return outcome.replace("_", " ")
+
+
+def _stem(name: str) -> str:
+    return name.rpartition("/")[2].removesuffix(".yml").removesuffix(".yaml")

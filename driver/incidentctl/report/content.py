@@ -1,0 +1,235 @@
+"""What the report says: a list of sections, each from the events alone. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from incidentctl.incident import Event, Incident
+
+UNKNOWN = "unknown"
+# What a person wants to see on the timeline; the rest of the events is bookkeeping.
+_TOLD = {
+    "declared": "declared: {title}",
+    "acknowledged": "acknowledged",
+    "severity_changed": "severity is now {severity}",
+    "approved": "{what} approved: {answer}",
+    "step_started": "{phase} began",
+    "step_finished": "{phase} ended: {outcome}",
+    "containment_applied": "contained on {host}: {summary}",
+    "containment_lifted": "lifted on {host}: {capability} {target}",
+    "question_asked": "question asked: {question}",
+    "decided": "decided: {option}",
+    "note": "note: {text}",
+    "ticketed": "ticket: {reference}",
+    "notified": "{audience} about {about}: {state}",
+    "resumed": "taken up again after it was cut off in {phase}",
+    "resolved": "resolved",
+    "cancelled": "cancelled",
+    "reopened": "reopened",
+    "closed": "closed",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under a header."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A title, then paragraphs, tables (Table) and lists (tuples of strings) in order."""
+
+    title: str
+    blocks: tuple[str | Table | tuple[str, ...], ...]
+
+
+def sections(incident: Incident, events: Sequence[Event]) -> list[Section]:
+    """Given an incident and its events, return the whole report."""
+    found = [
+        _summary(incident, events),
+        _timeline(events),
+        _causes(incident),
+        _resolution(incident),
+        _containment(incident, events),
+        _hosts(incident),
+        _keepsakes(incident),
+        _communication(incident),
+        _still_open(incident),
+    ]
+    if events:
+        head = f"{len(events)} events; the head of the chain is {events[-1].hash}."
+        found.append(Section("Record", (head,)))
+    return found
+
+
+def span(seconds: float | None) -> str:
+    """Return a duration as a person says it; `unknown` for None."""
+    if seconds is None:
+        return UNKNOWN
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+
+
+def timeline_text(event: Event) -> str | None:
+    """Return what one event says to a person, None for bookkeeping."""
+    pattern = _TOLD.get(event.kind)
+    return None if pattern is None else pattern.format_map(_Lenient(event.data))
+
+
+class _Lenient(dict[str, Any]):
+    """An event that lacks a word still has its line."""
+
+    def __missing__(self, key: str) -> str:
+        return UNKNOWN
+
+
+def _summary(incident: Incident, events: Sequence[Event]) -> Section:
+    reached = incident.milestones
+    detection = next((e.data.get("detection") for e in events if e.kind == "declared"), None)
+    impact = ", ".join(incident.affected) or "no service was seen to be affected"
+    rows = (
+        ("What", incident.title),
+        ("Severity", incident.severity),
+        ("Status", incident.status),
+        ("Detection", str(detection or UNKNOWN)),
+        ("Declared", f"{incident.declared_at} by {incident.declared_by}"),
+        ("Impact", f"{impact}; hosts: {', '.join(incident.hosts) or UNKNOWN}"),
+        ("Time to acknowledge", span(reached.acknowledged) if incident.acknowledged_at else "not acknowledged"),
+        ("Time to contain", span(reached.contained)),
+        ("Time to resolve", span(reached.resolved) if incident.resolved_at else "not resolved"),
+    )
+    return Section("Summary", (Table(("", ""), rows),))
+
+
+def _timeline(events: Sequence[Event]) -> Section:
+    rows = tuple((e.at, e.actor, text) for e in events if (text := timeline_text(e)) is not None)
+    return Section("Timeline (UTC)", (Table(("When", "Who", "What"), rows),))
+
+
+def _causes(incident: Incident) -> Section:
+    rows = _rows(incident, "diagnose", "diagnosis")
+    found = tuple(
+        f"{finding.get('severity')}: {finding.get('text')} ({row['host']})"
+        for row in rows
+        for finding in row.get("facts", {}).get("findings", ())
+    )
+    patterns = tuple(
+        (row["host"], name, str(e.get("count")), str(e.get("first_seen") or UNKNOWN), _cause(e))
+        for row in rows
+        for name, facts in row.get("facts", {}).get("services", {}).items()
+        for e in facts.get("errors", ())[:5]
+    )
+    blocks: list[str | Table | tuple[str, ...]] = [
+        "Candidates from the facts, likeliest first. The cause is for the post-mortem to establish."
+    ]
+    blocks.append(found or "Nothing was found.")
+    if patterns:
+        blocks.append(Table(("Host", "Service", "Count", "First seen", "Error"), patterns))
+    return Section("Root-cause candidates", tuple(blocks))
+
+
+def _cause(error: Mapping[str, Any]) -> str:
+    return str(error.get("cause") or error.get("sample") or error.get("pattern") or UNKNOWN)
+
+
+def _resolution(incident: Incident) -> Section:
+    blocks: list[str | Table | tuple[str, ...]] = []
+    if incident.options:
+        rows = tuple(
+            (
+                f"{o['letter']} {o['title']}",
+                "recommended" if o.get("recommended") else ("possible" if o["feasible"] else f"no: {o['why_not']}"),
+                o["downtime"],
+                o["data_at_risk"],
+                UNKNOWN if o["confidence"] is None else f"{o['confidence']} %",
+            )
+            for o in incident.options
+        )
+        blocks.append(Table(("Option", "", "Downtime", "Data at risk", "Confidence"), rows))
+    decision = incident.decision
+    blocks.append(
+        f"Decided: {decision['option']}, by {decision['actor']} at {decision['at']}." if decision else "Nothing was decided."
+    )
+    blocks.append(_actions(incident, "recover") or "No recovery was carried out.")
+    verified = incident.verified
+    if verified:
+        verdict = "recovered" if verified.get("recovered") else "not recovered"
+        blocks.append(f"Verified at {verified['at']}: {verdict}, health seen over {verified.get('window_s')} s.")
+    return Section("Resolution", tuple(blocks))
+
+
+def _containment(incident: Incident, events: Sequence[Event]) -> Section:
+    applied = [e for e in events if e.kind == "containment_applied"]
+    lifted = {(e.data.get("host"), e.data.get("entry")): e.at for e in events if e.kind == "containment_lifted"}
+    rows = tuple(
+        (
+            str(e.data.get("host")),
+            f"{e.data.get('capability')} {e.data.get('target')}",
+            e.at,
+            lifted.get((e.data.get("host"), e.data.get("entry")), "still there"),
+        )
+        for e in applied
+    )
+    if not rows:
+        return Section("Containment", ("Nothing was contained.",))
+    return Section("Containment", (Table(("Host", "What", "Applied", "Lifted"), rows),))
+
+
+def _hosts(incident: Incident) -> Section:
+    rows = tuple(
+        (str(row["host"]), phase, str(row["capability"]), str(row["outcome"]), str(row.get("reason") or ""))
+        for phase, found in (incident.outcomes or {}).items()
+        for row in found
+    )
+    return Section("Hosts", (Table(("Host", "Phase", "Capability", "Outcome", "Why"), rows),) if rows else ("No host was reached.",))
+
+
+def _keepsakes(incident: Incident) -> Section:
+    backups = tuple(
+        (str(row["host"]), name, str(b.get("kind")), "verified" if b.get("verified") else "NOT verified", str(b.get("restore")))
+        for row in _rows(incident, "contain", "backup")
+        for name, found in row.get("facts", {}).get("services", {}).items()
+        for b in found
+    )
+    evidence = tuple((str(e.get("host")), str(e.get("path")), str(e.get("sha256"))) for e in incident.evidence)
+    blocks: list[str | Table | tuple[str, ...]] = [
+        Table(("Host", "Bundle", "SHA-256"), evidence) if evidence else "No evidence was collected."
+    ]
+    blocks.append(
+        Table(("Host", "Service", "Data", "Backup", "How to restore"), backups) if backups else "No backup was made."
+    )
+    return Section("Evidence and backups", tuple(blocks))
+
+
+def _communication(incident: Incident) -> Section:
+    newest = {str(row.get("key")): row for row in incident.notified}
+    rows = tuple((str(r["audience"]), str(r["about"]), str(r["state"]), str(r["at"])) for r in newest.values())
+    tickets = tuple(f"Ticket ({t.get('tracker')}): {t.get('reference')}" for t in incident.tickets)
+    told: str | Table = Table(("Audience", "About", "State", "When"), rows) if rows else "Nobody is configured to be told."
+    return Section("Communication", (told, tickets) if tickets else (told,))
+
+
+def _still_open(incident: Incident) -> Section:
+    items = [f"{f.get('text')} (owner: {f.get('owner') or UNKNOWN})" for f in incident.follow_ups]
+    items += [f"still contained on {c['host']}: {c['capability']} {c['target']}" for c in incident.contained]
+    return Section("What is still open", (tuple(items),) if items else ("Nothing.",))
+
+
+def _actions(incident: Incident, phase: str) -> tuple[str, ...]:
+    return tuple(
+        f"{row['host']}: {action.get('summary')}"
+        for row in (incident.outcomes or {}).get(phase, ())
+        for action in row.get("actions", ())
+    )
+
+
+def _rows(incident: Incident, phase: str, capability: str) -> Iterable[Mapping[str, Any]]:
+    return [row for row in (incident.outcomes or {}).get(phase, ()) if row.get("capability") == capability]

@@ -1,0 +1,51 @@
+"""Sections → Markdown or one HTML file. What people typed is data here, never markup and never a template."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from incidentctl.report.content import Section, Table
+
+_SPECIAL = re.compile(r"([\\`*_\[\]<>#|~])")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_LONG = 2000
+
+
+def markdown(title: str, sections: Iterable[Section]) -> str:
+    """Return the sections as Markdown; text from events is escaped and kept on one line."""
+    lines = [f"# {_escape(title)}", ""]
+    for section in sections:
+        lines += [f"## {_escape(section.title)}", ""]
+        for block in section.blocks:
+            if isinstance(block, Table):
+                lines.append(_row(block.header))
+                lines.append("|" + " --- |" * len(block.header))
+                lines += [_row(row) for row in block.rows]
+            elif isinstance(block, tuple):
+                lines += [f"- {_escape(item)}" for item in block]
+            else:
+                lines.append(_escape(block))
+            lines.append("")
+    return "\n".join(lines)
+
+
+def html(title: str, sections: Iterable[Section]) -> str:
+    """Return the sections as one HTML file that needs nothing else; everything is escaped by the template engine."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - only a report needs it
+
+    environment = Environment(
+        loader=PackageLoader("incidentctl"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.tests["table"] = lambda block: isinstance(block, Table)
+    return environment.get_template("report.html").render(title=title, sections=list(sections))
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(_escape(cell) for cell in cells) + " |"
+
+
+def _escape(text: str) -> str:
+    plain = _CONTROL.sub(" ", text)
+    short = plain if len(plain) <= _LONG else plain[:_LONG] + f" … ({len(plain)} characters; the record has them all)"
+    return _SPECIAL.sub(r"\\\1", short)

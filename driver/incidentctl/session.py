@@ -1,0 +1,117 @@
+"""What a command needs, opened once: settings, record, inventory; and from them the desk of an incident."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import socket
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from incidentctl import engine, incident as incidents, plan, settings as configuration, workflow
+from incidentctl.desk import Ask, Desk, Show
+from incidentctl.errors import ConfigurationError
+from incidentctl.plan import Inventory
+from incidentctl.record import Record, open_record
+from incidentctl.settings import Settings
+
+UNTITLED = "(none given)"
+
+
+@dataclass(frozen=True)
+class Session:
+    """Settings and record of one command, and who gives it."""
+
+    settings: Settings
+    record: Record
+    actor: str
+    inventory: tuple[str, ...] = ()
+
+    def sources(self) -> tuple[str, ...]:
+        """The inventory to use: the one that was named, else incidentctl.yml's, else Ansible's own."""
+        if self.inventory:
+            return tuple(source if "," in source else str(Path(source).absolute()) for source in self.inventory)
+        if self.settings.inventory is not None:
+            return (str(self.settings.inventory),)
+        if not engine.own_inventory():
+            raise ConfigurationError(
+                "There is no inventory: incidentctl does not know your hosts.",
+                "None was named, incidentctl.yml names none, and Ansible has none configured.",
+                "-i INVENTORY, or `inventory:` in incidentctl.yml; `incidentctl init` writes both to begin with",
+            )
+        return ()
+
+    def hosts(self) -> Inventory:
+        """Read the inventory. Raise ConfigurationError if it cannot be used."""
+        return plan.parse_inventory(engine.read_inventory(self.sources()))
+
+
+@contextlib.contextmanager
+def open_session(config: str | None, inventory: Iterable[str] = ()) -> Iterator[Session]:
+    """Read the settings and open the record, close it after."""
+    settings = load_settings(config)
+    record = open_record(settings.record_url)
+    try:
+        yield Session(settings, record, whoami(), tuple(inventory))
+    finally:
+        record.close()
+
+
+def load_settings(config: str | None) -> Settings:
+    """Read incidentctl.yml from where it is looked for. Raise ConfigurationError with all its errors at once."""
+    path = Path(config) if config else None
+    return configuration.load(path, os.environ, Path.cwd(), capabilities=frozenset(plan.CONTAINMENTS))
+
+
+def whoami() -> str:
+    """Return who acts, for the record: user@host."""
+    try:
+        user = os.environ.get("SUDO_USER") or getpass.getuser()
+    except (OSError, KeyError):  # a user id without a name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def declare(
+    session: Session, title: str, severity: str, limit: str | None, services: Iterable[str], show: Show, ask: Ask
+) -> Desk:
+    """Open a new incident over the hosts and services that are meant; nothing is connected to yet."""
+    named = tuple(services)
+    severity = incidents.parse_severity(severity, session.settings.severities)
+    inventory = session.hosts()
+    hosts = plan.narrow(inventory, limit)
+    scope = plan.in_scope(inventory, hosts, named)
+    sources = session.sources()
+    incident_id = workflow.declare(
+        session.record,
+        actor=session.actor,
+        title=title or UNTITLED,
+        severity=severity,
+        services=[service.name for service in scope],
+        affected=list(named),
+        hosts=[host for host in hosts if any(host in service.hosts for service in scope)],
+        sources=list(sources),
+    )
+    desk = Desk(incident_id, session.record, session.settings, inventory, sources, session.actor, show, ask)
+    show("declared", incident=desk.incident())
+    return desk
+
+
+def take_up(session: Session, incident_id: str | None, show: Show, ask: Ask) -> Desk:
+    """Sit down at the desk of an incident that is there (the newest open one when none is named)."""
+    found = session.record.find(incident_id)
+    declared = next(event for event in session.record.events(found) if event.kind == "declared")
+    remembered = replace(session, inventory=session.inventory or tuple(declared.data.get("sources", ())))
+    return Desk(
+        found, session.record, session.settings, remembered.hosts(), remembered.sources(), session.actor, show, ask
+    )
+
+
+def facts(session: Session, incident_id: str) -> dict[str, Any]:
+    """Return everything that is known of an incident, as data for --json."""
+    incident = incidents.fold(session.record.events(incident_id))
+    folder = session.settings.state_dir / "incidents" / incident_id
+    return {**asdict(incident), "report": str(folder / "report.md"), "head": session.record.head(incident_id)}

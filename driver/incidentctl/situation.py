@@ -1,0 +1,62 @@
+"""What the record knows that bears on the recovery options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from incidentctl import engine, options
+from incidentctl.desk import Desk
+from incidentctl.incident import Incident
+
+
+def situation(desk: Desk) -> options.Situation:
+    """Gather the facts of this incident, and of past ones, for options.assess."""
+incident = desk.incident()
+    diagnosed = by_service(_rows(incident, "diagnose"), "diagnosis")
+    return options.Situation(
+        affected=incident.affected,
+        now=datetime.now(UTC),
+        specs={service.name: service.spec for service in desk.services()},
+        rollback=by_service(_rows(incident, "contain"), "prepare_rollback"),
+        release={name: facts["release"] for name, facts in diagnosed.items() if facts.get("release")},
+        onset={name: facts["onset"] for name, facts in diagnosed.items() if facts.get("onset")},
+        backups=by_service(_rows(incident, "contain"), "backup"),
+        past_seconds=_past(desk),
+        within_s=desk.settings.verify.within,
+        custom=tuple(sorted(desk.settings.custom_playbooks)),
+        tried=_tried(desk),
+    )
+
+
+def _past(desk: Desk) -> dict[str, list[float]]:
+    """Seconds that past rollbacks of the affected services took, from all incidents of the record."""
+    affected, found = set(desk.incident().affected), []
+    for other in desk.record.incidents():
+        for event in desk.record.events(other):
+            if event.kind == "host_outcome" and event.data.get("capability") == "rollback":
+                for name, facts in event.data.get("facts", {}).get("services", {}).items():
+                    if name in affected and facts.get("seconds") is not None and not facts.get("forward_again"):
+                        found.append(float(facts["seconds"]))
+    return {"rollback": found}
+
+
+def _tried(desk: Desk) -> tuple[str, ...]:
+    return tuple(e.data["option"] for e in desk.record.events(desk.incident_id) if e.kind == "decided")
+
+
+def _rows(incident: Incident, phase: str) -> tuple[engine.HostOutcome, ...]:
+    return tuple(
+        engine.HostOutcome(row["host"], row["capability"], row["outcome"], facts=row.get("facts", {}))
+        for row in (incident.outcomes or {}).get(phase, ())
+    )
+
+
+def by_service(rows: Iterable[engine.HostOutcome], capability: str) -> dict[str, Any]:
+    """Facts by service name. Of several hosts the one that needs the look wins: it is listed last."""
+    merged: dict[str, Any] = {}
+    for row in sorted(rows, key=lambda r: engine.WORST_FIRST.index(r.outcome), reverse=True):
+        if row.capability == capability:
+            merged.update(row.facts.get("services", {}))
+    return merged
