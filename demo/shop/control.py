@@ -114,9 +114,7 @@ def _spawn(program: Program) -> subprocess.Popen[bytes]:
 def _command_line(pid: int) -> str:
     """Return the words of a process, empty if there is none (or only its exit code is left)."""
     if not Path("/proc/self").exists():  # not Linux
-        shown = subprocess.run(
-            ["ps", "-ww", "-o", "command=", "-p", str(pid)], stdout=subprocess.PIPE, check=False
-        )
+        shown = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], stdout=subprocess.PIPE, check=False)
         return shown.stdout.decode("utf-8", "replace")
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes()

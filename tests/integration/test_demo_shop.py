@@ -119,9 +119,7 @@ def test_release_42_answers_500_and_logs_why(shop: Demo) -> None:
     assert shop.ask_json("GET", "/orders/count") == (200, {"orders": 1})
     stamped = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ERROR "
     why = r"sqlite3\.OperationalError: no such column: unit_price$"
-    assert re.search(
-        stamped + "checkout failed: " + why + r"\nTraceback .*?^" + why, shop.log("shop"), re.M | re.S
-    )
+    assert re.search(stamped + "checkout failed: " + why + r"\nTraceback .*?^" + why, shop.log("shop"), re.M | re.S)
 
 
 def test_health_is_deep_and_answers_in_maintenance_too(shop: Demo) -> None:
@@ -227,9 +225,7 @@ def test_start_fails_and_points_to_the_log_when_the_port_is_taken(demo: Demo) ->
 
 def test_control_without_a_shop_says_so(tmp_path: Path) -> None:
     words = ["start", "shop", "--root", tmp_path / "nowhere"]
-    failed = subprocess.run(
-        [sys.executable, SHOP / "control.py", *words], capture_output=True, text=True, check=False
-    )
+    failed = subprocess.run([sys.executable, SHOP / "control.py", *words], capture_output=True, text=True, check=False)
     assert (failed.returncode, failed.stdout) == (1, "")
     assert failed.stderr.startswith("no shop is laid out here: ")
 
@@ -249,8 +245,6 @@ def test_a_release_that_is_not_installed_does_not_become_current(demo: Demo) -> 
 
 def test_the_releases_carry_the_same_migrations() -> None:
     def migrations(release: str) -> dict[str, str]:
-        return {
-            path.name: path.read_text() for path in (SHOP / "releases" / release / "migrations").iterdir()
-        }
+        return {path.name: path.read_text() for path in (SHOP / "releases" / release / "migrations").iterdir()}
 
     assert migrations("41") == migrations("42") != {}
