@@ -218,7 +218,7 @@ def end(driver: subprocess.Popen[bytes], patience_s: float = 0) -> None:
 
 
 def read_incident() -> dict[str, Any]:
-    """Return what the record says: {incident_id, status, phases: [{name, seconds}], report: path}."""
+    """Return what the record says: {incident_id, status, phases: [{name, seconds, outcome}], report: path}."""
     finished = subprocess.run(
         incidentctl("status", "--json"), capture_output=True, text=True, check=False, cwd=REPOSITORY
     )
@@ -240,9 +240,10 @@ def say(text: str) -> None:
 
 def show(incident: dict[str, Any], response_s: float) -> None:
     """Print what happened and how long each phase took."""
-    say(f"incident {incident['incident_id']} is {incident['status']}; the response took {response_s:.1f} s:")
+    say(f"{incident['incident_id']} is {incident['status']}; the response took {response_s:.1f} s:")
     for phase in incident["phases"]:
-        say(f"  {phase['name']:<10} {phase['seconds']:6.1f} s")
+        took = "cut off" if phase["seconds"] is None else f"{phase['seconds']:5.1f} s"
+        say(f"  {phase['name']:<10} {took:>7}  {phase['outcome'] or ''}".rstrip())
     say(f"report: {incident['report']}")
 
 
@@ -260,10 +261,14 @@ def play() -> bool:
     started = time.monotonic()
     code = respond()
     response_s = time.monotonic() - started
-    seen = [(f"incidentctl ended with exit code {code}", code == 0), *look(sold)]
+    seen = look(sold)
+    incident = read_incident()
+    seen.append((f"incidentctl ended with exit code {code}", code == 0))
+    seen.append((f"the incident is {incident['status']}", incident["status"] == "closed"))
+    seen.append(("the report is written", Path(incident["report"]).is_file()))
+    show(incident, response_s)
     for what, so in seen:
         say(f"{'yes' if so else 'NO '}  {what}")
-    show(read_incident(), response_s)
     return all(so for _what, so in seen)
 
 
