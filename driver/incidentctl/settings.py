@@ -1,0 +1,267 @@
+"""incidentctl.yml → typed settings (docs/contracts.md, 2). The only reader of that file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import platformdirs
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    ValidationError,
+    model_validator,
+)
+
+from incidentctl import _settings_problems, _yaml_lines
+from incidentctl._settings_values import Duration, ExistingFile, PathFromFile, RecordUrl, Url, wrong
+from incidentctl.errors import ConfigurationError
+
+FILE_NAME = "incidentctl.yml"
+# Half of a handful of hosts is no blast radius: of one host, that host is all there is.
+FRACTION_APPLIES_FROM = 4
+
+Positive = Annotated[Duration, Field(gt=0)]
+Names = tuple[str, ...]
+
+DEFAULT_SEVERITIES: dict[str, dict[str, Any]] = {
+    "critical": {
+        "contain": ["backup", "scale_down"],
+        "sla": {"acknowledge": "5m", "contain": "15m", "resolve": "4h"},
+    },
+    "high": {
+        "contain": ["prepare_rollback"],
+        "ticket": True,
+        "sla": {"acknowledge": "15m", "contain": "1h", "resolve": "8h"},
+    },
+    "medium": {"watch": True, "sla": {"acknowledge": "1h", "contain": "4h", "resolve": "1d"}},
+    "low": {"watch": True, "sla": {"acknowledge": "4h", "contain": "1d", "resolve": "3d"}},
+}
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
+
+
+class Secret(_Part):
+    """Where a secret is: in an environment variable, or in a file. Never the secret itself."""
+
+    env: str | None = None
+    file: PathFromFile | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_a_literal(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise wrong("a secret is never written here", "write {env: NAME} or {file: PATH}, and put it there")
+        return value
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Secret:
+        if (self.env is None) == (self.file is None):
+            raise wrong("must be exactly one of env and file", "write {env: NAME} or {file: PATH}")
+        return self
+
+
+class Sla(_Part):
+    """Seconds after the declaration by which something must have happened."""
+
+    acknowledge: Positive
+    contain: Positive
+    resolve: Positive
+
+
+class Severity(_Part):
+    """What one severity sets going: capabilities in their order, audiences, a ticket, watching."""
+
+    contain: Names = ()
+    notify: Names = ()
+    sla: Sla
+    approvals: Annotated[StrictInt, Field(ge=0, le=100)] = 1
+    ticket: StrictBool = False
+    watch: StrictBool = False
+
+
+def _default_severities() -> dict[str, Severity]:
+    return {name: Severity.model_validate(policy) for name, policy in DEFAULT_SEVERITIES.items()}
+
+
+class Audience(_Part):
+    """Who is told, at which apprise URLs; and who is told next when nobody acknowledges within seconds."""
+
+    send: tuple[Secret, ...] = ()
+    template: PathFromFile | None = None
+    escalate_after: Positive | None = None
+    then: str | None = None
+
+    @model_validator(mode="after")
+    def _escalates_to_somebody(self) -> Audience:
+        if (self.escalate_after is None) != (self.then is None):
+            raise wrong("escalate_after and then belong together", "write both, or neither")
+        return self
+
+
+class Tracker(_Part):
+    """Where tickets are opened: as files in the state folder, or by a webhook."""
+
+    kind: Literal["file", "webhook"] = "file"
+    url: Secret | None = None
+
+    @model_validator(mode="after")
+    def _webhook_has_url(self) -> Tracker:
+        if (self.kind == "webhook") != (self.url is not None):
+            raise wrong("url belongs to kind webhook, and that needs it", "write {kind: webhook, url: {env: NAME}}")
+        return self
+
+
+class Monitoring(_Part):
+    """The monitoring that there is already."""
+
+    prometheus: Url | None = None
+    alertmanager: Url | None = None
+
+
+class Guards(_Part):
+    """How far a plan may reach. The fraction applies to inventories of FRACTION_APPLIES_FROM hosts and more."""
+
+    max_hosts_changed: Annotated[StrictInt, Field(ge=1)] = 10
+    max_fraction_changed: Annotated[float, Field(gt=0, le=1)] = 0.5
+    never_isolate: Names = ()
+
+
+class Verify(_Part):
+    """Health must come back `within` these seconds, and then hold for `window` seconds."""
+
+    window: Duration = 30.0
+    within: Positive = 120.0
+
+
+class Deadlines(_Part):
+    """Seconds that one phase may take."""
+
+    phase: Positive = 600.0
+
+
+class Execution(_Part):
+    """Where Ansible runs."""
+
+    kind: Literal["local"] = "local"
+
+
+class Settings(_Part):
+    """All of incidentctl.yml; durations are seconds, paths absolute."""
+
+    inventory: PathFromFile | None = None
+    state_dir: PathFromFile = Field(default_factory=lambda: platformdirs.user_state_path("incidentctl"))
+    record_url: RecordUrl = ""  # becomes a SQLite file in state_dir
+    severities: dict[str, Severity] = Field(default_factory=_default_severities)
+    audiences: dict[str, Audience] = {}
+    tracker: Tracker = Tracker()
+    monitoring: Monitoring = Monitoring()
+    guards: Guards = Guards()
+    verify: Verify = Verify()
+    deadlines: Deadlines = Deadlines()
+    custom_playbooks: dict[str, ExistingFile] = {}
+    memory_bank: PathFromFile = Path("memory_bank")
+    execution: Execution = Execution()
+
+    def resolve_secret(self, secret: Secret) -> str:
+        """Given a reference, return the secret. Raise ConfigurationError if it is not there."""
+        return resolve_secret(secret)
+
+    def secret_environment(self) -> frozenset[str]:
+        """Return the names of the environment variables that hold secrets: no other program gets them."""
+        references = [secret for audience in self.audiences.values() for secret in audience.send]
+        references += [self.tracker.url] if self.tracker.url else []
+        return frozenset(secret.env for secret in references if secret.env is not None)
+
+
+def load(
+    path: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    capabilities: frozenset[str] | None = None,
+) -> Settings:
+    """Read the settings from `path`, else from where `find_file` finds them, else take all defaults.
+
+    `capabilities` are the names that `contain` may hold; without them they are not checked. Raise
+    ConfigurationError that tells everything that is wrong at once, each with file, line and fix.
+    """
+    here = Path.cwd() if cwd is None else cwd
+    file = find_file(path, os.environ if environ is None else environ, here)
+    if file is None:
+        return _settings({}, here)
+    document = _yaml_lines.parse(_read(file))
+    data = {} if document.data is None else document.data
+    problems = list(document.problems)
+    settings = None
+    if not isinstance(data, dict):
+        problems.append(_yaml_lines.Problem(1, "", "must be a mapping of keys", "begin with, say, `inventory: …`"))
+    elif document.root is not None:
+        problems += _settings_problems.dangling(document, data, DEFAULT_SEVERITIES, capabilities)
+        try:
+            settings = _settings(data, file.parent)
+        except ValidationError as error:
+            problems += _settings_problems.of_pydantic(document, error, Settings)
+    elif not problems:
+        settings = _settings({}, file.parent)
+    if problems or settings is None:
+        raise _settings_problems.as_error(file, problems)
+    return settings
+
+
+def find_file(path: Path | None, environ: Mapping[str, str], cwd: Path) -> Path | None:
+    """Return the file that is read: `path`, $INCIDENTCTL_CONFIG, ./incidentctl.yml, the user's own; or None."""
+    named = path or environ.get("INCIDENTCTL_CONFIG")
+    if named:
+        return cwd / named
+    places = (cwd / FILE_NAME, platformdirs.user_config_path("incidentctl") / FILE_NAME)
+    return next((place for place in places if place.exists()), None)
+
+
+def resolve_secret(secret: Secret) -> str:
+    """Given a reference, return the secret. Raise ConfigurationError if it is not there."""
+    if secret.env is not None:
+        value, place = os.environ.get(secret.env, ""), f"environment variable {secret.env}"
+        fix = f"export {secret.env}=… in the environment that incidentctl runs in"
+    else:
+        place, fix = f"file {secret.file}", "put it there, readable for you alone"
+        try:
+            value = Path(secret.file or "").read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "it is not a text file"
+            raise ConfigurationError(f"The secret in {place} cannot be read", why, fix) from error
+    if not value:
+        raise ConfigurationError(f"There is no secret in {place}", "", fix)
+    return value
+
+
+def _settings(data: dict[Any, Any], folder: Path) -> Settings:
+    # A key without a value is a key that was not set.
+    given = {key: value for key, value in data.items() if value is not None}
+    severities = given.get("severities", {})
+    if isinstance(severities, dict):
+        known = {name: severities.get(name) for name in DEFAULT_SEVERITIES}
+        given["severities"] = {name: _merge(DEFAULT_SEVERITIES[name], mine) for name, mine in known.items()}
+    return Settings.model_validate(given, context={"folder": folder.absolute()})
+
+
+def _merge(default: Any, given: Any) -> Any:
+    if given is None:
+        return default
+    if not (isinstance(default, dict) and isinstance(given, dict)):
+        return given
+    return {**given, **{key: _merge(value, given.get(key)) for key, value in default.items()}}
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigurationError(f"{file} cannot be read", why, "name another file with --config") from error
