@@ -117,6 +117,8 @@ def narrow(inventory: Inventory, limit: str | None) -> tuple[str, ...]:
     if limit is None:
         return tuple(inventory.hosts)
     parts = [part.strip() for part in re.split(r"[,:]", limit) if part.strip()]
+    if not parts:  # --limit "$UNSET" must not mean everything
+        raise UsageError("--limit is empty.", fix="leave it out to mean all hosts")
     known = {*inventory.hosts, *(group for groups in inventory.hosts.values() for group in groups)}
     chosen: set[str] = set()
     plain = [part for part in parts if part[0] not in "!&"]

@@ -1,0 +1,143 @@
+"""Policy and inventory → plan: exactly the hosts that are meant, or an error before anything is connected to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from incidentctl import plan
+from incidentctl.errors import ConfigurationError, RefusedError, UsageError
+
+
+def listed(*hosts: str, services: list[dict[str, Any]] | None = None, **groups: list[str]) -> dict[str, Any]:
+    catalogue = [{"name": "shop", "hosts": "all"}] if services is None else services
+    variables = {"incident_services": catalogue}
+    return {
+        "_meta": {"hostvars": {host: variables for host in hosts}},
+        "all": {"children": ["ungrouped", *groups]},
+        "ungrouped": {"hosts": [h for h in hosts if not any(h in members for members in groups.values())]},
+        **{name: {"hosts": members} for name, members in groups.items()},
+    }
+
+
+@pytest.fixture
+def fleet() -> plan.Inventory:
+    return plan.parse_inventory(listed("db1", "web1", "web2", web=["web1", "web2"], db=["db1"]))
+
+
+@pytest.mark.parametrize(
+    ("limit", "hosts"),
+    [
+        (None, ("db1", "web1", "web2")),
+        ("all", ("db1", "web1", "web2")),
+        ("web", ("web1", "web2")),
+        ("web1,db1", ("db1", "web1")),
+        ("web:!web2", ("web1",)),
+        ("!web2:web", ("web1",)),
+        ("web:&web2", ("web2",)),
+        ("!db", ("web1", "web2")),
+        ("web*", ("web1", "web2")),
+        (" web1 , web1 ", ("web1",)),
+    ],
+)
+def test_a_limit_means_these_hosts(fleet: plan.Inventory, limit: str | None, hosts: tuple[str, ...]) -> None:
+    assert plan.narrow(fleet, limit) == hosts
+
+
+@pytest.mark.parametrize("limit", ["wbe", "web:!wbe2", "web,nope", "web:&db", "", " ", "!all", "web[0]"])
+def test_a_limit_that_matches_nothing_somewhere_is_an_error(fleet: plan.Inventory, limit: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        plan.narrow(fleet, limit)
+    assert caught.value.fix
+
+
+def test_a_misspelt_limit_names_the_nearest(fleet: plan.Inventory) -> None:
+    with pytest.raises(UsageError, match="did you mean web1"):
+        plan.narrow(fleet, "wbe1")
+
+
+def test_groups_of_groups_count() -> None:
+    inventory = plan.parse_inventory(
+        {
+            "_meta": {"hostvars": {"a": {"incident_services": [{"name": "shop", "hosts": "outer"}]}}},
+            "all": {"children": ["outer"]},
+            "outer": {"children": ["inner"]},
+            "inner": {"hosts": ["a"]},
+        }
+    )
+    assert inventory.services[0].hosts == ("a",)
+    assert plan.narrow(inventory, "outer") == ("a",)
+
+
+def test_all_errors_of_an_inventory_come_at_once() -> None:
+    services = [
+        {"name": "shop", "hosts": "wbe"},
+        {"name": "{{ team }}-mail", "hosts": "all"},
+        {"name": "search", "hosts": "all", "essential": "no"},
+        {"hosts": "all"},
+    ]
+    with pytest.raises(ConfigurationError) as caught:
+        plan.parse_inventory(listed("a/../b", services=services))
+    for told in ("a/../b", "'wbe'", "must be a literal", "essential must be", "needs a name"):
+        assert told in caught.value.why
+
+
+@pytest.mark.parametrize("variables", [{}, {"incident_services": []}, {"incident_services": "shop"}])
+def test_an_inventory_without_a_catalogue_is_an_error(variables: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        plan.parse_inventory({"_meta": {"hostvars": {"a": variables}}, "all": {"hosts": ["a"]}})
+
+
+def test_an_inventory_without_hosts_is_an_error() -> None:
+    with pytest.raises(ConfigurationError, match="no hosts"):
+        plan.parse_inventory({"_meta": {"hostvars": {}}, "all": {"children": ["ungrouped"]}})
+
+
+def test_an_unknown_service_is_an_error_that_names_the_nearest(fleet: plan.Inventory) -> None:
+    with pytest.raises(UsageError, match="did you mean shop"):
+        plan.in_scope(fleet, ["web1"], ["shpo"])
+
+
+def test_what_is_not_essential_is_scaled_down_and_nothing_else() -> None:
+    services = [{"name": "shop", "hosts": "all"}, {"name": "mail", "hosts": "all", "essential": False}]
+    inventory = plan.parse_inventory(listed("a", services=services))
+    step = plan.step("contain", ["scale_down"], ("a",), inventory.services)
+    assert step.targets == (("a", "scale_down", "mail"),)
+
+
+def test_the_hash_is_of_what_is_done_and_not_of_the_order(fleet: plan.Inventory) -> None:
+    one = plan.make("high", ["isolation", "log_collection"], ("web1", "web2"), fleet.services)
+    other = plan.make("high", ["log_collection", "isolation"], ("web2", "web1"), fleet.services)
+    less = plan.make("high", ["isolation"], ("web1",), fleet.services)
+    assert one.hash == other.hash != less.hash
+
+
+def guard(inventory: plan.Inventory, capability: str, **limits: Any) -> None:
+    made = plan.make("critical", [capability], tuple(inventory.hosts), inventory.services)
+    plan.guard(made, inventory, **{"max_hosts": 99, "max_fraction": 1.0, "never": (), **limits})
+
+
+def test_too_many_hosts_are_refused(fleet: plan.Inventory) -> None:
+    with pytest.raises(RefusedError, match="3 hosts"):
+        guard(fleet, "isolation", max_hosts=2)
+
+
+def test_too_large_a_part_of_the_fleet_is_refused() -> None:
+    inventory = plan.parse_inventory(listed("a", "b", "c", "d"))
+    with pytest.raises(RefusedError, match="4 of 4"):
+        guard(inventory, "isolation", max_fraction=0.5)
+
+
+def test_half_of_two_hosts_is_no_blast_radius() -> None:
+    guard(plan.parse_inventory(listed("a", "b")), "isolation", max_fraction=0.5)
+
+
+@pytest.mark.parametrize("protected", ["db1", "db"])
+def test_what_must_never_be_isolated_is_refused(fleet: plan.Inventory, protected: str) -> None:
+    with pytest.raises(RefusedError, match="protects db1"):
+        guard(fleet, "isolation", never=[protected])
+
+
+def test_reading_is_never_guarded(fleet: plan.Inventory) -> None:
+    guard(fleet, "backup", max_hosts=0, never=["db"])
