@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -38,8 +39,12 @@ Exit codes:
 """
 Command = Callable[..., Any]
 
-_config = click.option("--config", metavar="FILE", help="Use this incidentctl.yml instead of the one that is looked for.")
-_inventory = click.option("-i", "--inventory", multiple=True, metavar="PATH", help="Inventory, as for ansible-playbook.")
+_config = click.option(
+    "--config", metavar="FILE", help="Use this incidentctl.yml instead of the one that is looked for."
+)
+_inventory = click.option(
+    "-i", "--inventory", multiple=True, metavar="PATH", help="Inventory, as for ansible-playbook."
+)
 _limit = click.option("-l", "--limit", metavar="PATTERN", help="Only these hosts; every part must match something.")
 _yes = click.option("--yes", is_flag=True, help="Answer the question before the containment with yes.")
 _no_input = click.option("--no-input", is_flag=True, help="Ask nothing, also in a terminal.")
@@ -92,7 +97,7 @@ def run(
     incidentctl run -s sev1 --yes --option rollback -l web "orders are lost"
     """
     with _command(config, inventory, no_input, as_json) as (session, console):
-        from incidentctl import session as sessions  # noqa: PLC0415 - see the module's docstring
+        from incidentctl import session as sessions
 
         if severity is None:
             raise click.UsageError("--severity is missing: critical, high, medium or low. When unsure take the higher.")
@@ -149,7 +154,7 @@ def decide(
     if len(words) not in (1, 2):
         raise click.UsageError("decide takes the option, and before it the incident unless it is the newest open one.")
     with _command(config, inventory, False, as_json) as (session, console):
-        from incidentctl import desk as desks  # noqa: PLC0415
+        from incidentctl import desk as desks
 
         desk = _take_up(session, console, words[0] if len(words) > 1 else None)
         desks.record_decision(desk, words[-1], playbook)
@@ -166,7 +171,8 @@ def decide(
 def status(incident: str | None, as_json: bool, config: str | None) -> None:
     """Where an incident stands (the newest open one when none is named), and how to go on."""
     with _command(config, (), True, False) as (session, console):
-        from incidentctl import incident as incidents, session as sessions  # noqa: PLC0415
+        from incidentctl import incident as incidents
+        from incidentctl import session as sessions
 
         found = session.record.find(incident)
         if as_json:
@@ -182,9 +188,9 @@ def status(incident: str | None, as_json: bool, config: str | None) -> None:
 def timeline(incident: str | None, as_json: bool, config: str | None) -> None:
     """Every event of an incident in UTC, with who did it. --json prints one event a line, hashes included."""
     with _command(config, (), True, False) as (session, console):
-        from dataclasses import asdict  # noqa: PLC0415
+        from dataclasses import asdict
 
-        from incidentctl.report.content import timeline_text  # noqa: PLC0415
+        from incidentctl.report.content import timeline_text
 
         for event in session.record.events(session.record.find(incident)):
             if as_json:
@@ -201,7 +207,7 @@ def timeline(incident: str | None, as_json: bool, config: str | None) -> None:
 def lift(incident: str | None, inventory: tuple[str, ...], as_json: bool, config: str | None) -> None:
     """Take back every containment of an incident, newest first, by the ledgers that the hosts keep."""
     with _command(config, inventory, True, as_json) as (session, console):
-        from incidentctl import workflow  # noqa: PLC0415
+        from incidentctl import workflow
 
         desk = _take_up(session, console, incident)
         with session.record.hold(desk.incident_id, session.actor):
@@ -216,7 +222,7 @@ def lift(incident: str | None, inventory: tuple[str, ...], as_json: bool, config
 def close(incident: str | None, leave_contained: str | None, inventory: tuple[str, ...], config: str | None) -> None:
     """Close an incident and write its report. Refused while anything is still contained."""
     with _command(config, inventory, True, False) as (session, console):
-        from incidentctl import workflow  # noqa: PLC0415
+        from incidentctl import workflow
 
         desk = _take_up(session, console, incident)
         with session.record.hold(desk.incident_id, session.actor):
@@ -230,7 +236,7 @@ def close(incident: str | None, leave_contained: str | None, inventory: tuple[st
 def report(incident: str | None, as_json: bool, config: str | None) -> None:
     """Write report.md, report.html and the post-mortem's files from the record, and say where."""
     with _command(config, (), True, False) as (session, console):
-        from incidentctl import report as reports  # noqa: PLC0415
+        from incidentctl import report as reports
 
         found = session.record.find(incident)
         path = reports.write(session.record.events(found), session.settings.state_dir / "incidents" / found)
@@ -245,6 +251,8 @@ def main() -> None:
         sys.exit(130)
     except click.ClickException as error:
         error.show()
+        if isinstance(error, click.NoSuchOption):
+            click.echo("Fix: put -- before a description that begins with a dash", err=True)
         sys.exit(error.exit_code)
     except IncidentctlError as error:
         _say(error)
@@ -254,10 +262,19 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # nobody reads on; there is nobody to tell
         sys.exit(1)
+    except Exception as error:
+        if os.environ.get("INCIDENTCTL_DEBUG"):
+            raise
+        # The last net: nobody reads a traceback at 3 a.m., and what was done is in the record.
+        what = f"Internal error: {type(error).__name__}: {error}"
+        _say(
+            IncidentctlError(what, fix="incidentctl status says how to go on; INCIDENTCTL_DEBUG=1 shows where it broke")
+        )
+        sys.exit(1)
 
 
 def _say(error: IncidentctlError) -> None:
-    from incidentctl.console import Console  # noqa: PLC0415
+    from incidentctl.console import Console
 
     Console().error(error)
 
@@ -267,8 +284,8 @@ def _command(
     config: str | None, inventory: tuple[str, ...], no_input: bool, quiet: bool
 ) -> Iterator[tuple[Session, Console]]:
     """Open what a command needs; leave the terminal and the record as they should be, whatever happens."""
-    from incidentctl import session as sessions  # noqa: PLC0415
-    from incidentctl.console import Console  # noqa: PLC0415
+    from incidentctl import session as sessions
+    from incidentctl.console import Console
 
     console = Console(interactive=False if no_input or quiet else None, quiet=quiet)
     with sessions.open_session(config, inventory) as session:
@@ -279,16 +296,17 @@ def _command(
 
 
 def _take_up(session: Session, console: Console, incident: str | None) -> Desk:
-    from incidentctl import session as sessions  # noqa: PLC0415
+    from incidentctl import session as sessions
 
     return sessions.take_up(session, incident, console.show, console.ask)
 
 
 def _drive(desk: Desk, session: Session, console: Console, as_json: bool, **answers: Any) -> None:
-    from dataclasses import replace  # noqa: PLC0415
+    from dataclasses import replace
 
-    from incidentctl import session as sessions, workflow  # noqa: PLC0415
-    from incidentctl.desk import Interrupted  # noqa: PLC0415
+    from incidentctl import session as sessions
+    from incidentctl import workflow
+    from incidentctl.desk import Interrupted
 
     try:
         workflow.drive(replace(desk, **answers))

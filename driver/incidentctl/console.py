@@ -163,7 +163,9 @@ class Console:
         for host in shown:
             table.add_row(plain(host), *(_cell(cells[host].get(column, "")) for column in self._phase["columns"]))
         if len(shown) < len(cells):
-            table.add_row(f"{len(cells) - len(shown)} more", *(self._tally(column) for column in self._phase["columns"]))
+            table.add_row(
+                f"{len(cells) - len(shown)} more", *(self._tally(column) for column in self._phase["columns"])
+            )
         return table
 
     def _tally(self, column: str) -> str:
@@ -178,21 +180,31 @@ class Console:
         self._rich.print(Text("What was found, likeliest cause first", style="bold"))
         for host, finding in found[:8]:
             mark = {"critical": "red", "warning": "yellow"}.get(finding.get("severity", ""), "")
-            self._rich.print(Text(f"  {finding.get('severity', ''):<8} ", style=mark) + Text(plain(finding["text"])), f"({host})")
+            self._rich.print(
+                Text(f"  {finding.get('severity', ''):<8} ", style=mark) + Text(plain(finding["text"])), f"({host})"
+            )
 
     def _show_options(self, options: Sequence[Mapping[str, Any]]) -> None:
-        table = Table(title="Ways out", title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2))
+        table = Table(
+            title="Ways out", title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2)
+        )
         for header in ("", "", "Downtime", "Data at risk", "Confidence"):
             table.add_column(header)
         for option in options:
             sure = "unknown" if option["confidence"] is None else f"{option['confidence']} %"
             if not option["feasible"]:
-                table.add_row(option["letter"], Text(option["title"], style="dim"), "–", "–", "not possible", style="dim")
+                table.add_row(
+                    option["letter"], Text(option["title"], style="dim"), "–", "–", "not possible", style="dim"
+                )
                 continue
             star = " (recommended)" if option["recommended"] else ""
             style = "bold" if option["recommended"] else ""
             table.add_row(
-                option["letter"], Text(option["title"] + star, style=style), option["downtime"], option["data_at_risk"], sure
+                option["letter"],
+                Text(option["title"] + star, style=style),
+                option["downtime"],
+                option["data_at_risk"],
+                sure,
             )
         self._rich.print(table)
         for option in options:
@@ -217,17 +229,19 @@ class Console:
         self._rich.print(Text("Containment, as the severity allows", style="bold"))
         for host, capability, service in step.targets:
             self._rich.print(f"  {host}: {capability} ({service})")
-        answer = self._read(f"Contain now? {incident.severity} allows it [Y/n] ", lambda: False)
+        answer = self._read(f"{incident.severity} allows it. Contain now? [Y/n] ", lambda: False)
         if answer is None:
             return None
         return "yes" if answer.strip().lower() in ("", "y", "yes") else "no"
 
-    def _ask_decide(
-        self, options: Sequence[Mapping[str, Any]], incident: Incident, poll: Callable[[], Incident]
-    ) -> str | None:
+    def _ask_decide(self, options: Sequence[Mapping[str, Any]], poll: Callable[[], Incident]) -> str | None:
         able = {o["letter"].lower(): o["key"] for o in options if o["feasible"]}
         best = next((o["letter"] for o in options if o["recommended"]), None)
-        hint = f"{'/'.join(letter.upper() for letter in able)}, Enter = {best}, q = decide later" if best else "q = decide later"
+        hint = (
+            f"{'/'.join(letter.upper() for letter in able)}, Enter = {best}, q = decide later"
+            if best
+            else "q = decide later"
+        )
         while True:
             answer = self._read(f"Which way? [{hint}] ", lambda: poll().decision is not None)
             if answer is None or answer.strip().lower() in ("q", "later"):

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from incidentctl import engine, incident as incidents, notify, plan, trackers
+from incidentctl import engine, notify, plan, trackers
+from incidentctl import incident as incidents
 from incidentctl.errors import RefusedError, UsageError
 from incidentctl.incident import Incident
 from incidentctl.plan import Inventory, PlannedStep, Service
@@ -23,7 +24,7 @@ Show = Callable[..., None]
 Ask = Callable[..., str | None]
 
 
-class Interrupted(Exception):  # noqa: N818 - it is no error: somebody stopped us, and the record is true
+class Interrupted(Exception):
     """A phase was stopped by Ctrl-C or SIGTERM; what it reached is recorded."""
 
 

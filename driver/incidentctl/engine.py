@@ -201,11 +201,12 @@ def environment() -> dict[str, str]:
     """
     cfg = _ansible_cfg()
     configured = _configured(cfg)
+    usual = "~/.ansible/collections:/usr/share/ansible/collections"
     theirs = os.environ.get("ANSIBLE_COLLECTIONS_PATH") or configured.get(
-        "defaults", "collections_path", fallback="~/.ansible/collections:/usr/share/ansible/collections"
+        "defaults", "collections_path", fallback=usual
     )
     base = cfg.parent if cfg else Path.cwd()
-    paths = [str(base / Path(part).expanduser()) for part in theirs.split(":") if part]
+    paths = [str(base / Path(part).expanduser()) for part in (theirs or usual).split(":") if part]
     env = {"ANSIBLE_COLLECTIONS_PATH": ":".join(dict.fromkeys([str(collection_root()), *paths]))}
     if cfg:
         env["ANSIBLE_CONFIG"] = str(cfg)

@@ -103,9 +103,8 @@ def fold(events: Sequence[Event]) -> Incident:
     first = events[0]
     incident = Incident(first.incident_id, declared_at=first.at, declared_by=first.actor)
     for event in events:
-        change = _CHANGES.get(event.kind)
-        if change is not None:
-            incident = replace(incident, **change(incident, event))
+        if event.kind in KINDS:
+            incident = replace(incident, **_CHANGES[event.kind](incident, event))
     # A phase that nobody holds the lock for is not running any more, whatever the last event was.
     return incident if incident.holder else replace(incident, phases=_interrupt(incident.phases))
 
@@ -148,8 +147,8 @@ def parse_severity(text: str, names: Iterable[str]) -> str:
 def _declared(_incident: Incident, event: Event) -> Changes:
     data = event.data
     return {
-        "title": str(data.get("title", data.get("description", ""))),
-        "severity": str(data.get("severity", "")),
+        "title": str(data.get("title") or data.get("description") or ""),
+        "severity": str(data.get("severity") or ""),
         **{name: _texts(data.get(name)) for name in ("services", "affected", "hosts")},
         "declared_at": event.at,
         "declared_by": event.actor,
@@ -175,11 +174,9 @@ def _step_started(incident: Incident, event: Event) -> Changes:
     capabilities, hosts = _texts(event.data.get("capabilities")), _texts(event.data.get("hosts"))
     name = str(event.data.get("phase", ""))
     phase = Phase(name, "running", event.at, capabilities=capabilities, hosts=hosts)
-    changes: Changes = {
-        "phases": (*_interrupt(incident.phases), phase),
-        "hosts": tuple(dict.fromkeys((*incident.hosts, *hosts))),
-    }
-    return {**changes, "status": "monitoring"} if phase.name == "monitor" else changes
+    every = tuple(dict.fromkeys((*incident.hosts, *hosts)))
+    status = "monitoring" if name == "monitor" else incident.status
+    return {"phases": (*_interrupt(incident.phases), phase), "hosts": every, "status": status}
 
 
 def _step_finished(incident: Incident, event: Event) -> Changes:
@@ -222,13 +219,8 @@ def _verified(incident: Incident, event: Event) -> Changes:
 def _decided(incident: Incident, event: Event) -> Changes:
     """Whatever follows a decision begins anew with it: a second choice is carried out like the first."""
     kept = tuple(phase for phase in incident.phases if phase.name in BEFORE_DECISION)
-    return {
-        "question": None,
-        "decision": _row(event),
-        "status": "identified",
-        "phases": kept,
-        "verified": None,
-    }
+    fresh = {"question": None, "verified": None, "phases": kept}
+    return {**fresh, "decision": _row(event), "status": "identified"}
 
 
 def _unlocked(incident: Incident, event: Event) -> Changes:

@@ -39,7 +39,7 @@ def pending(incident: Incident) -> list[Mapping[str, Any]]:
     return [row for row in newest.values() if row.get("state") != "sent"]
 
 
-def wait(record: Record, incident_id: str) -> None:
+def wait() -> None:
     """Give the messages that are on their way a few seconds; what is not out then is tried at the next command."""
     for thread in threading.enumerate():
         if thread.name == _THREAD:

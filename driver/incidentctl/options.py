@@ -73,7 +73,9 @@ def _rollback(situation: Situation) -> Option:
     ready = {name: f for name, f in situation.rollback.items() if name in situation.affected and f.get("feasible")}
     if not ready:
         return _infeasible("rollback", "A", title, _why_no_rollback(situation))
-    steps = tuple(f"{name}: release {f.get('from')} → {f.get('to')}, restart, see health hold" for name, f in ready.items())
+    steps = tuple(
+        f"{name}: release {f.get('from')} → {f.get('to')}, restart, see health hold" for name, f in ready.items()
+    )
     points, because = BASE_CONFIDENCE, []
     for name, facts in ready.items():
         for gain, fact in _rollback_facts(situation, name, facts):
@@ -108,7 +110,9 @@ def _rollback_facts(situation: Situation, name: str, facts: Mapping[str, Any]) -
     if migrations is None:
         found.append((-10, f"{name}: unknown whether the schema changed between the releases"))
     elif migrations:
-        found.append((-30, f"{name}: {len(migrations)} schema migration(s) in between: {', '.join(map(str, migrations[:3]))}"))
+        found.append(
+            (-30, f"{name}: {len(migrations)} schema migration(s) in between: {', '.join(map(str, migrations[:3]))}")
+        )
     else:
         found.append((10, f"{name}: no schema migration in between"))
     return found
@@ -133,7 +137,9 @@ def _hotfix(situation: Situation) -> Option:
     title = "Deploy a hotfix"
     without = [n for n in situation.affected if "hotfix" not in (situation.specs.get(n, {}).get("releases") or {})]
     if without or not situation.affected:
-        return _infeasible("hotfix", "B", title, f"{', '.join(without) or 'nothing'}: no hotfix command in the catalogue")
+        return _infeasible(
+            "hotfix", "B", title, f"{', '.join(without) or 'nothing'}: no hotfix command in the catalogue"
+        )
     return _infeasible("hotfix", "B", title, "this version carries out no hotfix: deploy it yourself, then resume")
 
 

@@ -96,7 +96,9 @@ def parse_inventory(listed: Mapping[str, Any]) -> Inventory:
             if isinstance(spec, dict):
                 catalogue.setdefault(str(spec.get("name")), spec)
     services = [_service(spec, hosts) for spec in catalogue.values()]
-    problems += [f"service {s.name}: no host or group is named {s.spec.get('hosts')!r}" for s in services if not s.hosts]
+    problems += [
+        f"service {s.name}: no host or group is named {s.spec.get('hosts')!r}" for s in services if not s.hosts
+    ]
     if not catalogue:
         problems.append("no host has incident_services, the catalogue of what runs where")
     if problems:
@@ -166,9 +168,7 @@ def make(severity: str, contain: Iterable[str], hosts: tuple[str, ...], services
     return Plan(severity, tuple(steps))
 
 
-def step(
-    phase: str, capabilities: Iterable[str], hosts: tuple[str, ...], services: tuple[Service, ...]
-) -> PlannedStep:
+def step(phase: str, capabilities: Iterable[str], hosts: tuple[str, ...], services: tuple[Service, ...]) -> PlannedStep:
     """Return one phase with its targets: each capability on each host for each service it is meant for."""
     capabilities = tuple(capabilities)
     targets = tuple(
@@ -216,7 +216,12 @@ def _signed(part: str) -> tuple[str, str]:
 def _meant_for(capability: str, service: Service) -> bool:
     if capability == "scale_down":
         return not service.essential
-    needs = {"backup": "data", "maintenance_mode": "maintenance", "prepare_rollback": "releases", "rollback": "releases"}
+    needs = {
+        "backup": "data",
+        "maintenance_mode": "maintenance",
+        "prepare_rollback": "releases",
+        "rollback": "releases",
+    }
     return capability not in needs or needs[capability] in service.spec
 
 
@@ -237,7 +242,9 @@ def _hosts_with_groups(listed: Mapping[str, Any]) -> dict[str, frozenset[str]]:
             found |= more
         return found
 
-    return {host: frozenset(up for group in groups for up in ancestors(group)) for host, groups in sorted(direct.items())}
+    return {
+        host: frozenset(up for group in groups for up in ancestors(group)) for host, groups in sorted(direct.items())
+    }
 
 
 def _literal_problems(spec: Any) -> list[str]:
@@ -259,7 +266,7 @@ def _service(spec: Mapping[str, Any], hosts: Mapping[str, frozenset[str]]) -> Se
     place = spec.get("hosts")
     return Service(
         name=str(spec["name"]) if "name" in spec else "?",
-        hosts=tuple(host for host, groups in hosts.items() if place == host or place == "all" or place in groups),
+        hosts=tuple(host for host, groups in hosts.items() if place in {host, "all", *groups}),
         essential=spec.get("essential") is not False,
         user_facing=spec.get("user_facing") is True,
         integrations=tuple(str(name) for name in spec.get("integrations") or ()),

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from incidentctl._database import RecordError
 from incidentctl.errors import LockedError, UsageError
 from incidentctl.incident import ENDED, KINDS, Event, fold
 
-__all__ = ["GENESIS", "Record", "RecordError", "chain_hash", "is_alive", "open_record"]
+__all__ = ["GENESIS", "Record", "RecordError", "chain_hash", "first_broken", "is_alive", "open_record"]
 
 GENESIS = "0" * 64  # the prev_hash of an incident's first event
 
@@ -32,10 +32,7 @@ _EVENT = sa.Table(
     _METADATA,
     sa.Column("incident_id", sa.Text, sa.ForeignKey("incident.incident_id"), primary_key=True),
     sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
-    *(
-        sa.Column(name, sa.Text, nullable=False)
-        for name in ("at", "actor", "kind", "data", "prev_hash", "hash")
-    ),
+    *(sa.Column(name, sa.Text, nullable=False) for name in ("at", "actor", "kind", "data", "prev_hash", "hash")),
 )
 _JOIN = sa.text("INSERT INTO incident (incident_id) VALUES (:incident_id) ON CONFLICT DO NOTHING")
 
@@ -48,10 +45,26 @@ def open_record(url: str) -> Record:
     return Record(_database.open_database(url, _METADATA))
 
 
-def chain_hash(prev_hash: str, row: dict[str, Any]) -> str:
+def chain_hash(prev_hash: str, row: Mapping[str, Any]) -> str:
     """Given the hash before and a row (its `data` as the stored text), return the row's hash, in hex."""
     fields = {name: row[name] for name in ("incident_id", "seq", "at", "actor", "kind", "data")}
     return hashlib.sha256((prev_hash + _dump(fields)).encode("ascii")).hexdigest()
+
+
+def first_broken(rows: Sequence[Mapping[str, Any]], head: str | None = None) -> int | None:
+    """Given an incident's stored rows in order, return the seq of the first broken one; None if whole.
+
+    If no row has the hash `head`, the tail was cut or the whole chain written anew: no row shows which,
+    so the seq after the last one comes back. A record that lost all its rows is broken from 1 on.
+    """
+    previous, seen = GENESIS, set()
+    for expected, row in enumerate(rows, start=1):
+        linked = row["seq"] == expected and row["prev_hash"] == previous
+        if not linked or row["hash"] != chain_hash(previous, row):
+            return expected
+        previous = row["hash"]
+        seen.add(previous)
+    return len(rows) + 1 if not rows or (head is not None and head not in seen) else None
 
 
 class Record:
@@ -109,9 +122,7 @@ class Record:
         if len(found) != 1 and len(exact) != 1:
             what = f"{len(found)} incidents begin" if found else "No incident begins"
             listed = ", ".join((found or known)[:10]) + (", …" if len(found or known) > 10 else "")
-            raise UsageError(
-                f"{what} with {prefix!r}", f"There are: {listed}", "give as much of the id as is unique"
-            )
+            raise UsageError(f"{what} with {prefix!r}", f"There are: {listed}", "give as much of the id as is unique")
         return (exact or found)[0]
 
     def head(self, incident_id: str) -> str:
@@ -122,19 +133,10 @@ class Record:
     def verify(self, incident_id: str, head: str | None = None) -> int | None:
         """Return the seq of the first event that is not as it was written; None if the chain is whole.
 
-        `head` is a head hash that went out earlier. If no event has it, the tail was cut or the whole
-        chain written anew: then the seq after the last one comes back.
+        `head` is a head hash that went out earlier.
         """
         with self._transaction() as connection:
-            rows = list(connection.execute(_rows_of(incident_id)).mappings())
-        previous, seen = GENESIS, set()
-        for expected, row in enumerate(rows, start=1):
-            whole = row["seq"] == expected and row["prev_hash"] == previous
-            if not whole or row["hash"] != chain_hash(previous, dict(row)):
-                return expected
-            previous = row["hash"]
-            seen.add(previous)
-        return len(rows) + 1 if not rows or (head is not None and head not in seen) else None
+            return first_broken([{**row} for row in connection.execute(_rows_of(incident_id)).mappings()], head)
 
     @contextmanager
     def hold(self, incident_id: str, actor: str) -> Iterator[Event]:
@@ -160,9 +162,7 @@ class Record:
             self.append(incident_id, "unlocked", mine, actor)
 
     def _ended(self) -> set[str]:
-        changes = sa.select(_EVENT.c.incident_id, _EVENT.c.kind).where(
-            _EVENT.c.kind.in_((*ENDED, "reopened"))
-        )
+        changes = sa.select(_EVENT.c.incident_id, _EVENT.c.kind).where(_EVENT.c.kind.in_((*ENDED, "reopened")))
         with self._transaction() as connection:
             last = dict(connection.execute(changes.order_by(_EVENT.c.seq)).all())
         return {name for name, kind in last.items() if kind in ENDED}
@@ -187,9 +187,7 @@ def is_alive(holder: Mapping[str, Any]) -> bool:
     return started is not None and started == holder.get("started")
 
 
-def _append(
-    connection: sa.Connection, incident_id: str, kind: str, data: Mapping[str, Any], actor: str
-) -> Event:
+def _append(connection: sa.Connection, incident_id: str, kind: str, data: Mapping[str, Any], actor: str) -> Event:
     if kind not in KINDS:
         raise ValueError(f"no such kind of event: {kind}")
     connection.execute(_JOIN, {"incident_id": incident_id})
@@ -248,9 +246,7 @@ def _dump(value: Any) -> str:
     try:
         return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise RecordError(
-            "This cannot be recorded", str(error), "report it: events hold plain JSON data"
-        ) from error
+        raise RecordError("This cannot be recorded", str(error), "report it: events hold plain JSON data") from error
 
 
 def _storable(text: str) -> str:

@@ -11,7 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from incidentctl import engine, incident as incidents, plan, settings as configuration, workflow
+from incidentctl import engine, plan, workflow
+from incidentctl import incident as incidents
+from incidentctl import settings as configuration
 from incidentctl.desk import Ask, Desk, Show
 from incidentctl.errors import ConfigurationError
 from incidentctl.plan import Inventory

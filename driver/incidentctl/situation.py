@@ -13,7 +13,7 @@ from incidentctl.incident import Incident
 
 def situation(desk: Desk) -> options.Situation:
     """Gather the facts of this incident, and of past ones, for options.assess."""
-incident = desk.incident()
+    incident = desk.incident()
     diagnosed = by_service(_rows(incident, "diagnose"), "diagnosis")
     return options.Situation(
         affected=incident.affected,

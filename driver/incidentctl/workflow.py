@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from incidentctl import engine, incident as incidents, notify, options, plan, report
+from incidentctl import engine, notify, options, plan, report
+from incidentctl import incident as incidents
 from incidentctl.desk import Desk, ask_hosts, finish_step, record_decision, record_lifted, run_step, skip_step, tell
 from incidentctl.errors import DecisionAwaited, IncidentctlError, LockedError, RefusedError, UsageError
 from incidentctl.incident import Incident, phase_done
@@ -66,7 +67,7 @@ def drive(desk: Desk) -> Incident:
         for name, act in PHASES:
             if not phase_done(desk.incident(), name):
                 act(desk)
-        notify.wait(desk.record, desk.incident_id)
+        notify.wait()
         return desk.incident()
 
 
@@ -150,7 +151,7 @@ def decide(desk: Desk) -> None:
         desk.show("options", options=found)
         if incident.question is None:
             desk.note("question_asked", question="Which recovery?", options=[o["key"] for o in found])
-        choice = desk.option or desk.ask("decide", options=found, incident=incident, poll=desk.incident)
+        choice = desk.option or desk.ask("decide", options=found, poll=desk.incident)
         decided_elsewhere = desk.incident().decision is not None
         if choice is None and not decided_elsewhere:
             recommended = next((o["key"] for o in found if o["recommended"]), "OPTION")

@@ -69,7 +69,9 @@ def test_downtime_is_median_and_worst_of_past_runs() -> None:
 def test_data_at_risk_of_a_schema_change_is_the_age_of_the_last_verified_backup() -> None:
     risky = with_rollback(migrations=["0003_drop_column.sql"])
     assert option(risky, "rollback").data_at_risk == "unknown: no verified backup"
-    backups = {"shop": [{"verified": True, "at": (NOW - timedelta(minutes=5)).isoformat()}, {"verified": False, "at": NOW}]}
+    backups = {
+        "shop": [{"verified": True, "at": (NOW - timedelta(minutes=5)).isoformat()}, {"verified": False, "at": NOW}]
+    }
     assert option(replace(risky, backups=backups), "rollback").data_at_risk == "at most 5 min of writes"
 
 
@@ -94,7 +96,11 @@ facts = st.fixed_dictionaries(
         "feasible": st.booleans(),
         "rehearsed": st.booleans(),
         "migrations": st.one_of(st.none(), st.lists(st.sampled_from(["1.sql", "2.sql"]), unique=True)),
-        "deployed_at": st.one_of(st.none(), st.just("garbage"), st.integers(-9999, 9999).map(lambda s: (NOW + timedelta(seconds=s)).isoformat())),
+        "deployed_at": st.one_of(
+            st.none(),
+            st.just("garbage"),
+            st.integers(-9999, 9999).map(lambda s: (NOW + timedelta(seconds=s)).isoformat()),
+        ),
     }
 )
 

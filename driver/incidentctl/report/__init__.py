@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from incidentctl.incident import Event, Incident, fold
+from incidentctl.incident import Event, fold
 from incidentctl.report import aftermath, content, render
 
 remember = aftermath.remember
@@ -23,7 +23,8 @@ def write(events: Sequence[Event], folder: Path) -> Path:
     path = folder / "report.md"
     _private(path, render.markdown(title, sections))
     _private(folder / "report.html", render.html(title, sections))
-    _private(folder / "post-mortem.md", render.markdown(f"Post-mortem: {incident.incident_id}", aftermath.prefill(incident)))
+    first_page = render.markdown(f"Post-mortem: {incident.incident_id}", aftermath.prefill(incident))
+    _private(folder / "post-mortem.md", first_page)
     _private(folder / "post-mortem.ics", aftermath.calendar(incident))
     return path
 

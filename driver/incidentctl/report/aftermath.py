@@ -104,7 +104,7 @@ def _fold(line: str) -> str:
     """Fold at 75 octets, as the format asks, never inside a character."""
     parts, current = [], ""
     for character in line:
-        if len((current + character).encode()) > 74:  # noqa: PLR2004 - 75 less the leading space
+        if len((current + character).encode()) > 74:  # 75 less the leading space
             parts.append(current)
             current = ""
         current += character

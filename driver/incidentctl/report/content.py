@@ -55,7 +55,7 @@ def sections(incident: Incident, events: Sequence[Event]) -> list[Section]:
         _timeline(events),
         _causes(incident),
         _resolution(incident),
-        _containment(incident, events),
+        _containment(events),
         _hosts(incident),
         _keepsakes(incident),
         _communication(incident),
@@ -87,7 +87,7 @@ def timeline_text(event: Event) -> str | None:
 class _Lenient(dict[str, Any]):
     """An event that lacks a word still has its line."""
 
-    def __missing__(self, key: str) -> str:
+    def __missing__(self, _key: str) -> str:
         return UNKNOWN
 
 
@@ -156,7 +156,9 @@ def _resolution(incident: Incident) -> Section:
         blocks.append(Table(("Option", "", "Downtime", "Data at risk", "Confidence"), rows))
     decision = incident.decision
     blocks.append(
-        f"Decided: {decision['option']}, by {decision['actor']} at {decision['at']}." if decision else "Nothing was decided."
+        f"Decided: {decision['option']}, by {decision['actor']} at {decision['at']}."
+        if decision
+        else "Nothing was decided."
     )
     blocks.append(_actions(incident, "recover") or "No recovery was carried out.")
     verified = incident.verified
@@ -166,7 +168,7 @@ def _resolution(incident: Incident) -> Section:
     return Section("Resolution", tuple(blocks))
 
 
-def _containment(incident: Incident, events: Sequence[Event]) -> Section:
+def _containment(events: Sequence[Event]) -> Section:
     applied = [e for e in events if e.kind == "containment_applied"]
     lifted = {(e.data.get("host"), e.data.get("entry")): e.at for e in events if e.kind == "containment_lifted"}
     rows = tuple(
@@ -189,12 +191,21 @@ def _hosts(incident: Incident) -> Section:
         for phase, found in (incident.outcomes or {}).items()
         for row in found
     )
-    return Section("Hosts", (Table(("Host", "Phase", "Capability", "Outcome", "Why"), rows),) if rows else ("No host was reached.",))
+    return Section(
+        "Hosts",
+        (Table(("Host", "Phase", "Capability", "Outcome", "Why"), rows),) if rows else ("No host was reached.",),
+    )
 
 
 def _keepsakes(incident: Incident) -> Section:
     backups = tuple(
-        (str(row["host"]), name, str(b.get("kind")), "verified" if b.get("verified") else "NOT verified", str(b.get("restore")))
+        (
+            str(row["host"]),
+            name,
+            str(b.get("kind")),
+            "verified" if b.get("verified") else "NOT verified",
+            str(b.get("restore")),
+        )
         for row in _rows(incident, "contain", "backup")
         for name, found in row.get("facts", {}).get("services", {}).items()
         for b in found
@@ -213,7 +224,9 @@ def _communication(incident: Incident) -> Section:
     newest = {str(row.get("key")): row for row in incident.notified}
     rows = tuple((str(r["audience"]), str(r["about"]), str(r["state"]), str(r["at"])) for r in newest.values())
     tickets = tuple(f"Ticket ({t.get('tracker')}): {t.get('reference')}" for t in incident.tickets)
-    told: str | Table = Table(("Audience", "About", "State", "When"), rows) if rows else "Nobody is configured to be told."
+    told: str | Table = (
+        Table(("Audience", "About", "State", "When"), rows) if rows else "Nobody is configured to be told."
+    )
     return Section("Communication", (told, tickets) if tickets else (told,))
 
 

@@ -35,7 +35,11 @@ def html(title: str, sections: Iterable[Section]) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - only a report needs it
 
     environment = Environment(
-        loader=PackageLoader("incidentctl"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("incidentctl"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.tests["table"] = lambda block: isinstance(block, Table)
     return environment.get_template("report.html").render(title=title, sections=list(sections))
