@@ -119,6 +119,17 @@ def run(
         _take(event, rows, begun, said, show)
         return False  # nothing of it is written to disk
 
+    late = threading.Event()
+
+    def cut_off() -> bool:
+        """Our own deadline, for ansible-runner's would leave Ansible's workers alive."""
+        if time.monotonic() - started > step.deadline_s:
+            late.set()
+        if not (late.is_set() or stopped.is_set()):
+            return False
+        end_controllers(os.getpid())
+        return True
+
     with _private_folder() as folder, _stop_requests() as stopped:
         _write_project(folder, step)
         runner = ansible_runner.run(
@@ -131,7 +142,7 @@ def run(
             cmdline=" ".join(flag for flag, on in (("--check", step.check), ("--diff", step.diff)) if on) or None,
             event_handler=on_event,
             status_handler=lambda _status, runner_config: _forget(runner_config.env, hide),
-            cancel_callback=lambda: _end_when(stopped),
+            cancel_callback=cut_off,
             suppress_env_files=True,
             quiet=True,
         )
@@ -145,10 +156,10 @@ def run(
         )
     return Outcome(
         step=step,
-        rows=tuple(_complete(step, rows, begun, cut=interrupted or status == "timeout")),
+        rows=tuple(_complete(step, rows, begun, cut=interrupted or late.is_set())),
         seconds=time.monotonic() - started,
         interrupted=interrupted,
-        timed_out=status == "timeout",
+        timed_out=late.is_set(),
         said="\n".join(said),
     )
 
@@ -265,7 +276,7 @@ def _write_project(folder: Path, step: Step) -> None:
     (folder / "project" / "phase.yml").write_text(yaml.safe_dump(plays, sort_keys=False), encoding="utf-8")
     # ansible-runner drops settings that are passed as an argument when env/ has no file of them. Its default
     # of five seconds between two looks would delay a cancel by as much.
-    settings = {"job_timeout": int(step.deadline_s), "pexpect_timeout": 0.2, "suppress_output_file": True}
+    settings = {"pexpect_timeout": 0.2, "suppress_output_file": True}
     (folder / "env" / "settings").write_text(json.dumps(settings), encoding="utf-8")
 
 
@@ -284,12 +295,6 @@ def _stop_requests() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _end_when(stopped: threading.Event) -> bool:
-    if stopped.is_set():
-        end_controllers(os.getpid())
-    return stopped.is_set()
 
 
 def end_controllers(ancestor: int) -> None:

@@ -1,0 +1,212 @@
+"""The engine with real ansible-playbook runs on this machine: one outcome for every host and capability, always."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from incidentctl import engine
+from incidentctl.errors import ConfigurationError, IncidentctlError
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of the user's own, without an ansible.cfg, and with TMPDIR where leftovers would show."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    monkeypatch.delenv("ANSIBLE_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    assert not list((tmp_path / "tmp").glob("incidentctl-*")), "a private folder was left behind"
+
+
+def inventory(work: Path, **hosts: dict[str, Any]) -> tuple[str]:
+    local = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    service = {
+        "name": "lamp",
+        "hosts": "all",
+        "manager": "command",
+        "control": {
+            "start": ["touch", str(work / "lamp.on")],
+            "stop": ["rm", str(work / "lamp.on")],
+            "status": ["test", "-e", str(work / "lamp.on")],
+        },
+    }
+    content = {
+        "all": {
+            "hosts": {name: {**local, **own} for name, own in hosts.items()},
+            "vars": {
+                "incident_become": False,
+                "incident_state_dir": str(work / "state"),
+                "incident_services": [service],
+            },
+        }
+    }
+    path = work / "inventory.yml"
+    path.write_text(yaml.safe_dump(content))
+    return (str(path),)
+
+
+def playbook(work: Path, name: str, *tasks: dict[str, Any]) -> str:
+    path = work / f"{name}.yml"
+    path.write_text(yaml.safe_dump([{"name": name, "hosts": "all", "gather_facts": False, "tasks": list(tasks)}]))
+    return str(path)
+
+
+def run(sources: tuple[str, ...], *capabilities: str, **step: Any) -> engine.Outcome:
+    hosts = step.pop("hosts", ("here",))
+    hide = step.pop("hide", frozenset())
+    variables = {"incident_id": "INC-1", "incident_continue": True, **step.pop("variables", {})}
+    return engine.run(
+        engine.Step("contain", capabilities, hosts, variables, **step), sources, lambda *_, **__: None, hide
+    )
+
+
+def outcomes(outcome: engine.Outcome) -> dict[tuple[str, str], str]:
+    found = {(row.host, row.capability): row.outcome for row in outcome.rows}
+    assert len(found) == len(outcome.rows), "a host and capability has two outcomes"
+    return found
+
+
+def playbooks_running() -> list[bytes]:
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            lines.append(path.read_bytes())
+        except OSError:
+            continue
+    return [line for line in lines if b"ansible-playbook" in line and b"phase.yml" in line]
+
+
+def test_a_refused_capability_does_not_silence_the_next(work: Path) -> None:
+    outcome = run(inventory(work, here={}), "isolation", "lift")
+    assert outcomes(outcome) == {("here", "isolation"): "refused", ("here", "lift"): "unchanged"}
+    assert outcome.worst == "refused"
+
+
+def test_a_host_that_cannot_be_reached_is_told_and_the_others_are_done(work: Path) -> None:
+    (work / "lamp.on").touch()
+    gone = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    outcome = run(
+        inventory(work, here={}, gone=gone),
+        "isolation",
+        "lift",
+        hosts=("here", "gone"),
+        variables={"incident_only": ["lamp"]},
+    )
+    assert outcomes(outcome) == {
+        ("here", "isolation"): "done",
+        ("here", "lift"): "done",
+        ("gone", "isolation"): "unreachable",
+        ("gone", "lift"): "not_attempted",
+    }
+
+
+def test_the_deadline_ends_the_run_and_what_was_begun_is_unknown(work: Path) -> None:
+    nap = playbook(work, "nap", {"ansible.builtin.command": {"argv": ["sleep", "20"]}})
+    started = time.monotonic()
+    outcome = run(inventory(work, here={}), nap, "lift", deadline_s=3)
+    assert time.monotonic() - started < 15
+    assert outcome.timed_out
+    assert outcomes(outcome) == {("here", "nap"): "unknown", ("here", "lift"): "not_attempted"}
+    assert not playbooks_running()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_request_ends_the_run_and_comes_back_as_an_outcome(work: Path, number: signal.Signals) -> None:
+    mark = work / "begun"
+    nap = playbook(
+        work,
+        "nap",
+        {"ansible.builtin.file": {"path": str(mark), "state": "touch", "mode": "0600"}},
+        {"ansible.builtin.command": {"argv": ["sleep", "20"]}},
+    )
+
+    def stop_when_begun() -> None:
+        while not mark.exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=stop_when_begun, daemon=True).start()
+    outcome = run(inventory(work, here={}), nap, "lift")
+    assert outcome.interrupted
+    assert outcome.seconds < 15
+    assert outcomes(outcome) == {("here", "nap"): "unknown", ("here", "lift"): "not_attempted"}
+    assert not playbooks_running()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def settings_seen(**wanted: Any) -> dict[str, Any]:
+    return {"ansible.builtin.assert": {"that": [f"lookup('config', '{key}') == {value!r}" for key, value in wanted.items()]}}
+
+
+def test_the_users_own_ansible_cfg_is_honoured(work: Path) -> None:
+    (work / "ansible.cfg").write_text("[defaults]\nforks = 7\nhost_key_checking = False\n[connection]\npipelining = False\n")
+    look = playbook(work, "look", settings_seen(DEFAULT_FORKS=7, HOST_KEY_CHECKING=False, ANSIBLE_PIPELINING=False))
+    assert outcomes(run(inventory(work, here={}), look)) == {("here", "look"): "done"}
+
+
+def test_host_keys_are_checked_unless_the_user_said_otherwise(work: Path) -> None:
+    look = playbook(work, "look", settings_seen(HOST_KEY_CHECKING=True, DEFAULT_FORKS=50, ANSIBLE_PIPELINING=True))
+    assert outcomes(run(inventory(work, here={}), look)) == {("here", "look"): "done"}
+
+
+def test_an_ansible_cfg_that_others_may_write_is_ignored_as_ansible_does(work: Path) -> None:
+    (work / "ansible.cfg").write_text("[defaults]\nforks = 7\n")
+    work.chmod(0o777)
+    assert "ANSIBLE_CONFIG" not in engine.environment() or engine.environment()["ANSIBLE_CONFIG"] != str(work / "ansible.cfg")
+
+
+def test_ansible_does_not_get_the_secrets_of_our_audiences(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ON_CALL_URL", "json://secret")
+    monkeypatch.setenv("HARMLESS", "kept")
+    look = playbook(
+        work,
+        "look",
+        {"ansible.builtin.assert": {"that": ["lookup('env', 'ON_CALL_URL') == ''", "lookup('env', 'HARMLESS') == 'kept'"]}},
+    )
+    assert outcomes(run(inventory(work, here={}), look, hide=frozenset({"ON_CALL_URL"}))) == {("here", "look"): "done"}
+
+
+def test_a_failing_playbook_of_the_users_own_is_failed_with_its_reason(work: Path) -> None:
+    fails = playbook(work, "fails", {"ansible.builtin.fail": {"msg": "the cache is on fire"}})
+    outcome = run(inventory(work, here={}), fails)
+    assert outcomes(outcome) == {("here", "fails"): "failed"}
+    assert "the cache is on fire" in outcome.rows[0].reason
+
+
+def test_a_playbook_that_ansible_cannot_read_is_an_error_with_ansibles_words(work: Path) -> None:
+    broken = work / "broken.yml"
+    broken.write_text("- hosts: all\n  taks: []\n")
+    with pytest.raises(IncidentctlError, match="could not begin") as caught:
+        run(inventory(work, here={}), str(broken))
+    assert "taks" in caught.value.why
+
+
+def test_check_mode_changes_nothing(work: Path) -> None:
+    (work / "lamp.on").touch()
+    outcome = run(inventory(work, here={}), "isolation", check=True, diff=True, variables={"incident_only": ["lamp"]})
+    assert outcomes(outcome) == {("here", "isolation"): "done"}
+    assert outcome.rows[0].diff
+    assert (work / "lamp.on").exists()
+    assert not (work / "state").exists()
+
+
+def test_an_inventory_that_is_not_there_is_a_configuration_error(work: Path) -> None:
+    with pytest.raises(ConfigurationError, match="does not exist"):
+        engine.read_inventory((str(work / "nope"),))
+
+
+def test_an_inventory_that_ansible_cannot_parse_is_a_configuration_error(work: Path) -> None:
+    (work / "bad.yml").write_text("all: [")
+    with pytest.raises(ConfigurationError, match="cannot read the inventory"):
+        engine.read_inventory((str(work / "bad.yml"),))
