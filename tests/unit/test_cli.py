@@ -1,0 +1,58 @@
+"""The words of the command line: fast help, an example everywhere, clear usage errors."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import click
+import pytest
+
+from incidentctl.cli import EXIT_CODES, cli
+
+HEAVY = ("ansible", "ansible_runner", "apprise", "jinja2", "platformdirs", "pydantic", "rich", "sqlalchemy", "yaml")
+COMMANDS = sorted(cli.commands.items())
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys\nfrom incidentctl import cli\nprint(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(done.stdout.split()) & set(HEAVY), "imported above the commands"
+
+
+@pytest.mark.parametrize(("name", "command"), COMMANDS)
+def test_every_command_says_what_it_does_and_every_option_too(name: str, command: click.Command) -> None:
+    assert command.short_help
+    assert command.help
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{name} {parameter.name}"
+
+
+def test_the_help_tells_all_exit_codes() -> None:
+    for code in (0, 1, 2, 3, 10, 11, 12, 13, 14, 15, 130):
+        assert f" {code}  " in EXIT_CODES
+
+
+def incidentctl(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "incidentctl", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["frobnicate"], "No such command"),
+        (["run", "--sevrity", "high", "x"], "Did you mean"),
+        (["run", "--severity", "high", "-rf"], "Fix: put -- before a description"),
+        (["run", "checkout is down"], "--severity is missing"),
+        (["decide"], "decide takes the option"),
+    ],
+)
+def test_wrong_words_are_a_usage_error(words: list[str], told: str) -> None:
+    done = incidentctl(*words)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not done.stdout
