@@ -9,35 +9,37 @@ from __future__ import annotations
 import datetime
 import errno
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
+
+from ansible_collections.incidentctl.response.plugins.module_utils import _durable
 
 FORMAT = 1
 VOLATILE_DIR = "/run/incidentctl"
 _INCIDENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NO_ROOM = (errno.ENOSPC, errno.EROFS, errno.EDQUOT)
+_WORDS = ("capability", "target", "state")
 
 Entry = dict[str, Any]
 
 
-def intend(
-    params: dict[str, Any], capability: str, target: str, prior: dict[str, Any], undo: dict[str, Any]
-) -> Entry:
+def intend(params: dict[str, Any], capability: str, target: str, prior: dict[str, Any], undo: dict[str, Any]) -> Entry:
     """Record that an act is about to happen, synced to disk; return the entry, state `intended`.
 
     `prior` is what the host looked like, `undo` how lift takes the act back (its `kind` names the way).
     On a full or read-only disk the entry goes to /run and says `volatile: true`. Raise OSError when it
     cannot be written anywhere: then the act must not happen.
     """
+    folder, spare = _folders(params)
     entry = {
         "format": FORMAT,
         "incident": params["incident_id"],
+        "seq": 1 + max([*_taken(folder), *_taken(spare)], default=0),
         "capability": capability,
         "target": target,
         "state": "intended",
-        "at": _now(),
+        "at": now(),
         "prior": prior,
         "undo": undo,
         "confirm_by": None,
@@ -45,91 +47,116 @@ def intend(
         "timer": "none",
     }
     try:
-        return _create(Path(params["state_dir"]), entry)
+        return _create(folder, entry)
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
-        return _create(Path(VOLATILE_DIR), {**entry, "volatile": True})
+        return _create(spare, {**entry, "volatile": True})
+
+
+def intend_once(
+    params: dict[str, Any], capability: str, target: str, prior: dict[str, Any], undo: dict[str, Any]
+) -> Entry:
+    """Take up the entry of an earlier try at the same act that is still `intended`; else `intend` it.
+
+    So a retry neither doubles the entry nor forgets what the host looked like before the first try.
+    """
+    earlier = latest_open(params, capability, target)
+    if earlier is not None and earlier["state"] == "intended" and earlier["undo"] == undo:
+        return earlier
+    return intend(params, capability, target, prior, undo)
 
 
 def mark(entry: Entry, state: str) -> Entry:
-    """Move an entry on to `applied` or `lifted`, synced to disk; return it as it now is."""
-    entry = {**entry, "state": state, f"{state}_at": _now()}
-    _write(Path(entry["path"]), {k: v for k, v in entry.items() if k not in ("path", "name")})
-    return entry
+    """Move an entry on to `applied` or `lifted`, synced to disk; return it as it now is.
+
+    On a full disk an act that happened stays `intended`, which lift treats alike: it must not be told
+    as failed. Raise OSError in every other case.
+    """
+    moved = {**entry, "state": state, f"{state}_at": now()}
+    try:
+        _durable.write(Path(entry["path"]), {k: v for k, v in moved.items() if k not in ("path", "name")})
+    except OSError as error:
+        if state != "applied" or error.errno not in _NO_ROOM:
+            raise
+        return entry
+    return moved
+
+
+def caveat(entry: Entry) -> str:
+    """Return what a summary has to add about where an entry is kept; mostly nothing."""
+    if not entry.get("volatile"):
+        return ""
+    return f" (the disk takes no writes: the ledger entry is in {VOLATILE_DIR}, lost at a reboot)"
 
 
 def entries(params: dict[str, Any]) -> tuple[list[Entry], list[str]]:
     """Return the incident's entries, oldest first, and the paths of those that cannot be read."""
     found: list[Entry] = []
     unreadable: list[str] = []
-    for top in (Path(params["state_dir"]), Path(VOLATILE_DIR)):
-        folder = _folder(top, params["incident_id"])
-        if not folder.is_dir():
-            continue
-        for path in sorted(folder.glob("*.json")):
+    for folder in _folders(params):
+        for path in _files(folder):
             try:
-                entry = json.loads(path.read_bytes())
-                found.append({**entry, "seq": int(entry["seq"]), "undo": dict(entry["undo"]), **_place(path)})
+                found.append(_read(path))
             except (OSError, ValueError, KeyError, TypeError):
                 unreadable.append(str(path))
-    return sorted(found, key=lambda e: (e["at"], e["seq"])), unreadable
+    return sorted(found, key=lambda e: e["seq"]), unreadable
 
 
 def latest(params: dict[str, Any], capability: str, target: str) -> Entry | None:
     """Return the newest entry of this incident for one capability and target, whatever its state."""
-    found, _unreadable = entries(params)
-    mine = [e for e in found if e["capability"] == capability and e["target"] == target]
-    return mine[-1] if mine else None
+    return (_of(params, capability, target) or [None])[-1]
 
 
 def latest_open(params: dict[str, Any], capability: str, target: str) -> Entry | None:
     """Return the newest entry for one capability and target that has not been lifted."""
-    entry = latest(params, capability, target)
-    return entry if entry is not None and entry["state"] != "lifted" else None
+    return ([e for e in _of(params, capability, target) if e["state"] != "lifted"] or [None])[-1]
 
 
-def _create(top: Path, entry: Entry) -> Entry:
-    folder = _folder(top, entry["incident"])
-    for part in (top, top / "ledger", folder):
-        part.mkdir(mode=0o700, parents=True, exist_ok=True)
+def now() -> str:
+    """Return the time as the ledger writes it: UTC, ISO 8601, milliseconds."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _of(params: dict[str, Any], capability: str, target: str) -> list[Entry]:
+    found, _unreadable = entries(params)
+    return [e for e in found if e["capability"] == capability and e["target"] == target]
+
+
+def _read(path: Path) -> Entry:
+    entry = json.loads(path.read_bytes())
+    if entry["format"] != FORMAT or not all(isinstance(entry[key], str) for key in _WORDS):
+        raise ValueError(f"{path} is not an entry of format {FORMAT}")
+    return {**entry, "seq": int(entry["seq"]), "undo": dict(entry["undo"]), **_place(path)}
+
+
+def _create(folder: Path, entry: Entry) -> Entry:
+    _durable.make_folders(folder.parent.parent, folder.parent, folder)
     slug = re.sub(r"[^a-z0-9]+", "-", f"{entry['capability']}-{entry['target']}".lower()).strip("-")[:100]
-    taken = [int(path.name[:6]) for path in folder.glob("[0-9]*.json") if path.name[:6].isdigit()]
-    entry = {**entry, "seq": max(taken, default=0) + 1}
     path = folder / f"{entry['seq']:06d}-{slug}.json"
-    _write(path, entry)
+    _durable.write(path, entry)
     return {**entry, **_place(path)}
 
 
-def _write(path: Path, entry: Entry) -> None:
-    draft = path.with_suffix(".draft")
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump(entry, stream, sort_keys=True, indent=1)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
-    # The name must be on disk too, not the bytes alone.
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _folder(top: Path, incident: str) -> Path:
+def _folders(params: dict[str, Any]) -> tuple[Path, Path]:
+    incident = params["incident_id"]
     if not _INCIDENT.fullmatch(incident):
         raise OSError(f"incident_id {incident!r} cannot name a folder: use letters, digits, '.', '_' and '-'")
-    return top / "ledger" / incident
+    durable, volatile = (Path(top) / "ledger" / incident for top in (params["state_dir"], VOLATILE_DIR))
+    return durable, volatile
+
+
+def _taken(folder: Path) -> list[int]:
+    return [int(path.name[:6]) for path in _files(folder) if path.name[:6].isdigit()]
+
+
+def _files(folder: Path) -> list[Path]:
+    # Not glob: it takes a folder that may not be read for an empty one.
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix == ".json")
+    except FileNotFoundError:
+        return []
 
 
 def _place(path: Path) -> dict[str, str]:
     return {"path": str(path), "name": path.stem}
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
