@@ -1,12 +1,14 @@
-"""Stop services, and record how to start them again: the work of roles isolation and scale_down."""
+"""Stop services, and start them again: the work of roles isolation and scale_down, and their undo."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _control, _ledger
+from ansible_collections.incidentctl.response.plugins.module_utils import _control, _health, _ledger
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import services_of_host
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
+
+HEALTH_WITHIN_S = 30.0
 
 
 def run(params: dict[str, Any], check_mode: bool) -> Result:
@@ -34,6 +36,26 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
     return result(capability, actions, diff=diff, nothing=f"no {which} runs on this host")
 
 
+def start_again(entry: _ledger.Entry, check_mode: bool) -> tuple[str, bool]:
+    """Start what a `service_start` entry says was stopped; return what to tell, and whether it was verified.
+
+    A service that runs but is not healthy within 30 seconds is told, not failed: it was started.
+    Raise ControlError if it does not start.
+    """
+    service = entry["undo"]["service"]
+    name = service["name"]
+    if _control.is_running(service):
+        return f"{name} was already running", True
+    if check_mode:
+        return f"{name} would be started", False
+    _control.start(service)
+    if "health" not in service:
+        return f"{name} started", True
+    seen = _health.hold(service["health"], window_s=0, within_s=HEALTH_WITHIN_S)
+    how = "and healthy" if seen["healthy"] else "but not healthy"
+    return f"{name} started {how}: {seen['detail']}", True
+
+
 def _stop(service: dict[str, Any], params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     name = service["name"]
     try:
@@ -42,9 +64,10 @@ def _stop(service: dict[str, Any], params: dict[str, Any], check_mode: bool) -> 
         if check_mode:
             return action(name, "done", f"{name} would be stopped")
         undo = {"kind": "service_start", "service": _control.handle(service)}
-        entry = _ledger.intend(params, params["capability"], name, {"running": True}, undo)
+        entry = _ledger.intend_once(params, params["capability"], name, {"running": True}, undo)
         _control.stop(service)
         _ledger.mark(entry, "applied")
     except OSError as error:
         return action(name, "failed", str(error))
-    return action(name, "done", f"{name} stopped", entry=entry["name"], verified=True)
+    summary = f"{name} stopped{_ledger.caveat(entry)}"
+    return action(name, "done", summary, entry=entry["name"], verified=True)
