@@ -95,6 +95,27 @@ class Console:
             lines.append(f"  driven by {incident.holder.get('actor')}, process {incident.holder.get('pid')}")
         return "\n".join([*lines, f"Next: {_next(incident)}"])
 
+    def plan(self, plan: Any) -> str:
+        """Return a plan in words: each phase, what it does, to which service, on which hosts."""
+        lines = [f"{plan.severity}  (plan {plan.hash[:12]})"]
+        for step in plan.steps:
+            lines.append(f"  {step.phase}")
+            for capability in step.capabilities:
+                meant: dict[str, list[str]] = {}
+                for host, what, service in step.targets:
+                    if what == capability:
+                        meant.setdefault(service, []).append(host)
+                told = "; ".join(f"{service} on {', '.join(hosts)}" for service, hosts in meant.items())
+                lines.append(f"    {capability:<18} {told or 'nothing in this scope'}")
+        return "\n".join([*lines, "  then a person decides"])
+
+    def readiness(self, found: Sequence[Any]) -> str:
+        """Return what doctor found, a line each."""
+        return "\n".join(
+            f"{'✓' if row.ok else '✗'} {row.what:<24} {plain(row.told)}" + (f"\n  Fix: {row.fix}" if row.fix else "")
+            for row in found
+        )
+
     def close(self) -> None:
         """Leave the terminal as it was."""
         if self._live is not None:

@@ -11,10 +11,9 @@ from typing import Any
 
 from incidentctl.errors import UsageError
 
+SEVERITIES = ("critical", "high", "medium", "low")
 SEVERITY_ALIASES = {
-    alias: name
-    for number, name in enumerate(("critical", "high", "medium", "low"), start=1)
-    for alias in (f"sev{number}", f"p{number}")
+    alias: name for number, name in enumerate(SEVERITIES, start=1) for alias in (f"sev{number}", f"p{number}")
 }
 ENDED = ("closed", "cancelled")
 BEFORE_DECISION = ("triage", "contain", "diagnose", "assess", "decide")

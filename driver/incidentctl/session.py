@@ -15,7 +15,8 @@ from incidentctl import engine, plan, workflow
 from incidentctl import incident as incidents
 from incidentctl import settings as configuration
 from incidentctl.desk import Ask, Desk, Show
-from incidentctl.errors import ConfigurationError
+from incidentctl.errors import ConfigurationError, RefusedError
+from incidentctl.incident import Event
 from incidentctl.plan import Inventory
 from incidentctl.record import Record, open_record
 from incidentctl.settings import Settings
@@ -110,6 +111,33 @@ def take_up(session: Session, incident_id: str | None, show: Show, ask: Ask) -> 
     return Desk(
         found, session.record, session.settings, remembered.hosts(), remembered.sources(), session.actor, show, ask
     )
+
+
+def remark(session: Session, incident_id: str | None, kind: str, **data: Any) -> Event:
+    """Append one event that a person says about an incident. Raise RefusedError if it does not fit its state."""
+    found = session.record.find(incident_id)
+    incident = incidents.fold(session.record.events(found))
+    ended = incident.status in incidents.ENDED
+    if ended and kind not in ("note", "reopened"):
+        raise RefusedError(f"{found} is {incident.status}.", fix=f"incidentctl reopen {found} takes it up again")
+    if kind == "reopened" and not ended:
+        raise RefusedError(f"{found} is open.", fix=f"incidentctl resume {found} goes on with it")
+    if kind == "cancelled" and incident.contained:
+        raise RefusedError(
+            f"{found}: {len(incident.contained)} containment(s) are still there.",
+            fix=f"incidentctl lift {found}, then cancel it",
+        )
+    return session.record.append(found, kind, data, session.actor)
+
+
+def plans(session: Session, severity: str | None, limit: str | None, services: Iterable[str]) -> list[plan.Plan]:
+    """Return the plan of one severity, or of each. Nothing is connected to."""
+    policies = session.settings.severities
+    names = list(policies) if severity is None else [incidents.parse_severity(severity, policies)]
+    inventory = session.hosts()
+    hosts = plan.narrow(inventory, limit)
+    scope = plan.in_scope(inventory, hosts, services)
+    return [plan.make(name, policies[name].contain, hosts, scope) for name in names]
 
 
 def facts(session: Session, incident_id: str) -> dict[str, Any]:

@@ -1,0 +1,82 @@
+"""Words → one call → exit code. Click lives here; everything heavy is imported by the command that needs it.
+
+`incidentctl --help` must answer in little more than Click's own time: no module of ours but errors is imported above
+the commands (a test names the one that is).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from incidentctl import __version__
+from incidentctl.cli import prepare, read, respond, say
+from incidentctl.errors import IncidentctlError
+
+EXIT_CODES = """\b
+Exit codes:
+    0  done
+    1  internal error
+    2  wrong usage
+    3  incidentctl.yml or the inventory cannot be used
+   10  a decision is awaited
+   11  partial: some hosts failed or could not be reached
+   12  failed: not recovered
+   13  locked: another responder is at work here
+   14  the plan changed since it was approved
+   15  refused by a guard
+  130  interrupted
+"""
+
+
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__)
+def cli() -> None:
+    """Respond to a production incident: evidence, containment, diagnosis, recovery, report.
+
+    \b
+    incidentctl run --severity high "checkout returns 500"
+    """
+
+
+for module in (respond, say, read, prepare):
+    for command in module.COMMANDS:
+        cli.add_command(command)
+
+
+def main() -> None:
+    """Run a command and exit with its code (the only place that exits)."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        if isinstance(error, click.NoSuchOption):
+            click.echo("Fix: put -- before a description that begins with a dash", err=True)
+        sys.exit(error.exit_code)
+    except IncidentctlError as error:
+        _say(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # nobody reads on; there is nobody to tell
+        sys.exit(1)
+    except Exception as error:
+        if os.environ.get("INCIDENTCTL_DEBUG"):
+            raise
+        # The last net: nobody reads a traceback at 3 a.m., and what was done is in the record.
+        what = f"Internal error: {type(error).__name__}: {error}"
+        _say(
+            IncidentctlError(what, fix="incidentctl status says how to go on; INCIDENTCTL_DEBUG=1 shows where it broke")
+        )
+        sys.exit(1)
+
+
+def _say(error: IncidentctlError) -> None:
+    from incidentctl.console import Console
+
+    Console().error(error)

@@ -1,0 +1,118 @@
+"""Before an incident: write the first configuration, look whether all is well, see the plan, run one playbook."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+from incidentctl.cli import common
+
+
+@click.command(short_help="Write a commented incidentctl.yml and inventory.")
+@click.argument("folder", default=".", type=click.Path(file_okay=False))
+def init(folder: str) -> None:
+    """Write a commented incidentctl.yml and inventory/ into FOLDER. Nothing that is there is overwritten.
+
+    \b
+    incidentctl init ~/incidents
+    """
+    from pathlib import Path
+
+    from incidentctl import starter
+    from incidentctl.console import Console
+
+    for path in starter.write(Path(folder)):
+        Console().data(str(path))
+
+
+@click.command(short_help="Is everything ready for the next incident?")
+@common.inventory
+@common.limit
+@common.as_json
+@common.config
+def doctor(inventory: tuple[str, ...], limit: str | None, as_json: bool, config: str | None) -> None:
+    """Check settings, record, inventory, and that every host can be reached, read and written; change nothing."""
+    with common.opened(config, inventory) as (session, console):
+        from incidentctl import readiness
+
+        found = readiness.check(session, limit, console.show)
+        if as_json:
+            console.data(json.dumps([asdict(row) for row in found], indent=1))
+        else:
+            console.data(console.readiness(found))
+        readiness.judge(found)
+
+
+@click.command(short_help="What a severity would do, on which hosts.")
+@click.option("-s", "--severity", metavar="LEVEL", help="Only this severity; all of them when left out.")
+@click.option("--service", "services", multiple=True, metavar="NAME", help="Only this service.")
+@common.inventory
+@common.limit
+@common.as_json
+@common.config
+def plan(
+    severity: str | None,
+    services: tuple[str, ...],
+    inventory: tuple[str, ...],
+    limit: str | None,
+    as_json: bool,
+    config: str | None,
+) -> None:
+    """Show what would be done up to the decision. Connects to no host.
+
+    \b
+    incidentctl plan --severity high -l web
+    """
+    with common.opened(config, inventory) as (session, console):
+        from incidentctl import session as sessions
+
+        made = sessions.plans(session, severity, limit, services)
+        if as_json:
+            console.data(json.dumps([{**asdict(one), "hash": one.hash} for one in made], indent=1))
+        else:
+            console.data("\n".join(console.plan(one) for one in made))
+
+
+@click.command(short_help="Run one playbook of the collection.")
+@click.argument("name")
+@click.option("--service", "services", multiple=True, metavar="NAME", help="Only this service.")
+@click.option("--incident", metavar="INCIDENT", help="Record it there, and lift it with it.")
+@click.option("-C", "--check", is_flag=True, help="Say what would be done and change nothing.")
+@click.option("-D", "--diff", is_flag=True, help="Show before and after.")
+@common.inventory
+@common.limit
+@common.as_json
+@common.config
+def play(
+    name: str,
+    services: tuple[str, ...],
+    incident: str | None,
+    check: bool,
+    diff: bool,
+    inventory: tuple[str, ...],
+    limit: str | None,
+    as_json: bool,
+    config: str | None,
+) -> None:
+    """Run one playbook by its NAME: isolation, maintenance_mode, health_check, lift …
+
+    \b
+    incidentctl play isolation --service checkout -l web1 --check --diff
+    """
+    with common.opened(config, inventory, quiet=as_json) as (session, console):
+        from incidentctl import session as sessions
+        from incidentctl import single
+
+        meant = single.Play(name, services, limit, check, diff)
+        if incident is None:
+            outcome = single.by_hand(session, meant, console.show)
+        else:
+            outcome = single.within(sessions.take_up(session, incident, console.show, console.ask), meant)
+        if as_json:
+            console.data(json.dumps([asdict(row) for row in outcome.rows], indent=1))
+        single.judge(outcome)
+
+
+COMMANDS = (init, doctor, plan, play)

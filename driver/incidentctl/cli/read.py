@@ -1,0 +1,61 @@
+"""Look: the commands that only read the record."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from incidentctl.cli import common
+
+
+@click.command(short_help="Where an incident stands, and how to go on.")
+@common.incident
+@common.as_json
+@common.config
+def status(incident: str | None, as_json: bool, config: str | None) -> None:
+    """Where an incident stands (the newest open one when none is named), and how to go on."""
+    with common.opened(config) as (session, console):
+        from incidentctl import incident as incidents
+        from incidentctl import session as sessions
+
+        found = session.record.find(incident)
+        if as_json:
+            console.data(json.dumps(sessions.facts(session, found), indent=1))
+        else:
+            console.data(console.status(incidents.fold(session.record.events(found))))
+
+
+@click.command(short_help="Every event of an incident, in order.")
+@common.incident
+@common.as_json
+@common.config
+def timeline(incident: str | None, as_json: bool, config: str | None) -> None:
+    """Every event of an incident in UTC, with who did it. --json prints one event a line, hashes included."""
+    with common.opened(config) as (session, console):
+        from dataclasses import asdict
+
+        from incidentctl.report.content import timeline_text
+
+        for event in session.record.events(session.record.find(incident)):
+            if as_json:
+                console.data(json.dumps(asdict(event)))
+            elif (text := timeline_text(event)) is not None:
+                console.data(f"{event.at}  {event.actor:<20}  {console.plain(text)}")
+
+
+@click.command(short_help="Write the report of an incident, open or closed.")
+@common.incident
+@common.as_json
+@common.config
+def report(incident: str | None, as_json: bool, config: str | None) -> None:
+    """Write report.md, report.html and the post-mortem's files from the record, and say where."""
+    with common.opened(config) as (session, console):
+        from incidentctl import report as reports
+
+        found = session.record.find(incident)
+        path = reports.write(session.record.events(found), session.settings.state_dir / "incidents" / found)
+        console.data(json.dumps({"incident_id": found, "report": str(path)}) if as_json else str(path))
+
+
+COMMANDS = (status, timeline, report)

@@ -1,0 +1,87 @@
+"""Say something about an incident: the commands that only add to the record."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from incidentctl.cli import common
+
+
+@click.command(short_help="Say that you have it: stops the clock of MTTA.")
+@common.incident
+@common.as_json
+@common.config
+def acknowledge(incident: str | None, as_json: bool, config: str | None) -> None:
+    """Acknowledge an incident: somebody has it. The first one counts for the time to acknowledge."""
+    _say(config, incident, as_json, "acknowledged", "Acknowledged.")
+
+
+@click.command(short_help="Add a note to the timeline.")
+@click.argument("text")
+@click.option("--incident", metavar="INCIDENT", help="Which one, unless it is the newest open one.")
+@common.as_json
+@common.config
+def note(text: str, incident: str | None, as_json: bool, config: str | None) -> None:
+    """Add a note to an incident's timeline, word for word. It stays in the record and goes to no host.
+
+    \b
+    incidentctl note "the payment provider confirms an outage"
+    """
+    _say(config, incident, as_json, "note", "Noted.", text=text)
+
+
+@click.command(short_help="Change the severity.")
+@click.argument("level")
+@click.option("--incident", metavar="INCIDENT", help="Which one, unless it is the newest open one.")
+@common.as_json
+@common.config
+def severity(level: str, incident: str | None, as_json: bool, config: str | None) -> None:
+    """Change an incident's severity. What the new one allows to contain is done by resume.
+
+    \b
+    incidentctl severity critical
+    """
+    from incidentctl.incident import SEVERITIES, parse_severity
+
+    found = parse_severity(level, SEVERITIES)
+    _say(config, incident, as_json, "severity_changed", f"The severity is now {found}.", severity=found)
+
+
+@click.command(short_help="It was no incident after all.")
+@click.argument("reason")
+@click.option("--incident", metavar="INCIDENT", help="Which one, unless it is the newest open one.")
+@common.as_json
+@common.config
+def cancel(reason: str, incident: str | None, as_json: bool, config: str | None) -> None:
+    """End an incident that was none. Refused while anything is contained: lift comes first.
+
+    \b
+    incidentctl cancel "a test alert"
+    """
+    _say(config, incident, as_json, "cancelled", "Cancelled.", reason=reason)
+
+
+@click.command(short_help="Take a closed incident up again.")
+@common.incident
+@common.as_json
+@common.config
+def reopen(incident: str | None, as_json: bool, config: str | None) -> None:
+    """Take a closed or cancelled incident up again; resume drives it from the triage on."""
+    _say(config, incident, as_json, "reopened", "Reopened.")
+
+
+def _say(config: str | None, incident: str | None, as_json: bool, kind: str, told: str, **data: Any) -> None:
+    with common.opened(config) as (session, console):
+        from incidentctl import session as sessions
+
+        event = sessions.remark(session, incident, kind, **data)
+        if as_json:
+            console.data(json.dumps({"incident_id": event.incident_id, "seq": event.seq, "kind": kind, "at": event.at}))
+        else:
+            console.say(f"{event.incident_id}: {told}")
+
+
+COMMANDS = (acknowledge, note, severity, cancel, reopen)

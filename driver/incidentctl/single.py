@@ -1,0 +1,91 @@
+"""One playbook of the collection, outside of the order of an incident: `incidentctl play`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from incidentctl import engine, plan, workflow
+from incidentctl.desk import Desk, Show, run_step
+from incidentctl.errors import RefusedError, UsageError
+from incidentctl.plan import Inventory, PlannedStep
+from incidentctl.session import Session
+from incidentctl.settings import Settings
+
+# What may be played; `verdict` alone means nothing.
+CAPABILITIES = (*plan.CONTAINMENTS, *plan.TRIAGE, "diagnosis", "lift", "rollback")
+
+
+@dataclass(frozen=True)
+class Play:
+    """What a person asked for."""
+
+    name: str
+    services: tuple[str, ...] = ()
+    limit: str | None = None
+    check: bool = False
+    diff: bool = False
+
+
+def by_hand(session: Session, play: Play, show: Show) -> engine.Outcome:
+    """Run it as `ansible-playbook` would, under the incident id `adhoc`; the host's ledger is the only record."""
+    step = _planned(play, session.hosts(), session.settings)
+    show("phase", phase=step.phase, capabilities=step.capabilities, hosts=step.hosts)
+    outcome = engine.run(
+        engine.Step(
+            step.phase,
+            step.capabilities,
+            step.hosts,
+            _variables(play),
+            play.check,
+            play.diff,
+            session.settings.deadlines.phase,
+        ),
+        session.sources(),
+        show,
+        session.settings.secret_environment(),
+    )
+    show("phase_done", outcome=outcome)
+    return outcome
+
+
+def within(desk: Desk, play: Play) -> engine.Outcome:
+    """Run it as a step of an incident: recorded there, and lifted with it."""
+    if play.check:
+        raise UsageError("--check belongs to no incident.", fix="leave out --incident")
+    step = _planned(play, desk.inventory, desk.settings)
+    with desk.record.hold(desk.incident_id, desk.actor):
+        return run_step(desk, step, _variables(play))
+
+
+def judge(outcome: engine.Outcome) -> None:
+    """Raise Partial if some hosts went wrong, NotRecovered if all did."""
+    wrong = [row for row in outcome.rows if row.outcome not in engine.SUCCESS]
+    if not wrong:
+        return
+    told = "\n".join(f"{row.host}: {row.outcome}: {row.reason}" for row in wrong)
+    kind = workflow.NotRecovered if len(wrong) == len(outcome.rows) else workflow.Partial
+    raise kind(f"{outcome.step.phase}: {len(wrong)} of {len(outcome.rows)} hosts went wrong.", told)
+
+
+def _planned(play: Play, inventory: Inventory, settings: Settings) -> PlannedStep:
+    if play.name not in CAPABILITIES:
+        raise UsageError(
+            f"There is no playbook {play.name!r}{plan.nearest(play.name, CAPABILITIES)}.",
+            fix=f"choose from: {', '.join(sorted(CAPABILITIES))}",
+        )
+    if play.name in ("isolation", "rollback") and not play.services:
+        raise RefusedError(f"{play.name}: of which service?", fix="name it with --service")
+    hosts = plan.narrow(inventory, play.limit)
+    step = plan.step(play.name, (play.name,), hosts, plan.in_scope(inventory, hosts, play.services))
+    guards = settings.guards
+    made = plan.Plan("", (step,))
+    plan.guard(made, inventory, guards.max_hosts_changed, guards.max_fraction_changed, guards.never_isolate)
+    return step
+
+
+def _variables(play: Play) -> dict[str, Any]:
+    found: dict[str, Any] = {"incident_continue": True}
+    if play.services:
+        found["incident_only"] = list(play.services)
+    return found
