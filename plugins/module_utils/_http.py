@@ -38,11 +38,11 @@ def call(request: dict[str, Any]) -> dict[str, Any]:
     answer came. Raise SecretError if the secret is missing.
     """
     secret = _secret_header(request.get("secret_ref"))
-    timeout_s = float(request.get("timeout_s") or DEFAULT_TIMEOUT_S)
     started = time.monotonic()
     status: int | None = None
     body, error = "", None
     try:
+        timeout_s = float(request.get("timeout_s") or DEFAULT_TIMEOUT_S)
         with _OPENER.open(_message(request, secret), timeout=timeout_s) as answer:
             body, status = _body(answer, started + timeout_s), answer.status
     except (OSError, ValueError, http.client.HTTPException) as failure:

@@ -1,0 +1,66 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Turn on what services offer over HTTP for an incident."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: http_toggle
+short_description: Turn services' own maintenance mode on over HTTP, so that lift can turn it off again
+description:
+  - Calls, for each service of this host that declares C(maintenance), the request C(maintenance.on).
+  - Where C(maintenance.status) is declared, it is read before and after. The toggle is on when every key that
+    C(status.expect) (without it, the JSON body of C(on)) shares with the JSON object that comes back is equal.
+  - A service that is in maintenance already stays as it is, and M(incidentctl.response.lift) will leave it so.
+  - Any 2xx answer counts as accepted, or exactly C(expect_status) where a request declares it. Redirects are not
+    followed.
+  - Records each call in the host's ledger before it acts.
+version_added: 0.1.0
+author: The incidentctl maintainers (@incidentctl)
+extends_documentation_fragment: incidentctl.response.incident
+options:
+  capability:
+    description: The role that asks; it names the ledger entries.
+    type: str
+    choices: [maintenance_mode]
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Put the checkout service into maintenance
+  incidentctl.response.http_toggle:
+    capability: maintenance_mode
+    services: "{{ incident_services }}"
+    only: [checkout]
+    host_name: "{{ inventory_hostname }}"
+    host_groups: "{{ group_names }}"
+    incident_id: INC-20260101-0300-abcd
+"""
+
+RETURN = r"""
+incident:
+  description: What was done, one action per service (docs/contracts.md, 3).
+  returned: always
+  type: dict
+  sample:
+    capability: maintenance_mode
+    outcome: done
+    actions:
+      - target: checkout
+        outcome: done
+        summary: maintenance of checkout turned on
+        entry: 000001-maintenance-mode-checkout
+        verified: true
+    facts: {}
+    files: []
+"""
+
+from ansible_collections.incidentctl.response.plugins.module_utils._http_toggle import run
+from ansible_collections.incidentctl.response.plugins.module_utils._module import main, options
+
+ARGUMENT_SPEC = options(
+    capability={"type": "str", "choices": ["maintenance_mode"], "required": True},
+)
+
+if __name__ == "__main__":
+    main(ARGUMENT_SPEC, run, lambda params: params["capability"])

@@ -1,0 +1,322 @@
+"""Maintenance mode is seen on before it is told, and can always be taken back."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.incidentctl.response.plugins.module_utils import _http, _http_toggle, _ledger
+from tests.small_service import Answer, Endpoint, endpoint, free_port
+
+Script = Callable[[str, str, Any], Answer]
+
+
+class App:
+    """An application with a maintenance switch; `answers` overrides what a path answers."""
+
+    def __init__(self, enabled: bool = False) -> None:
+        self.enabled = enabled
+        self.answers: dict[str, Answer] = {}
+
+    def __call__(self, method: str, path: str, body: Any) -> Answer:
+        if path in self.answers:
+            return self.answers[path]
+        if path in ("/on", "/off"):
+            self.enabled = path == "/on"
+        return 200, {"enabled": self.enabled, "since": "today"}
+
+
+@pytest.fixture(autouse=True)
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_ledger, "VOLATILE_DIR", str(tmp_path / "run"))
+    monkeypatch.setattr(_http_toggle, "WAIT_S", 0.3)
+
+
+def service(url: str, *, status: bool = True, name: str = "shop", **on: Any) -> dict[str, Any]:
+    toggle: dict[str, Any] = {
+        "on": {"url": f"{url}/on", "json": {"enabled": True}, **on},
+        "off": {"url": f"{url}/off", "method": "POST"},
+    }
+    if status:
+        toggle["status"] = {"url": f"{url}/status"}
+    return {"name": name, "hosts": "all", "maintenance": toggle}
+
+
+def params(tmp_path: Path, *services: dict[str, Any], only: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {
+        "capability": "maintenance_mode",
+        "services": list(services),
+        "only": list(only),
+        "host_name": "h1",
+        "host_groups": [],
+        "incident_id": "INC-1",
+        "state_dir": str(tmp_path / "state"),
+    }
+
+
+def turn_on(given: dict[str, Any], check_mode: bool = False) -> dict[str, Any]:
+    return _http_toggle.run(given, check_mode)["incident"]["actions"][0]
+
+
+def paths(app: Endpoint) -> list[str]:
+    return [path for _method, path, _body, _headers in app.requests]
+
+
+def states(given: dict[str, Any]) -> list[str]:
+    return [entry["state"] for entry in _ledger.entries(given)[0]]
+
+
+def test_maintenance_is_turned_on_and_seen_on(tmp_path: Path) -> None:
+    with endpoint(App()) as app:
+        given = params(tmp_path, service(app.url))
+        answer = _http_toggle.run(given, False)
+    row = answer["incident"]["actions"][0]
+    assert (row["outcome"], row["verified"], row["entry"]) == ("done", True, "000001-maintenance-mode-shop")
+    assert app.requests[1][:3] == ("POST", "/on", {"enabled": True})
+    assert paths(app) == ["/status", "/on", "/status"]
+    entry = _ledger.entries(given)[0][0]
+    assert entry["prior"] == {"status": {"on": False, "said": {"enabled": False}}}
+    assert entry["undo"]["request"]["url"] == f"{app.url}/off"
+    assert answer["diff"][0]["after"] == "in maintenance\n"
+
+
+def test_the_intent_is_on_disk_when_the_endpoint_is_called(tmp_path: Path) -> None:
+    given: dict[str, Any] = {}
+    seen: list[list[str]] = []
+    real = App()
+
+    def script(method: str, path: str, body: Any) -> Answer:
+        if path == "/on":
+            seen.append(states(given))
+        return real(method, path, body)
+
+    with endpoint(script) as app:
+        given.update(params(tmp_path, service(app.url)))
+        turn_on(given)
+    assert (seen, states(given)) == ([["intended"]], ["applied"])
+
+
+def test_a_service_in_maintenance_already_gets_no_entry_so_that_lift_leaves_it_so(tmp_path: Path) -> None:
+    with endpoint(App(enabled=True)) as app:
+        given = params(tmp_path, service(app.url))
+        row = turn_on(given)
+    assert (row["outcome"], row["verified"]) == ("unchanged", True)
+    assert paths(app) == ["/status"]
+    assert states(given) == []
+
+
+def test_the_check_only_reads_the_status(tmp_path: Path) -> None:
+    with endpoint(App()) as app:
+        given = params(tmp_path, service(app.url))
+        row = turn_on(given, check_mode=True)
+    assert (row["outcome"], paths(app), states(given)) == ("done", ["/status"], [])
+
+
+def test_a_second_run_changes_nothing_with_a_status_or_without(tmp_path: Path) -> None:
+    with endpoint(App()) as app:
+        given = params(tmp_path, service(app.url), service(app.url, status=False, name="blind"))
+        first = _http_toggle.run(given, False)
+        called = len(app.requests)
+        second = _http_toggle.run(given, False)
+    assert [row["outcome"] for row in first["incident"]["actions"]] == ["done", "done"]
+    assert (second["changed"], states(given)) == (False, ["applied", "applied"])
+    assert paths(app)[called:] == ["/status"]
+
+
+def test_without_a_status_the_act_is_not_verified_and_says_so(tmp_path: Path) -> None:
+    with endpoint(App()) as app:
+        row = turn_on(params(tmp_path, service(app.url, status=False)))
+    assert (row["outcome"], row["verified"]) == ("done", False)
+    assert "not verified" in row["summary"]
+
+
+@pytest.mark.parametrize(
+    "said", ["no json", "[1]", {"other": 1}, "[" * 60_000], ids=["text", "list", "nothing shared", "nested too deep"]
+)
+def test_a_status_that_cannot_be_compared_verifies_nothing(tmp_path: Path, said: Any) -> None:
+    script = App()
+    script.answers["/status"] = (200, said)
+    with endpoint(script) as app:
+        row = turn_on(params(tmp_path, service(app.url)))
+    assert (row["outcome"], row["verified"]) == ("done", False)
+    assert "nothing about enabled" in row["summary"]
+
+
+def test_what_status_expects_comes_before_the_body_of_on(tmp_path: Path) -> None:
+    def script(method: str, path: str, _body: Any) -> Answer:
+        return 200, {"mode": "maintenance", "enabled": False}
+
+    with endpoint(script) as app:
+        shop = service(app.url)
+        shop["maintenance"]["status"]["expect"] = {"mode": "maintenance"}
+        row = turn_on(params(tmp_path, shop))
+    assert (row["outcome"], paths(app)) == ("unchanged", ["/status"])
+
+
+def test_an_on_that_is_accepted_and_has_no_effect_is_a_failure_with_an_undo(tmp_path: Path) -> None:
+    script = App()
+    script.answers["/on"] = (200, {})
+    with endpoint(script) as app:
+        given = params(tmp_path, service(app.url))
+        row = turn_on(given)
+        again = turn_on(given)
+    assert (row["outcome"], row["verified"]) == ("failed", False)
+    assert "status says {'enabled': False}" in row["summary"]
+    # The second try took up the entry of the first.
+    assert (again["entry"], states(given)) == (row["entry"], ["intended"])
+
+
+def test_a_refused_on_that_left_it_off_leaves_nothing_to_take_back(tmp_path: Path) -> None:
+    script = App()
+    script.answers["/on"] = (403, {"error": "no"})
+    with endpoint(script) as app:
+        given = params(tmp_path, service(app.url))
+        row = turn_on(given)
+    assert (row["outcome"], row["summary"]) == ("failed", "on of shop answered 403")
+    assert states(given) == ["lifted"]
+
+
+def test_a_redirect_is_a_failure_and_is_not_followed(tmp_path: Path) -> None:
+    script = App()
+    script.answers["/on"] = (302, {})
+    with endpoint(script) as app:
+        given = params(tmp_path, service(app.url, status=False))
+        row = turn_on(given)
+    assert row["outcome"] == "failed"
+    assert "302 (a redirect is not followed)" in row["summary"]
+    assert paths(app) == ["/on"]
+    # Without a status nobody knows whether it came on: lift has to call off.
+    assert states(given) == ["intended"]
+
+
+@pytest.mark.parametrize(
+    ("status", "expect", "outcome"), [(204, None, "done"), (302, 302, "done"), (200, 202, "failed")]
+)
+def test_what_status_a_request_expects(tmp_path: Path, status: int, expect: int | None, outcome: str) -> None:
+    script = App()
+    script.answers["/on"] = (status, "")
+    with endpoint(script) as app:
+        more = {} if expect is None else {"expect_status": expect}
+        assert turn_on(params(tmp_path, service(app.url, status=False, **more)))["outcome"] == outcome
+
+
+def test_one_dead_endpoint_fails_alone(tmp_path: Path) -> None:
+    with endpoint(App()) as app:
+        dead = service(f"http://127.0.0.1:{free_port()}", name="dead")
+        answer = _http_toggle.run(params(tmp_path, dead, service(app.url)), False)
+    assert [row["outcome"] for row in answer["incident"]["actions"]] == ["failed", "done"]
+    assert "Connection refused" in answer["incident"]["reason"]
+
+
+def test_a_missing_secret_stops_it_before_anything_is_recorded(tmp_path: Path) -> None:
+    with endpoint(App()) as app:
+        shop = service(app.url)
+        shop["maintenance"]["off"]["secret_ref"] = {"file": str(tmp_path / "missing")}
+        given = params(tmp_path, shop)
+        row = turn_on(given)
+    assert (row["outcome"], paths(app), states(given)) == ("failed", ["/status"], [])
+    assert "secret file" in row["summary"]
+
+
+def test_a_secret_goes_out_in_its_header_and_nowhere_else(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("Bearer canary\n")
+    with endpoint(App()) as app:
+        given = params(tmp_path, service(app.url, secret_ref={"file": str(tmp_path / "token")}))
+        answer = _http_toggle.run(given, False)
+    assert app.requests[1][3]["Authorization"] == "Bearer canary"
+    assert "canary" not in str(answer)
+    assert "canary" not in Path(_ledger.entries(given)[0][0]["path"]).read_text()
+
+
+def test_only_what_is_named_is_turned_on_and_what_has_no_maintenance_says_so(tmp_path: Path) -> None:
+    plain = {"name": "plain", "hosts": "all"}
+    with endpoint(App()) as app:
+        given = params(tmp_path, service(app.url), plain, only=("plain",))
+        answer = _http_toggle.run(given, False)
+        assert app.requests == []
+    assert answer["incident"]["outcome"] == "skipped"
+    assert answer["incident"]["reason"] == "plain declares no maintenance"
+
+
+def entry_of(given: dict[str, Any]) -> _ledger.Entry:
+    return _ledger.entries(given)[0][-1]
+
+
+def test_off_is_called_and_seen_off(tmp_path: Path) -> None:
+    script = App()
+    with endpoint(script) as app:
+        given = params(tmp_path, service(app.url))
+        turn_on(given)
+        assert _http_toggle.turn_off(entry_of(given), True) == ("maintenance of shop would be turned off", False)
+        assert script.enabled
+        assert _http_toggle.turn_off(entry_of(given), False) == ("maintenance of shop turned off", True)
+        assert not script.enabled
+        assert _http_toggle.turn_off(entry_of(given), False) == ("maintenance of shop was already off", True)
+    assert paths(app).count("/off") == 1
+
+
+def test_off_without_a_status_is_not_verified(tmp_path: Path) -> None:
+    with endpoint(App()) as app:
+        given = params(tmp_path, service(app.url, status=False))
+        turn_on(given)
+        summary, verified = _http_toggle.turn_off(entry_of(given), False)
+    assert "no status to verify" in summary
+    assert verified is False
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "words"),
+    [
+        ("/off", (500, {}), "off of shop answered 500"),
+        ("/off", (301, {}), "301 \\(a redirect is not followed\\)"),
+        ("/off", (200, {}), "but status says {'enabled': True}"),
+        ("/status", (503, {}), "but status says 503"),
+    ],
+)
+def test_an_off_that_is_not_seen_off_is_no_lift(tmp_path: Path, path: str, answer: Answer, words: str) -> None:
+    script = App()
+    with endpoint(script) as app:
+        given = params(tmp_path, service(app.url))
+        turn_on(given)
+        script.answers[path] = answer
+        with pytest.raises(_http_toggle.ToggleError, match=words):
+            _http_toggle.turn_off(entry_of(given), False)
+
+
+def test_an_endless_answer_ends_at_its_deadline() -> None:
+    def trickle(server: socket.socket, over: threading.Event) -> None:
+        client, _address = server.accept()
+        with client, contextlib.suppress(ConnectionError):
+            client.recv(4096)
+            client.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+            while not over.wait(0.05):
+                client.sendall(b".")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        over = threading.Event()
+        thread = threading.Thread(target=trickle, args=(server, over))
+        thread.start()
+        started = time.monotonic()
+        answer = _http.call({"url": f"http://127.0.0.1:{server.getsockname()[1]}/", "timeout_s": 0.5})
+        took = time.monotonic() - started
+        over.set()
+        thread.join()
+    assert (answer["status"], answer["error"]) == (None, "the answer did not end in time")
+    assert took < 2
+
+
+def test_a_request_that_makes_no_sense_is_no_answer() -> None:
+    assert "could not convert" in _http.call({"url": "http://127.0.0.1/", "timeout_s": "soon"})["error"]
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/x", "/etc/passwd"])
+def test_nothing_but_http_is_called(url: str) -> None:
+    answer = _http.call({"url": url})
+    assert answer["status"] is None
+    assert "not an http or https address" in answer["error"]
