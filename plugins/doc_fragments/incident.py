@@ -1,12 +1,8 @@
-"""The options that every module of this collection takes (plugins/module_utils/_module.py)."""
+"""The options that the modules of this collection share (plugins/module_utils/_module.py)."""
 
 from __future__ import annotations
 
-
-class ModuleDocFragment:
-    """Shared documentation, named `incidentctl.response.incident`."""
-
-    DOCUMENTATION = r"""
+_CATALOGUE = r"""
 options:
   services:
     description: The catalogue, usually C(incident_services). Those of other hosts are passed over.
@@ -27,6 +23,9 @@ options:
     type: list
     elements: str
     default: []
+"""
+
+_LEDGER = r"""
   incident_id:
     description: The incident that the ledger entries belong to.
     type: str
@@ -47,3 +46,10 @@ attributes:
     description: Shows the state before and after.
     support: full
 """
+
+
+class ModuleDocFragment:
+    """Shared documentation: `incidentctl.response.incident`, or `.incident.ledger` without the catalogue."""
+
+    DOCUMENTATION = _CATALOGUE + _LEDGER
+    LEDGER = "options:\n" + _LEDGER

@@ -10,19 +10,22 @@ from ansible_collections.incidentctl.response.plugins.module_utils._catalogue im
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
 
 # Documented in plugins/doc_fragments/incident.py.
+LEDGER_OPTIONS: dict[str, Any] = {
+    "incident_id": {"type": "str", "default": "adhoc"},
+    "state_dir": {"type": "path", "default": "/var/lib/incidentctl"},
+    "keep_going": {"type": "bool", "default": False},
+}
 COMMON_OPTIONS: dict[str, Any] = {
     "services": {"type": "list", "elements": "dict", "required": True},
     "only": {"type": "list", "elements": "str", "default": []},
     "host_name": {"type": "str", "required": True},
     "host_groups": {"type": "list", "elements": "str", "default": []},
-    "incident_id": {"type": "str", "default": "adhoc"},
-    "state_dir": {"type": "path", "default": "/var/lib/incidentctl"},
-    "keep_going": {"type": "bool", "default": False},
+    **LEDGER_OPTIONS,
 }
 
 
 def options(**own: Any) -> dict[str, Any]:
-    """Given a module's own options, return them together with those that all modules take."""
+    """Given a module's own options, return them together with those of all modules that take the catalogue."""
     return {**COMMON_OPTIONS, **own}
 
 
@@ -43,6 +46,8 @@ def main(
         answer = result(capability(module.params), [action("incident_services", "failed", str(error))])
     except OSError as error:
         answer = result(capability(module.params), [action("host", "failed", str(error))])
+    for text in answer.pop("warnings", []):
+        module.warn(text)
     block = answer["incident"]
     if block["outcome"] in ("failed", "refused") and not module.params["keep_going"]:
         module.fail_json(msg=f"{block['capability']} {block['outcome']}: {block['reason']}", **answer)

@@ -1,0 +1,54 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Take back what was done to a host during an incident."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: lift
+short_description: Undo every open ledger entry of an incident, newest first
+description:
+  - Takes back what the other modules of this collection did to this host, by the ledger alone, without the catalogue.
+  - Undoes exactly what was done; what others changed meanwhile stays. An entry whose effect is gone already is closed.
+  - An entry that cannot be undone, or not be read, is failed and kept. The others are lifted all the same.
+  - A rollback is a recovery and stays.
+version_added: 0.1.0
+author: The incidentctl maintainers (@incidentctl)
+extends_documentation_fragment: incidentctl.response.incident.ledger
+"""
+
+EXAMPLES = r"""
+- name: Take back what incident INC-20260101-0300-abcd did to this host
+  incidentctl.response.lift:
+    incident_id: INC-20260101-0300-abcd
+"""
+
+RETURN = r"""
+incident:
+  description:
+    - What was taken back, one action per ledger entry (docs/contracts.md, 3).
+    - C(facts.lifted) names the entries that were closed, C(facts.open) those that are still open.
+  returned: always
+  type: dict
+  sample:
+    capability: lift
+    outcome: done
+    actions:
+      - target: checkout
+        outcome: done
+        summary: "checkout started and healthy: 200 in 2 ms"
+        entry: 000001-isolation-checkout
+        verified: true
+    facts:
+      open: []
+      lifted: [000001-isolation-checkout]
+    files: []
+"""
+
+from ansible_collections.incidentctl.response.plugins.module_utils._lift import run
+from ansible_collections.incidentctl.response.plugins.module_utils._module import LEDGER_OPTIONS, main
+
+ARGUMENT_SPEC = {**LEDGER_OPTIONS}
+
+if __name__ == "__main__":
+    main(ARGUMENT_SPEC, run, lambda _params: "lift")

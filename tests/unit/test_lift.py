@@ -1,0 +1,207 @@
+"""Lift takes back what the ledger says, newest first, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _http_toggle,
+    _ledger,
+    _lift,
+    _service_state,
+)
+from tests.small_service import SmallService
+
+Made = Callable[[str], SmallService]
+
+
+@pytest.fixture
+def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setattr(_ledger, "VOLATILE_DIR", str(tmp_path / "run"))
+    monkeypatch.setattr(_http_toggle, "WAIT_S", 0.3)
+    return {"incident_id": "INC-1", "state_dir": str(tmp_path / "state")}
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Made]:
+    made: list[SmallService] = []
+
+    def make(name: str) -> SmallService:
+        made.append(SmallService(tmp_path / name, name))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for service in made:
+        service.end()
+
+
+def given(params: dict[str, Any], capability: str, *services: dict[str, Any]) -> dict[str, Any]:
+    names = [service["name"] for service in services]
+    own = {"capability": capability, "non_essential": False, "host_name": "h1", "host_groups": []}
+    return {**params, **own, "services": list(services), "only": names}
+
+
+def isolate(params: dict[str, Any], *services: SmallService) -> None:
+    entries = [service.entry("health") for service in services]
+    assert _service_state.run(given(params, "isolation", *entries), False)["incident"]["outcome"] == "done"
+
+
+def record(params: dict[str, Any], undo: dict[str, Any], target: str = "x", state: str = "applied") -> str:
+    entry = _ledger.intend(params, "isolation", target, {}, undo)
+    return _ledger.mark(entry, state)["name"] if state != "intended" else entry["name"]
+
+
+def states(params: dict[str, Any]) -> list[str]:
+    return [entry["state"] for entry in _ledger.entries(params)[0]]
+
+
+def test_everything_is_taken_back_newest_first(params: dict[str, Any], running: Made) -> None:
+    shop, extra = running("shop"), running("extra")
+    toggled = given(params, "maintenance_mode", shop.entry("health", "maintenance"))
+    assert _http_toggle.run(toggled, False)["incident"]["outcome"] == "done"
+    isolate(params, extra)
+    answer = _lift.run(params, False)
+    block = answer["incident"]
+    assert [row["target"] for row in block["actions"]] == ["extra", "shop"]
+    assert [row["verified"] for row in block["actions"]] == [True, True]
+    assert block["facts"] == {
+        "open": [],
+        "lifted": ["000002-isolation-extra", "000001-maintenance-mode-shop"],
+    }
+    assert answer["changed"] is True
+    assert extra.running()
+    assert _http_toggle.run(toggled, True)["incident"]["outcome"] == "done", "maintenance is off again"
+    assert states(params) == ["lifted", "lifted"]
+
+
+def test_a_second_lift_changes_nothing(params: dict[str, Any], running: Made) -> None:
+    isolate(params, running("shop"))
+    _lift.run(params, False)
+    answer = _lift.run(params, False)
+    assert (answer["incident"]["outcome"], answer["changed"]) == ("unchanged", False)
+    assert answer["incident"]["facts"] == {"open": [], "lifted": []}
+
+
+def test_a_host_without_a_ledger_has_nothing_to_lift(params: dict[str, Any]) -> None:
+    answer = _lift.run(params, False)
+    assert answer["incident"]["outcome"] == "unchanged"
+    assert not Path(params["state_dir"]).exists()
+
+
+def test_the_check_says_what_would_be_lifted_and_lifts_nothing(params: dict[str, Any], running: Made) -> None:
+    shop = running("shop")
+    isolate(params, shop)
+    answer = _lift.run(params, True)
+    assert (answer["incident"]["outcome"], answer["changed"]) == ("done", True)
+    assert answer["incident"]["actions"][0]["summary"] == "shop would be started"
+    assert answer["incident"]["facts"] == {"open": ["000001-isolation-shop"], "lifted": []}
+    assert answer["diff"] == [{"before_header": "000001-isolation-shop", "before": "open\n", "after": "lifted\n"}]
+    assert (shop.running(), states(params)) == (False, ["applied"])
+
+
+def test_an_act_that_was_interrupted_is_taken_back_too(params: dict[str, Any], running: Made) -> None:
+    shop = running("shop")
+    record(params, {"kind": "service_start", "service": shop.entry()}, "shop", "intended")
+    shop.end()
+    assert _lift.run(params, False)["incident"]["outcome"] == "done"
+    assert shop.running()
+
+
+def test_what_others_took_back_already_is_closed(params: dict[str, Any], running: Made) -> None:
+    shop = running("shop")
+    isolate(params, shop)
+    shop.start()
+    row = _lift.run(params, False)["incident"]["actions"][0]
+    assert (row["outcome"], row["summary"]) == ("done", "shop was already running")
+    assert states(params) == ["lifted"]
+
+
+def test_another_incidents_entries_stay(params: dict[str, Any], running: Made) -> None:
+    shop = running("shop")
+    isolate(params, shop)
+    assert _lift.run({**params, "incident_id": "INC-2"}, False)["incident"]["outcome"] == "unchanged"
+    assert not shop.running()
+
+
+@pytest.mark.parametrize(
+    ("undo", "words"),
+    [
+        ({"kind": "from_the_future"}, "nothing here can undo 'from_the_future'"),
+        ({}, "nothing here can undo None"),
+        ({"kind": "service_start"}, "cannot be used (KeyError"),
+        ({"kind": "service_start", "service": "shop"}, "cannot be used (TypeError"),
+        ({"kind": "http_call", "request": {"url": "http://127.0.0.1:1/off"}}, "answered nothing"),
+        ({"kind": "http_call", "request": {"url": "http://127.0.0.1:1/", "secret_ref": {"env": "NO_SUCH"}}}, "NO_SUCH"),
+    ],
+)
+def test_an_entry_that_cannot_be_undone_is_kept_and_the_others_are_lifted(
+    params: dict[str, Any], running: Made, undo: dict[str, Any], words: str
+) -> None:
+    shop = running("shop")
+    isolate(params, shop)
+    name = record(params, undo)
+    block = _lift.run(params, False)["incident"]
+    assert [row["outcome"] for row in block["actions"]] == ["failed", "done"]
+    assert words in block["reason"]
+    assert "is kept" in block["reason"]
+    assert block["facts"] == {"open": [name], "lifted": ["000001-isolation-shop"]}
+    assert (shop.running(), states(params)) == (True, ["lifted", "applied"])
+
+
+def test_an_unreadable_entry_is_reported_and_kept(params: dict[str, Any], running: Made) -> None:
+    shop = running("shop")
+    isolate(params, shop)
+    torn = Path(params["state_dir"], "ledger", "INC-1", "000002-isolation-other.json")
+    torn.write_text("{")
+    block = _lift.run(params, False)["incident"]
+    assert block["outcome"] == "failed"
+    assert block["facts"] == {"open": [str(torn)], "lifted": ["000001-isolation-shop"]}
+    assert (shop.running(), torn.read_text()) == (True, "{")
+
+
+def test_a_rollback_is_left_alone_and_does_not_count_as_open(params: dict[str, Any]) -> None:
+    undo = {"kind": "release_switch", "keep": True, "from": "41", "to": "42"}
+    name = record(params, undo, "shop")
+    path = Path(params["state_dir"], "ledger", "INC-1", f"{name}.json")
+    before = path.read_bytes()
+    answer = _lift.run(params, False)
+    assert (answer["incident"]["outcome"], answer["changed"]) == ("unchanged", False)
+    assert answer["incident"]["facts"] == {"open": [], "lifted": []}
+    assert path.read_bytes() == before
+
+
+def test_an_interrupted_rollback_is_told(params: dict[str, Any]) -> None:
+    record(params, {"kind": "release_switch", "keep": True}, "shop", "intended")
+    assert "interrupted" in _lift.run(params, False)["incident"]["actions"][0]["summary"]
+
+
+def test_an_undo_that_cannot_be_recorded_is_done_and_said(
+    params: dict[str, Any], running: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = running("shop")
+    isolate(params, shop)
+
+    def full(*_words: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(_ledger._durable, "write", full)
+    block = _lift.run(params, False)["incident"]
+    assert block["outcome"] == "failed"
+    assert "started and healthy" in block["reason"]
+    assert "could not be closed: [Errno 28] No space left on device" in block["reason"]
+    assert block["facts"]["open"] == ["000001-isolation-shop"]
+    assert shop.running()
+
+
+def test_only_the_ledger_is_needed(params: dict[str, Any], running: Made) -> None:
+    shop = running("shop")
+    isolate(params, shop)
+    entry = json.loads(Path(_ledger.entries(params)[0][0]["path"]).read_bytes())
+    assert set(entry["undo"]["service"]) == {"name", "manager", "control", "health"}
+    assert set(params) == {"incident_id", "state_dir"}
+    assert _lift.run(params, False)["incident"]["outcome"] == "done"
