@@ -244,7 +244,7 @@ def show(incident: dict[str, Any], response_s: float) -> None:
     for phase in incident["phases"]:
         took = "cut off" if phase["seconds"] is None else f"{phase['seconds']:5.1f} s"
         say(f"  {phase['name']:<10} {took:>7}  {phase['outcome'] or ''}".rstrip())
-    say(f"report: {incident['report']}")
+    say(f"report: {Path(incident['report']).resolve()}")
 
 
 def play() -> bool:
@@ -263,8 +263,8 @@ def play() -> bool:
     response_s = time.monotonic() - started
     seen = look(sold)
     incident = read_incident()
-    seen.append((f"incidentctl ended with exit code {code}", code == 0))
-    seen.append((f"the incident is {incident['status']}", incident["status"] == "closed"))
+    seen.append((f"incidentctl ended well, with exit code {code}", code == 0))
+    seen.append(("the incident is closed", incident["status"] == "closed"))
     seen.append(("the report is written", Path(incident["report"]).is_file()))
     show(incident, response_s)
     for what, so in seen:
