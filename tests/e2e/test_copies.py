@@ -80,7 +80,9 @@ def test_the_driver_of_a_wheel_runs_the_collection_of_that_wheel(installed: Path
 
 
 def test_the_command_of_a_wheel_answers(installed: Path, tmp_path: Path) -> None:
-    done = subprocess.run([installed / "incidentctl", "--help"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [installed / "incidentctl", "--help"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     assert "checkout returns 500" in done.stdout
 
 
@@ -89,11 +91,9 @@ def test_a_tarball_runs_what_came_with_it_and_holds_no_more(inventory: Path, tmp
     subprocess.run([*galaxy, "build", ROOT, "--output-path", tmp_path], check=True, capture_output=True)
     tarball = next(tmp_path.glob("*.tar.gz"))
     folder = tmp_path / "collections"
-    subprocess.run([*galaxy, "install", tarball, "-p", folder, "--offline"], check=True, capture_output=True)
+    subprocess.run([*galaxy, "install", tarball, "-p", folder, "--offline", "--force"], check=True, capture_output=True)
     installed = folder / "ansible_collections" / "incidentctl" / "response"
-    ran = copy_that_ran(
-        Path(sys.executable).parent, FQCN, inventory, tmp_path, ANSIBLE_COLLECTIONS_PATH=str(folder)
-    )
+    ran = copy_that_ran(Path(sys.executable).parent, FQCN, inventory, tmp_path, ANSIBLE_COLLECTIONS_PATH=str(folder))
     assert ran == (installed.resolve(), installed.resolve())
     unwanted = {"driver", "tests", "demo", "inventories", "ansible_collections", "molecule", ".git", ".venv", "dist"}
     assert not unwanted & {path.name for path in installed.iterdir()}
