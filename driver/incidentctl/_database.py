@@ -15,6 +15,7 @@ from incidentctl.errors import ConfigurationError, IncidentctlError
 BUSY_TIMEOUT_S = 30.0
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
 _ADVISORY_LOCK = 0x696E6369  # any constant will do: "inci"
+_URL_FIX = "write sqlite:///path/to/record.db or postgresql+psycopg://user@host/database"
 
 # What a database says (in lower case) → what to do about it.
 _FIXES = (
@@ -59,9 +60,6 @@ def open_database(url: str, tables: sa.MetaData) -> sa.Engine:
     return engine
 
 
-_URL_FIX = "write sqlite:///path/to/record.db or postgresql+psycopg://user@host/database"
-
-
 def explain(engine: sa.Engine, error: SQLAlchemyError) -> RecordError:
     """Given what the database raised, return the error a person can act on."""
     why = _first_line(error.orig if isinstance(error, DBAPIError) else error)
@@ -85,8 +83,12 @@ def _on_connect(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # transactions begin in _on_begin, not where Python's driver thinks fit
     # A damaged text must come back as it is, so that the chain can tell where the damage lies.
     connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
-    for pragma in _PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
+    try:
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()  # SQLAlchemy does not know this connection yet
+        raise
 
 
 def _on_begin(connection: sa.Connection) -> None:

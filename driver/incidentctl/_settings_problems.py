@@ -114,7 +114,7 @@ def _unknown(document: Document, where: _Location, what: str, word: Any, known: 
 
 
 def _choose(word: Any, known: Iterable[Any]) -> str:
-    names = [str(name) for name in known]
+    names = [name for name in known if isinstance(name, str)]
     near = difflib.get_close_matches(str(word), names, n=1)
     if near:
         return f"did you mean {near[0]}?"

@@ -183,6 +183,8 @@ def is_alive(holder: Mapping[str, Any]) -> bool:
         return True
     if holder.get("boot_id") != mine["boot_id"]:
         return False
+    if mine["started"] is None:  # no /proc here
+        return _answers(holder.get("pid"))
     started = _started(holder.get("pid"))
     return started is not None and started == holder.get("started")
 
@@ -268,6 +270,16 @@ def _started(pid: Any) -> int | None:
     # The second field, the program's name, may hold spaces and brackets.
     fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     return int(fields[19]) if len(fields) > 19 and fields[0] not in "ZX" else None
+
+
+def _answers(pid: Any) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError, TypeError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _read(path: str) -> str:

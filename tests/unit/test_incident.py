@@ -260,13 +260,10 @@ KEYS = [
     "capability",
     "affected",
     "hosts",
-    "capabilities",
     "files",
     "options",
-    "severity",
     "pid",
     "detected_at",
-    "title",
 ]
 ROWS = st.lists(
     st.tuples(st.sampled_from([*sorted(KINDS), "from the future"]), st.dictionaries(st.sampled_from(KEYS), JSON))

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from incidentctl.errors import ConfigurationError, LockedError, UsageError
 from incidentctl.incident import Event, fold
-from incidentctl.record import GENESIS, Record, RecordError, chain_hash, first_broken, open_record
+from incidentctl.record import GENESIS, Record, RecordError, chain_hash, first_broken, is_alive, open_record
 
 DRIVER = Path(__file__).resolve().parents[2] / "driver"
 ONE = "INC-20260101-0000-aaaa"
@@ -467,6 +467,16 @@ def test_a_holder_counts_as_alive_unless_its_process_is_known_to_be_gone(
     else:
         with record.hold(ONE, "ada"):
             pass
+
+
+def test_where_there_is_no_proc_a_process_is_alive_while_its_number_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("incidentctl.record._read", lambda _path: "")
+    mine = {"host": os.uname().nodename, "boot_id": "", "started": None}
+    assert is_alive({**mine, "pid": os.getpid()})
+    assert is_alive({**mine, "pid": 1})
+    assert not is_alive({**mine, "pid": 2**22 + 1})
+    assert not is_alive({**mine, "pid": None})
+    assert is_alive({**mine, "host": "another.example", "pid": None})
 
 
 def test_of_many_who_want_the_lock_one_at_a_time_has_it(path: Path) -> None:
