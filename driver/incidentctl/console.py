@@ -42,7 +42,9 @@ class Console:
 
     def __init__(self, interactive: bool | None = None, quiet: bool = False) -> None:
         """Ask questions only when `interactive` (default: stdin and stderr are terminals)."""
-        self._rich = RichConsole(stderr=True, markup=False, highlight=False, emoji=False, quiet=quiet)
+        # A log file has no edge to wrap at.
+        width = None if sys.stderr.isatty() else 160
+        self._rich = RichConsole(stderr=True, markup=False, highlight=False, emoji=False, quiet=quiet, width=width)
         at_terminal = sys.stdin.isatty() and sys.stderr.isatty()
         self.interactive = at_terminal if interactive is None else interactive and at_terminal
         self._live: Live | None = None
@@ -192,6 +194,20 @@ class Console:
     def _tally(self, column: str) -> str:
         seen = [row.get(column, "") for row in self._phase["cells"].values()]
         return " ".join(f"{_SIGNS[name][0]}{seen.count(name)}" for name in _SIGNS if name in seen)
+
+    def _show_sick(self, services: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+        if not services:
+            self._rich.print("Every service says that it is healthy.")
+        for name, seen in services.items():
+            for host, detail in seen:
+                self._rich.print(Text("  sick: ", style="bold red") + Text(plain(f"{name} on {host}: {detail}")))
+
+    def _show_verified(self, recovered: bool, services: Mapping[str, Mapping[str, Any]], window_s: float) -> None:
+        verdict = Text("Recovered", style="bold green") if recovered else Text("Not recovered", style="bold red")
+        self._rich.print(verdict + Text(f": health watched for {window_s:.0f} s"))
+        for host, seen in services.items():
+            for name, health in seen.items():
+                self._rich.print(f"  {name} on {host}: {plain(health.get('detail', 'unknown'))}")
 
     def _show_findings(self, rows: Sequence[Any]) -> None:
         found = [(row.host, finding) for row in rows for finding in row.facts.get("findings", ())]

@@ -94,9 +94,9 @@ def run_step(desk: Desk, step: PlannedStep, variables: Mapping[str, Any], finish
     return outcome
 
 
-def finish_step(desk: Desk, outcome: engine.Outcome, **facts: Any) -> None:
-    """Record that the phase came to its end."""
-    desk.note("step_finished", phase=outcome.step.phase, outcome=outcome.worst, **facts)
+def finish_step(desk: Desk, outcome: engine.Outcome, verdict: str | None = None, **facts: Any) -> None:
+    """Record that the phase came to its end, with the worst of its outcomes unless the caller knows better."""
+    desk.note("step_finished", phase=outcome.step.phase, outcome=verdict or outcome.worst, **facts)
 
 
 def skip_step(desk: Desk, phase: str) -> None:

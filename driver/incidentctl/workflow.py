@@ -78,12 +78,19 @@ def triage(desk: Desk) -> None:
     """Who is sick, and the evidence before anything is changed."""
     step = plan.step("triage", plan.TRIAGE, desk.incident().hosts, desk.services())
     outcome = run_step(desk, step, {"log_collection_dest": str(desk.folder / "evidence")}, finish=False)
-    sick = {name for name, seen in by_service(outcome.rows, "health_check").items() if not seen.get("healthy")}
-    affected = sorted(sick | set(desk.incident().affected))
+    sick: dict[str, list[tuple[str, str]]] = {}
+    for row in outcome.rows:
+        for name, seen in row.facts.get("services", {}).items() if row.capability == "health_check" else ():
+            if seen.get("healthy") is False:
+                sick.setdefault(name, []).append((row.host, str(seen.get("detail"))))
+    desk.show("sick", services=sick)
+    affected = sorted({*sick, *desk.incident().affected})
     for row in outcome.rows:
         if row.files:
             desk.note("evidence_collected", host=row.host, files=list(row.files))
-    finish_step(desk, outcome, affected=affected)
+    # A sick service is what triage is for; only a look that was not possible is a failure.
+    looked = [row for row in outcome.rows if not (row.capability == "health_check" and row.facts)]
+    finish_step(desk, outcome, verdict=engine.worst(row.outcome for row in looked), affected=affected)
 
 
 def contain(desk: Desk) -> None:
@@ -220,6 +227,7 @@ def verify(desk: Desk) -> None:
     seen = {row.host: dict(row.facts.get("services", {})) for row in outcome.rows}
     recovered = bool(outcome.rows) and all(row.outcome in engine.SUCCESS for row in outcome.rows)
     desk.note("verified", recovered=recovered, window_s=window.window, services=seen)
+    desk.show("verified", recovered=recovered, services=seen, window_s=window.window)
     finish_step(desk, outcome)
     if not recovered:
         raise NotRecovered(

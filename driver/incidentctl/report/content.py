@@ -30,6 +30,8 @@ _TOLD = {
     "reopened": "reopened",
     "closed": "closed",
 }
+# Phases without a host: their question and decision are told by events of their own.
+_NO_STEPS = ("assess", "decide")
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ def span(seconds: float | None) -> str:
 
 def timeline_text(event: Event) -> str | None:
     """Return what one event says to a person, None for bookkeeping."""
+    if event.kind.startswith("step_") and event.data.get("phase") in _NO_STEPS:
+        return None
     pattern = _TOLD.get(event.kind)
     return None if pattern is None else pattern.format_map(_Lenient(event.data))
 
