@@ -39,6 +39,8 @@ _KINDS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 _OPTIONAL = {"symlink": ("migrations",), "command": ("hotfix", "forward"), "postgresql": ("user", "host", "port")}
 _HEALTH = ("url", "expect_status", "timeout_s")
+_DEPENDENCY = ("name", "check")
+_CHECKS = ("tcp://", "http://", "https://")
 _TOGGLE = ("on", "off", "status")
 _REQUEST = ("url", "method", "json", "headers", "secret_ref", "expect_status", "expect", "timeout_s")
 
@@ -94,10 +96,13 @@ def _check_service(service: dict[str, Any]) -> list[str]:
     elif manager is not None and _MANAGERS[manager] not in service:
         problems.append(f"manager {manager} needs {_MANAGERS[manager]}")
     if "control" in service:
-        problems += _check_keys(service["control"], ("start", "stop", "status"), ("start", "stop", "status"), "control.")
-        problems += [f"control.{k} must be a list of words (argv)" for k, v in service["control"].items() if not _is_argv(v)]
-    if "health" in service:
-        problems += _check_keys(service["health"], _HEALTH, ("url",), "health.")
+        problems += _check_keys(
+            service["control"], ("start", "stop", "status"), ("start", "stop", "status"), "control."
+        )
+        problems += [
+            f"control.{k} must be a list of words (argv)" for k, v in service["control"].items() if not _is_argv(v)
+        ]
+    problems += _check_probes(service)
     if "maintenance" in service:
         problems += _check_keys(service["maintenance"], _TOGGLE, ("on", "off"), "maintenance.")
         for key, request in service["maintenance"].items():
@@ -107,6 +112,24 @@ def _check_service(service: dict[str, Any]) -> list[str]:
             problems += _check_kind(key, item)
     if "releases" in service:
         problems += _check_kind("releases", service["releases"])
+    return problems
+
+
+def _check_probes(service: dict[str, Any]) -> list[str]:
+    problems: list[str] = []
+    if "health" in service:
+        problems += _check_keys(service["health"], _HEALTH, ("url",), "health.")
+        figures = [key for key in ("expect_status", "timeout_s") if not _is_figure(service["health"].get(key, 0))]
+        problems += [f"health.{key} must be a number from 0 to 3600" for key in figures]
+    for dependency in service.get("depends_on", []):
+        problems += _check_dependency(dependency)
+    return problems
+
+
+def _check_dependency(item: Any) -> list[str]:
+    problems = _check_keys(item, _DEPENDENCY, _DEPENDENCY, "depends_on.")
+    if not problems and not str(item["check"]).startswith(_CHECKS):
+        problems.append(f"depends_on.check must begin with one of {', '.join(_CHECKS)}: {item['check']!r}")
     return problems
 
 
@@ -123,6 +146,13 @@ def _check_keys(item: Any, allowed: tuple[str, ...], needed: tuple[str, ...], pr
         return [f"{prefix.rstrip('.')} must be a mapping"]
     unknown = [f"unknown key {prefix}{key}{_nearest(key, allowed)}" for key in item if key not in allowed]
     return unknown + [f"{prefix}{key} is missing" for key in needed if key not in item]
+
+
+def _is_figure(value: Any) -> bool:
+    try:
+        return 0 <= float(value) <= 3600
+    except (TypeError, ValueError):
+        return False
 
 
 def _is_argv(value: Any) -> bool:
