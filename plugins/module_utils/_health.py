@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Callable
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _http
 
@@ -27,8 +27,13 @@ def probe(health: dict[str, Any]) -> dict[str, Any]:
     return {"healthy": healthy, "status": answer["status"], "latency_ms": answer["latency_ms"], "detail": detail}
 
 
-def hold(health: dict[str, Any], window_s: float, within_s: float) -> dict[str, Any]:
-    """Wait up to `within_s` seconds for health, then see it hold for `window_s` seconds.
+def hold(
+    health: dict[str, Any],
+    window_s: float,
+    within_s: float,
+    ask: Callable[[dict[str, Any]], dict[str, Any]] = probe,
+) -> dict[str, Any]:
+    """Wait up to `within_s` seconds for health, as `ask` sees it, then see it hold for `window_s` seconds.
 
     Return the last probe with `probes` and `failures` counted within the window. A failure inside the
     window starts the wait anew while time is left.
@@ -37,7 +42,7 @@ def hold(health: dict[str, Any], window_s: float, within_s: float) -> dict[str, 
     held_since: float | None = None
     probes = failures = 0
     while True:
-        last = probe(health)
+        last = ask(health)
         now = time.monotonic()
         probes += 1
         if not last["healthy"]:

@@ -1,0 +1,34 @@
+"""Text from a host, made fit to be shown and kept: bounded, no control characters, no obvious secrets."""
+
+from __future__ import annotations
+
+import re
+
+HIDDEN = "<hidden>"
+_COLOUR = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+_WORD = r"[\w-]*(?:password|passwd|secret|token|api[_-]?key|credential)[\w-]*|authorization|(?:set-)?cookie"
+_SECRETS = (
+    (
+        re.compile(rf"(?i)\b((?:{_WORD})[\"']?\s*[:=]\s*)(?:(?:bearer|basic)\s+)?(\"[^\"]*\"|'[^']*'|[^\s,;&]+)"),
+        rf"\1{HIDDEN}",
+    ),
+    (re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]{8,}"), rf"\1{HIDDEN}"),
+    (re.compile(r"(://)[^/\s:@]*:[^/\s@]+@"), r"\1hidden@"),
+)
+_HINT = re.compile(r"(?i)passw|secret|token|api[_-]?key|credential|authoriz|cookie|bearer|://")
+
+
+def plain(text: str) -> str:
+    """Return `text` without the colours that were meant for a terminal."""
+    return _COLOUR.sub("", text) if "\x1b" in text else text
+
+
+def clean(text: str, limit: int) -> str:
+    """Return `text` on one line, at most `limit` characters, safe to print on a terminal."""
+    text = plain(text[: 4 * limit]).strip()
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " if c in "\t\r\n" else "\ufffd" for c in text)
+    if _HINT.search(text):
+        for pattern, replacement in _SECRETS:
+            text = pattern.sub(replacement, text)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
