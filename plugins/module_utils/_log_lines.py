@@ -1,0 +1,133 @@
+"""The last part of a log, line by line: bounded, whatever lies there, and never through a link."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from ansible_collections.incidentctl.response.plugins.module_utils import _timestamps
+from ansible_collections.incidentctl.response.plugins.module_utils._regular_file import open_regular
+
+LINE_LIMIT = 32 * 1024  # of a longer line, the rest is passed over
+JOURNAL_S = 60.0
+_JOURNAL_ENTRY = 400  # bytes a journal entry has, about: to turn a limit in bytes into one in entries
+
+
+class Line(NamedTuple):
+    """One line; `at` and `error` only if the source itself tells when it was and that it is an error."""
+
+    text: str
+    at: datetime | None = None
+    error: bool = False
+
+
+class Source:
+    """A log that is open: its lines, whether older ones exist that are not read, and what else to say."""
+
+    def __init__(self, lines: Iterator[Line], older: bool = False, note: str | None = None) -> None:
+        """`lines` can be read once; `older` and `note` are final when they have been read."""
+        self.lines = lines
+        self.older = older
+        self.note = note
+
+
+@contextlib.contextmanager
+def of_file(path: str, limit: int) -> Iterator[Source]:
+    """Open the last `limit` bytes of a log file. Raise OSError if it cannot be read, or is no ordinary file."""
+    with open_regular(Path(path)) as stream:
+        size = stream.seek(0, os.SEEK_END)
+        start = stream.seek(max(0, size - max(0, limit)))
+        lines = _lines(stream, size - start)
+        if start:
+            next(lines, None)  # most likely half a line
+        yield Source(lines, older=start > 0 or _rotated(Path(path)))
+
+
+@contextlib.contextmanager
+def of_journal(unit: str, limit: int) -> Iterator[Source]:
+    """Open the newest journal entries of a unit, about `limit` bytes. Raise OSError if journalctl cannot be run."""
+    if shutil.which("journalctl") is None:
+        raise FileNotFoundError("journalctl is not on this host")
+    entries = max(1, limit // _JOURNAL_ENTRY)
+    argv = ["journalctl", f"--unit={unit}", f"--lines={entries}", "--output=json", "--no-pager"]
+    argv.append("--output-fields=MESSAGE,PRIORITY")
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said)
+        ending = threading.Timer(JOURNAL_S, process.kill)
+        ending.start()
+        try:
+            source = Source(iter(()))
+            source.lines = _journal(source, process, entries, said)
+            yield source
+        finally:
+            ending.cancel()
+            process.kill()
+            process.communicate()
+
+
+def _lines(stream: IO[bytes], left: int) -> Iterator[Line]:
+    """Read `left` bytes: what is written meanwhile is left alone, for it could go on for ever."""
+    whole = True
+    while left > 0:
+        raw = stream.readline(min(LINE_LIMIT, left))
+        if not raw:
+            return
+        left -= len(raw)
+        if whole:
+            yield Line(raw.decode("utf-8", "replace").rstrip("\r\n"))
+        whole = raw.endswith(b"\n")
+
+
+def _rotated(path: Path) -> bool:
+    """Say whether an older part of this log lies beside it, as logrotate names it."""
+    older = re.compile(re.escape(path.name) + r"[.-]\d")
+    try:
+        with os.scandir(path.parent) as beside:
+            return any(older.match(entry.name) for entry in beside)
+    except OSError:
+        return False
+
+
+def _journal(source: Source, process: subprocess.Popen[bytes], entries: int, said: IO[bytes]) -> Iterator[Line]:
+    count = 0
+    for raw in process.stdout or ():
+        count += 1
+        yield from _entry(raw)
+    code = process.wait()
+    said.seek(0)
+    words = " ".join(said.read(1000).decode("utf-8", "replace").split())
+    if code < 0:
+        raise OSError(f"journalctl did not finish within {JOURNAL_S:.0f} s")
+    if code:
+        raise OSError(f"journalctl exited {code}: {words}")
+    source.older = count >= entries
+    source.note = words or None
+
+
+def _entry(raw: bytes) -> Iterator[Line]:
+    try:
+        entry = json.loads(raw)
+        text = _message(entry.get("MESSAGE"))
+        at = _timestamps.moment(int(entry["__REALTIME_TIMESTAMP"]))
+        error = str(entry.get("PRIORITY", "6")) in ("0", "1", "2", "3")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return
+    for number, line in enumerate(text.splitlines()):
+        yield Line(line[:LINE_LIMIT], at, error and number == 0)
+
+
+def _message(value: Any) -> str:
+    """The journal hands text that is not UTF-8 over as a list of bytes, and null for what is too long."""
+    if isinstance(value, list):
+        return bytes(value).decode("utf-8", "replace")
+    return value if isinstance(value, str) else ""

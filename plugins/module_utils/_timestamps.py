@@ -1,0 +1,80 @@
+"""Times as logs write them, in the formats that are common. Without a zone they are the host's own time."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+SEARCHED = 120  # a log line says its time near its start
+_CLOCK = r"(?P<H>\d\d):(?P<M>\d\d):(?P<S>\d\d)(?:[.,](?P<f>\d{1,9}))?"
+_ZONE = r"(?:\s?(?P<z>Z\b|UTC\b|GMT\b|[+-]\d\d(?::?\d\d)?(?!\d)))?"
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTH = rf"(?P<b>{'|'.join(_MONTHS)})"
+_YEAR = r"(?P<y>(?:19|20|21)\d\d)"
+_FORMS = tuple(
+    re.compile(form)
+    for form in (
+        rf"(?<!\d){_YEAR}[-/](?P<m>\d\d)[-/](?P<d>\d\d)[T _]{_CLOCK}{_ZONE}",  # ISO 8601, Python, nginx, PostgreSQL
+        rf"(?<!\d)(?P<d>\d{{1,2}})/{_MONTH}/{_YEAR}:{_CLOCK}{_ZONE}",  # Common Log Format
+        rf"(?<!\d)(?P<d>\d{{1,2}}) {_MONTH} {_YEAR} {_CLOCK}{_ZONE}",  # Redis, RFC 5322
+        rf"\b{_MONTH} +(?P<d>\d{{1,2}}) {_CLOCK}(?: {_YEAR}\b)?",  # syslog, asctime
+        rf"^[IWEF](?P<m>\d\d)(?P<d>\d\d) {_CLOCK}",  # glog
+    )
+)
+
+
+def split(text: str) -> tuple[datetime | None, str]:
+    """Given a line, return its time (None if it has none that we can read) and the line without it."""
+    for form in _FORMS:
+        match = form.search(text, 0, SEARCHED)
+        if match:
+            return _moment(match.groupdict()), text[: match.start()] + text[match.end() :]
+    return None, text
+
+
+def moment(value: Any) -> datetime | None:
+    """Given a time as a field of a structured log has it (text, or seconds, ms, µs or ns since 1970), return it."""
+    if isinstance(value, str):
+        return split(value)[0]
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        seconds = float(value)
+        while math.isfinite(seconds) and seconds > 1e11:  # the year 5138 in seconds: so it is a finer unit
+            seconds /= 1000
+        return datetime.fromtimestamp(seconds, timezone.utc) if seconds > 0 else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def iso(moment: datetime | None) -> str | None:
+    """Return a time as ISO 8601 in UTC, to the millisecond."""
+    return None if moment is None else moment.astimezone(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _moment(parts: dict[str, Any]) -> datetime | None:
+    try:
+        month = _MONTHS.index(parts["b"]) + 1 if parts.get("b") else int(parts["m"])
+        now = datetime.now().astimezone()
+        year = int(parts["y"]) if parts.get("y") else now.year
+        clock = (int(parts["H"]), int(parts["M"]), min(int(parts["S"]), 59))  # a leap second is 60
+        micro = int((parts.get("f") or "0").ljust(6, "0")[:6])
+        naive = datetime(year, month, int(parts["d"]), *clock, micro)
+        found = _zoned(naive, parts.get("z"))
+        if not parts.get("y") and found > now + timedelta(days=1):
+            found = _zoned(naive.replace(year=year - 1), None)  # syslog says no year: December, seen in January
+    except (ValueError, OverflowError, OSError):
+        return None
+    return found
+
+
+def _zoned(naive: datetime, zone: str | None) -> datetime:
+    if not zone:
+        return naive.astimezone()
+    if zone[0] not in "+-":
+        return naive.replace(tzinfo=timezone.utc)
+    digits = zone[1:].replace(":", "").ljust(4, "0")
+    offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    return naive.replace(tzinfo=timezone(-offset if zone[0] == "-" else offset))

@@ -1,0 +1,350 @@
+"""Errors in logs: which lines are errors, when, why, and which of them say the same."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _log_errors,
+    _log_lines,
+    _patterns,
+    _service_errors,
+    _text,
+    _timestamps,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+PYTHON = """Traceback (most recent call last):
+  File "/srv/shop/app.py", line 12, in checkout
+    total = rows[0]
+sqlite3.OperationalError: no such column: unit_price
+"""
+CHAINED = (
+    "Traceback (most recent call last):\n  File \"a.py\", line 1\nKeyError: 'a'\n\n"
+    "During handling of the above exception, another exception occurred:\n\n" + PYTHON
+)
+JAVA = """java.lang.RuntimeException: order failed
+\tat shop.Orders.place(Orders.java:12)
+Caused by: java.sql.SQLException: no such table
+\tat shop.Db.ask(Db.java:7)
+\t... 12 more
+"""
+
+
+def read(path: Path, *more: dict[str, Any], limit: int = 1 << 20, deployed_at: str | None = None) -> Any:
+    logs = [{"kind": "file", "path": str(path)}, *more]
+    return _service_errors.read({"logs": logs}, limit, deployed_at, time.monotonic() + 60)
+
+
+def errors(text: str) -> list[_log_errors.Error]:
+    return list(_log_errors.errors(_log_lines.Line(line) for line in text.splitlines()))
+
+
+def at(hour: int, minute: int, second: int, micro: int = 0) -> datetime:
+    return datetime(2025, 11, 23, hour, minute, second, micro, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("2025-11-23 09:51:16,123 ERROR shop: order 7 failed", "shop: order 7 failed"),
+        ("CRITICAL:root:no room left", "root:no room left"),
+        ("2025-11-23 09:51:16.123 UTC [77] FATAL:  out of connections", "out of connections"),
+        ("2025/11/23 09:51:16 [error] 12#0: connect() failed", "12#0: connect() failed"),
+        ("[Sun Nov 23 09:51:16.1 2025] [core:error] [pid 12] no such file", "[pid 12] no such file"),
+        ("E1123 09:51:16.123456 12 file.cc:10] disk broke", "12 file.cc:10] disk broke"),
+        ("E something broke", "something broke"),
+        ("2025-11-23T09:51:16Z E STORAGE broke", "STORAGE broke"),
+        ('time=2025-11-23T09:51:16Z level=error msg="order \\"7\\" failed" user=bob', 'order "7" failed'),
+        ('{"level": "error", "msg": "order failed", "ts": 1763891476}', "order failed"),
+        ('{"severity": "CRITICAL", "message": "bad"}', "bad"),
+        ('{"level": 50, "msg": "pino says so"}', "pino says so"),
+        ("\x1b[31mERROR\x1b[0m in colour", "in colour"),
+        ("SEVERE: as java.util.logging has it", "as java.util.logging has it"),
+    ],
+)
+def test_line_at_error_level_is_an_error(line: str, message: str) -> None:
+    assert [error.message for error in errors(line)] == [message]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "2025-11-23 09:51:16 INFO the ERROR of yesterday is gone",
+        "2025-11-23 09:51:16 WARNING slow: ERROR budget",
+        'level=info msg="ERROR in the text only"',
+        '{"level": "info", "msg": "ERROR"}',
+        '10.0.0.1 - - [23/Nov/2025:09:51:16 +0000] "GET /error HTTP/1.1" 500 12',
+        "everything is fine, no error",
+    ],
+)
+def test_line_below_error_level_is_none(line: str) -> None:
+    assert errors(line) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2025-11-23T09:51:16.123Z x", at(9, 51, 16, 123000)),
+        ("2025-11-23T09:51:16.123456789+01:00 x", at(8, 51, 16, 123456)),
+        ("2025-11-23 09:51:16,5 +0530 x", at(4, 21, 16, 500000)),
+        ("2025-11-23 09:51:16.123 UTC [77]", at(9, 51, 16, 123000)),
+        ("2025-11-23 09:51:60Z leap", at(9, 51, 59)),
+        ('- - [23/Nov/2025:09:51:16 +0000] "GET"', at(9, 51, 16)),
+        ("1:M 23 Nov 2025 09:51:16.123 UTC #", at(9, 51, 16, 123000)),
+        ("2025-02-30 09:51:16Z no such day", None),
+        ("at 09:51:16", None),
+        ("no time at all", None),
+    ],
+)
+def test_time_is_read_in_the_common_formats(text: str, moment: datetime | None) -> None:
+    assert _timestamps.split(text)[0] == moment
+
+
+def test_time_without_a_zone_is_the_hosts_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC-2")  # POSIX: two hours east
+    time.tzset()
+    try:
+        assert _timestamps.split("2025-11-23 09:51:16 x")[0] == at(7, 51, 16)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_syslog_time_has_no_year_and_is_never_in_the_future() -> None:
+    for days in (1, 30, 300):
+        then = (datetime.now().astimezone() - timedelta(days=days)).replace(microsecond=0)
+        assert _timestamps.split(f"{then:%b %d %H:%M:%S} host app: x")[0] == then
+
+
+@pytest.mark.parametrize("number", [1763891476, 1763891476000, 1763891476000000, 1763891476000000000])
+def test_time_as_a_number_is_read_in_any_unit(number: int) -> None:
+    assert _timestamps.moment(number) == at(9, 51, 16)
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("nan"), -1, 10**400, True, None, []])
+def test_number_that_is_no_time_is_none(number: Any) -> None:
+    assert _timestamps.moment(number) is None
+
+
+@pytest.mark.parametrize(
+    ("trace", "cause"),
+    [
+        (PYTHON, "sqlite3.OperationalError: no such column: unit_price"),
+        (CHAINED, "sqlite3.OperationalError: no such column: unit_price"),
+        (JAVA, "java.sql.SQLException: no such table"),
+        ("2025-11-23 09:51:17 INFO next line\n", None),
+    ],
+)
+def test_stack_trace_gives_the_error_its_cause(trace: str, cause: str | None) -> None:
+    found = errors(f"2025-11-23 09:51:16 ERROR order failed\n{trace}2025-11-23 09:51:18 INFO on we go\n")
+    assert [(error.message, error.cause) for error in found] == [("order failed", cause)]
+
+
+def test_stack_trace_without_an_error_line_is_an_error_too() -> None:
+    assert [error.cause for error in errors(PYTHON + PYTHON)] == [
+        "sqlite3.OperationalError: no such column: unit_price"
+    ] * 2
+
+
+def test_stack_trace_that_is_cut_off_takes_no_other_line_for_its_cause() -> None:
+    cut = "\n".join(PYTHON.splitlines()[:2])
+    found = errors(f"2025-11-23 09:51:16Z ERROR a\n{cut}\n2025-11-23 09:51:17Z ERROR b")
+    assert [(error.message, error.cause) for error in found] == [("a", None), ("b", None)]
+
+
+def test_cause_is_found_in_the_fields_of_a_structured_line() -> None:
+    lines = (
+        '{"level": "error", "msg": "a", "exc_info": "Traceback (most recent call last):\\n  File\\nKeyError: 1"}',
+        '{"level": "error", "msg": "b", "err": {"type": "TypeError", "message": "x is undefined", "stack": "…"}}',
+        'level=error msg=c error="connection refused"',
+    )
+    assert [error.cause for error in errors("\n".join(lines))] == [
+        "KeyError: 1", "TypeError: x is undefined", "connection refused",
+    ]  # fmt: skip
+
+
+def test_what_varies_is_masked() -> None:
+    message = (
+        "order 12 of 'bob' (550e8400-e29b-41d4-a716-446655440000) at 0xdeadbeef: /srv/shop/a.log, "
+        "commit 9f3c2e1ab77d, from 10.0.0.7:443, see https://shop.example/orders/12?x=1"
+    )
+    assert _patterns.template(message) == (
+        "order <n> of <str> (<uuid>) at <hex>: <path>, commit <hex>, from <n>:<n>, see <url>"
+    )
+
+
+def test_number_that_is_part_of_a_name_is_kept() -> None:
+    assert _patterns.template("worker12: sqlite3.OperationalError in a12.b after 1.5s") == (
+        "worker<n>: sqlite3.OperationalError in a12.b after <n>s"
+    )
+
+
+def test_same_message_with_another_cause_is_another_pattern(tmp_path: Path) -> None:
+    log = tmp_path / "shop.log"
+    other = PYTHON.replace("no such column: unit_price", "database is locked")
+    log.write_text(f"ERROR order 1 failed\n{PYTHON}ERROR order 2 failed\n{PYTHON}ERROR order 3 failed\n{other}")
+    assert [(e["template"], e["count"], e["cause"].rpartition(": ")[2]) for e in read(log).errors] == [
+        ("order <n> failed", 2, "unit_price"), ("order <n> failed", 1, "database is locked"),
+    ]  # fmt: skip
+
+
+def test_pattern_has_count_first_and_last_time_and_one_sample(tmp_path: Path) -> None:
+    log = tmp_path / "shop.log"
+    log.write_text(
+        "".join(f"2025-11-23T09:51:{s:02}Z ERROR order {s} failed\n" for s in (20, 16, 59)) + "ERROR \x1b[1m\x00odd\n"
+    )
+    reading = read(log)
+    assert reading.errors[0] == {
+        "template": "order <n> failed",
+        "count": 3,
+        "first_seen": "2025-11-23T09:51:16.000+00:00",
+        "last_seen": "2025-11-23T09:51:59.000+00:00",
+        "sample": "2025-11-23T09:51:20Z ERROR order 20 failed",
+        "cause": None,
+        "new": None,
+    }
+    assert reading.errors[1]["sample"] == "ERROR \ufffdodd"
+    assert reading.errors[1]["first_seen"] is None
+    assert reading.onset == "2025-11-23T09:51:16.000+00:00"
+
+
+def test_ten_most_frequent_patterns_are_kept(tmp_path: Path) -> None:
+    log = tmp_path / "shop.log"
+    log.write_text("".join(f"ERROR kind {chr(97 + i)}\n" * (i + 1) for i in range(15)))
+    assert [error["count"] for error in read(log).errors] == list(range(15, 5, -1))
+
+
+def test_log_of_nonsense_keeps_memory_bounded_and_the_frequent_counted(tmp_path: Path) -> None:
+    log = tmp_path / "shop.log"
+    words = (f"ERROR {''.join(chr(97 + int(d)) for d in str(i))}\nERROR the frequent one\n" for i in range(5000))
+    log.write_text("".join(words))
+    reading = read(log)
+    assert (reading.errors[0]["template"], reading.errors[0]["count"]) == ("the frequent one", 5000)
+    assert "rare ones are not counted" in reading.notes[0]
+
+
+def test_error_is_new_only_if_the_log_reaches_back_before_the_release(tmp_path: Path) -> None:
+    log = tmp_path / "shop.log"
+    log.write_text("2025-11-23T08:00:00Z ERROR old\n2025-11-23T09:51:16Z ERROR fresh\n2025-11-23T09:52:00Z ERROR old\n")
+    deployed = "2025-11-23T09:51:16.800+00:00"  # in the same second: logs often tell no more
+    reading = read(log, deployed_at=deployed)
+    assert {e["template"]: e["new"] for e in reading.errors} == {"old": False, "fresh": True}
+    assert reading.onset == "2025-11-23T09:51:16.000+00:00"
+    (tmp_path / "shop.log.1").touch()  # rotated: what was before this log is not known
+    assert {e["template"]: e["new"] for e in read(log, deployed_at=deployed).errors} == {"old": False, "fresh": True}
+    assert {e["new"] for e in read(log, deployed_at="2025-11-23T07:00:00.000+00:00").errors} == {None}
+
+
+def test_only_the_end_of_a_large_log_is_read_and_that_is_told(tmp_path: Path) -> None:
+    log = tmp_path / "shop.log"
+    log.write_text("2025-11-23T08:00:00Z ERROR old\n" * 10 + "2025-11-23T09:00:00Z ERROR new\n" * 5)
+    reading = read(log, limit=31 * 5 + 3)
+    assert [(e["template"], e["count"]) for e in reading.errors] == [("new", 5)]
+    assert "read from 2025-11-23T09:00:00.000+00:00 on" in reading.notes[0]
+
+
+def test_endless_line_costs_no_memory_and_hides_no_other(tmp_path: Path) -> None:
+    log = tmp_path / "shop.log"
+    with log.open("wb") as stream:
+        stream.write(b"ERROR \xff\x00" + b"x" * 200_000 + b"\n")
+        stream.truncate(40 << 20)  # sparse: 40 MB of zeros in one line
+        stream.seek(0, os.SEEK_END)
+        stream.write(b"\nERROR after it\n")
+    found = read(log, limit=50 << 20).errors
+    assert len(found) == 2
+    assert len(found[0]["sample"]) == _patterns.SAMPLE_CHARS
+    assert found[1]["template"] == "after it"
+
+
+def test_what_is_no_ordinary_log_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    for name in ("fifo", "link", "."):
+        reading = read(tmp_path / name)
+        assert reading.errors == []
+        assert len(reading.unread) == 1
+    assert read(tmp_path / "missing.log").unread == []
+    assert "No such file" in read(tmp_path / "missing.log").notes[0]
+
+
+def fake_journalctl(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    (folder / "journalctl").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "journalctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+def journal(unit: str = "shop.service") -> Any:
+    return _service_errors.read({"logs": [{"kind": "journal", "unit": unit}]}, 1 << 20, None, time.monotonic() + 60)
+
+
+def test_journal_tells_time_and_level_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stamp = '"__REALTIME_TIMESTAMP":"1763891476123000"'
+    entries = (
+        f'{{"MESSAGE":"all is well","PRIORITY":"6",{stamp}}}',
+        f'{{"MESSAGE":"disk 7 broke","PRIORITY":"3",{stamp}}}',
+        *(f'{{"MESSAGE":{line},"PRIORITY":"6",{stamp}}}' for line in ('"ERROR order"', '"Traceback (most recent call last):"',
+                                                                     '"  File"', '"KeyError: 7"')),
+        f'{{"MESSAGE":[69,82,82,79,82,32,255],"PRIORITY":"6",{stamp}}}',
+        f'{{"MESSAGE":null,{stamp}}}',
+        "not JSON",
+    )  # fmt: skip
+    fake_journalctl(tmp_path, monkeypatch, "cat <<'END'\n" + "\n".join(entries) + "\nEND\necho a hint >&2")
+    reading = journal()
+    assert [(e["template"], e["cause"]) for e in reading.errors] == [
+        ("disk <n> broke", None), ("order", "KeyError: 7"), ("\ufffd", None),
+    ]  # fmt: skip
+    assert reading.onset == "2025-11-23T09:51:16.123+00:00"
+    assert reading.notes == ["log shop.service: a hint"]
+
+
+def test_journal_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_journalctl(tmp_path, monkeypatch, "echo no permission >&2; exit 1")
+    assert "no permission" in journal().unread[0]
+    fake_journalctl(tmp_path, monkeypatch, "exec sleep 20")
+    monkeypatch.setattr(_log_lines, "JOURNAL_S", 0.2)
+    assert "did not finish" in journal().unread[0]
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert "not on this host" in journal().notes[0]
+
+
+def test_secrets_and_control_characters_are_not_shown() -> None:
+    text = 'login {"password": "hunter2"} api_key=abc123 Authorization: Bearer abc.def ftp://bob:hunter2@x/ \x1b[2J\x07\u202e'
+    assert _text.clean(text, 300) == (
+        'login {"password": <hidden>} api_key=<hidden> Authorization: <hidden> ftp://hidden@x/ \ufffd\ufffd'
+    )
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=4000), st.integers(0, 5000))
+def test_no_bytes_whatever_make_it_fail(tmp_path_factory: pytest.TempPathFactory, raw: bytes, limit: int) -> None:
+    log = tmp_path_factory.getbasetemp() / "any.log"
+    log.write_bytes(raw)
+    assert read(log, limit=limit).unread == []
+
+
+LIKELY = st.sampled_from(
+    [
+        *("ERROR", " ", "\n", "{", '"level":', '"error"', "}", "level=error ", "msg=", '"', "\\", '"ts":', "1e400"),
+        *("Traceback (most recent call last):\n", "  File\n", "Caused by: ", "[" * 5000, "\x00", "é", "/a/b"),
+        *("2025-11-23T09:51:16", "Nov 23 09:51:16", "E1123 09:51:16"),
+    ]
+)
+
+
+@settings(deadline=None)
+@given(st.lists(LIKELY | st.text(max_size=20), max_size=40))
+def test_no_text_that_looks_like_a_log_makes_it_fail(parts: list[str]) -> None:
+    patterns = _patterns.Patterns()
+    patterns.add(errors("".join(parts)))
+    for group in patterns.top():
+        assert len(group["template"]) <= _patterns.TEMPLATE_CHARS
+        assert group["template"].isprintable()
+        assert group["sample"].isprintable()
