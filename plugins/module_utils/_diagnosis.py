@@ -1,0 +1,153 @@
+"""Look at the services of a host and say what is wrong: the work of roles health_check and diagnosis."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _findings,
+    _ledger,
+    _releases_info,
+    _resources,
+    _service_errors,
+    _service_health,
+)
+from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import services_of_host
+from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
+from ansible_collections.incidentctl.response.plugins.module_utils._text import clean
+
+FACTS_LIMIT = 100_000  # bytes of JSON: results that are too large vanish on their way home
+LOGS_S = 60.0
+NOTE_CHARS = 300
+_NOTES = 10
+
+Facts = dict[str, Any]
+
+
+def run(params: dict[str, Any], _check_mode: bool) -> Result:
+    """Do what `capability` says, health_check or diagnosis, for this host's services. Nothing is changed."""
+    services = services_of_host(params)
+    return _health_check(services, params) if params["capability"] == "health_check" else _diagnose(services, params)
+
+
+def _health_check(services: list[Facts], params: dict[str, Any]) -> Result:
+    """A service that is sick, or of which nothing can tell, has failed the check."""
+    seen = _service_health.look(services, params["window_s"], params["within_s"])
+    actions = [
+        action(name, "unchanged" if health["healthy"] else "failed", _summary(name, health))
+        for name, health in seen.items()
+    ]
+    answer = result("health_check", actions, facts=_fitting({"services": seen}), nothing="no such service on this host")
+    # What a service depends on may fail while it copes, or while a circuit breaker keeps it off: no verdict on it.
+    warnings = [_summary(name, health) for name, health in seen.items() if health["healthy"] and _failing(health)]
+    return {**answer, "warnings": warnings} if warnings else answer
+
+
+def _diagnose(services: list[Facts], params: dict[str, Any]) -> Result:
+    """A sick service is a fact here; what fails is to look at it."""
+    seen = _service_health.look(services)
+    until = time.monotonic() + LOGS_S
+    told: dict[str, Facts] = {}
+    actions: list[Facts] = []
+    for service in services:
+        name = service["name"]
+        told[name], unread = _service(service, seen[name], params["log_bytes"], until)
+        actions += [action(name, "failed", clean(f"{name}: {why}", NOTE_CHARS)) for why in unread]
+        if not unread:
+            actions.append(action(name, "unchanged", f"{_summary(name, seen[name])}; {_errors(told[name])}"))
+    resources = _resources.look(_paths(services))
+    actions.append(action("host", "unchanged", f"load {resources['load1']}, {len(resources['disks'])} disk(s)"))
+    findings = _findings.rank(told, resources, _stopped(params))
+    facts = {"services": told, "resources": resources, "findings": findings}
+    return result("diagnosis", actions, facts=_fitting(facts))
+
+
+def _service(service: Facts, health: Facts, log_bytes: int, until: float) -> tuple[Facts, list[str]]:
+    """Return the facts of one service, and what of it could not be looked at."""
+    release, note = _releases_info.look(service["releases"]) if "releases" in service else (None, None)
+    deployed_at = release["deployed_at"] if release else None
+    reading = _service_errors.read(service, log_bytes, deployed_at, until)
+    blind = [health["detail"]] if health["healthy"] is None and "manager" in service else []
+    notes = [*([note] if note else []), *reading.notes, *reading.unread]
+    facts = {
+        "health": health,
+        "errors": reading.errors,
+        "onset": reading.onset,
+        "release": release,
+        "notes": [clean(text, NOTE_CHARS) for text in notes[:_NOTES]],
+    }
+    return facts, blind + reading.unread
+
+
+def _summary(name: str, health: Facts) -> str:
+    failing = [f"dependency {d['name']} fails: {d['detail']}" for d in _failing(health)]
+    return "; ".join([f"{name}: {health['detail']}", *failing])
+
+
+def _failing(health: Facts) -> list[Facts]:
+    return [dependency for dependency in health["depends_on"] if not dependency["ok"]]
+
+
+def _errors(facts: Facts) -> str:
+    return f"{sum(error['count'] for error in facts['errors'])} error(s) of {len(facts['errors'])} kind(s)"
+
+
+def _paths(services: list[Facts]) -> list[str]:
+    """Return the places whose disks the services need."""
+    items = [item for service in services for key in ("data", "logs") for item in service.get(key, [])]
+    roots = [service.get("releases", {}).get("root") for service in services]
+    return [str(path) for path in [*(item.get("path") for item in items), *roots] if path]
+
+
+def _stopped(params: dict[str, Any]) -> dict[str, str]:
+    """Return the services that this incident has stopped and not yet started again, and by which capability."""
+    try:
+        entries, _unreadable = _ledger.entries(params)
+    except OSError:  # a ledger of root's, and we are not root: then it is a finding like any other
+        return {}
+    stopped = [e for e in entries if e["undo"].get("kind") == "service_start" and e["state"] != "lifted"]
+    return {entry["target"]: entry["capability"] for entry in stopped}
+
+
+def _fitting(facts: Facts) -> Facts:
+    """Return the facts, cut where they are longest until they are small enough."""
+    for errors, chars in ((10, 300), (5, 200), (3, 100), (1, 80), (0, 80)):
+        if _size(facts) <= FACTS_LIMIT:
+            return facts
+        facts = {**facts, "services": {name: _cut(told, errors, chars) for name, told in facts["services"].items()}}
+    return _fewer(facts)
+
+
+def _cut(told: Facts, errors: int, chars: int) -> Facts:
+    """Return what is told of one service with at most so many errors, and of each text so many characters."""
+    kept = {**told, "errors": told["errors"][:errors]} if "errors" in told else told
+    return _shortened(kept, chars)
+
+
+def _shortened(value: Any, chars: int) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= chars else value[: chars - 1] + "…"
+    if isinstance(value, list):
+        return [_shortened(item, chars) for item in value]
+    if isinstance(value, dict):
+        return {key: _shortened(item, chars) for key, item in value.items()}
+    return value
+
+
+def _fewer(facts: Facts) -> Facts:
+    """Return the facts with as many services as there is room for, the sick ones first, and how many are left out."""
+    sick_first = sorted(facts["services"].items(), key=lambda item: bool(item[1].get("health", item[1])["healthy"]))
+    kept: Facts = {}
+    room = FACTS_LIMIT - _size({**facts, "services": {}}) - 100
+    for name, told in sick_first:
+        room -= _size({name: told}) + 2
+        if room < 0:
+            break
+        kept[name] = told
+    return {**facts, "services": kept, "left_out": len(facts["services"]) - len(kept)}
+
+
+def _size(facts: Facts) -> int:
+    return len(json.dumps(facts))

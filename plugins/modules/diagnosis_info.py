@@ -1,0 +1,137 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look at the services of a host during an incident."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: diagnosis_info
+short_description: Check the health of services, or find out what is wrong with them
+description:
+  - With O(capability=health_check), asks each service of this host for its health, and probes what it depends on. A sick
+    service fails the check. A failing dependency of a healthy service is a warning.
+  - With O(capability=diagnosis), also reads the last part of the logs for error patterns, the resources of the host and
+    the releases, and ranks what stands out. There a sick service is a fact; a log that cannot be read is the failure.
+  - Changes nothing, and does the same in check mode.
+version_added: 0.1.0
+author: The incidentctl maintainers (@incidentctl)
+extends_documentation_fragment: incidentctl.response.incident
+options:
+  capability:
+    description: The role that asks.
+    type: str
+    choices: [health_check, diagnosis]
+    required: true
+  window_s:
+    description:
+      - Seconds for which a service must stay healthy to pass. Zero asks once.
+      - For O(capability=health_check) only.
+    type: float
+    default: 0
+  within_s:
+    description: Seconds to wait for health before the window begins. Without O(window_s) it has no effect.
+    type: float
+    default: 10
+  log_bytes:
+    description:
+      - How much of the end of each log is read for errors, in bytes.
+      - For O(capability=diagnosis) only.
+    type: int
+    default: 20971520
+"""
+
+EXAMPLES = r"""
+- name: See that checkout is healthy and stays so for 30 seconds
+  incidentctl.response.diagnosis_info:
+    capability: health_check
+    services: "{{ incident_services }}"
+    only: [checkout]
+    host_name: "{{ inventory_hostname }}"
+    host_groups: "{{ group_names }}"
+    window_s: 30
+    within_s: 60
+
+- name: Find out what is wrong on this host
+  incidentctl.response.diagnosis_info:
+    capability: diagnosis
+    services: "{{ incident_services }}"
+    host_name: "{{ inventory_hostname }}"
+    host_groups: "{{ group_names }}"
+    keep_going: true
+  register: diagnosed
+"""
+
+RETURN = r"""
+incident:
+  description:
+    - What was found, one action per service (docs/contracts.md, 3). Its C(facts) stay under 100 kB; texts and lists are
+      cut for that, and C(left_out) counts services for which there was no room at all.
+    - For O(capability=health_check), C(facts.services) holds per service what stands under C(health) here.
+  returned: always
+  type: dict
+  sample:
+    capability: diagnosis
+    outcome: unchanged
+    actions:
+      - target: checkout
+        outcome: unchanged
+        summary: "checkout: 500 (expected 200): internal error; 63 error(s) of 1 kind(s)"
+    facts:
+      services:
+        checkout:
+          health:
+            healthy: false
+            status: 500
+            latency_ms: 3.1
+            detail: "500 (expected 200): internal error"
+            running: true
+            depends_on:
+              - {name: db, check: "tcp://127.0.0.1:5432", ok: true, detail: connected in 1 ms}
+          errors:
+            - template: order <n> failed
+              count: 63
+              first_seen: "2026-01-01T09:51:16.000+00:00"
+              last_seen: "2026-01-01T09:55:40.000+00:00"
+              sample: "2026-01-01T09:51:16Z ERROR order 7 failed"
+              cause: "sqlite3.OperationalError: no such column: unit_price"
+              new: true
+          onset: "2026-01-01T09:51:16.000+00:00"
+          release:
+            kind: symlink
+            current: "42"
+            previous: "41"
+            available: ["41", "42"]
+            deployed_at: "2026-01-01T09:51:02.120+00:00"
+          notes: []
+      resources:
+        load1: 0.4
+        cpus: 2
+        memory: {total_bytes: 4102000000, available_bytes: 2907000000}
+        swap: {total_bytes: 0, free_bytes: 0}
+        disks:
+          - {path: /, used_percent: 41.3, free_bytes: 31000000000, inodes_used_percent: 7.0}
+        processes:
+          by_memory: [{pid: 812, name: python3, rss_bytes: 181000000, cpu_s: 12.4}]
+          by_cpu: [{pid: 812, name: python3, rss_bytes: 181000000, cpu_s: 12.4}]
+        oom_kills: 0
+      findings:
+        - severity: critical
+          text: >-
+            checkout: release 42 was deployed 09:51:02 UTC, 14 s before the first
+            'no such column: unit_price' (63 times)
+          service: checkout
+    files: []
+"""
+
+from ansible_collections.incidentctl.response.plugins.module_utils._diagnosis import run
+from ansible_collections.incidentctl.response.plugins.module_utils._module import main, options
+
+ARGUMENT_SPEC = options(
+    capability={"type": "str", "choices": ["health_check", "diagnosis"], "required": True},
+    window_s={"type": "float", "default": 0},
+    within_s={"type": "float", "default": 10},
+    log_bytes={"type": "int", "default": 20 * 1024 * 1024},
+)
+
+if __name__ == "__main__":
+    main(ARGUMENT_SPEC, run, lambda params: params["capability"])

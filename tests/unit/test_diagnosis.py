@@ -1,0 +1,287 @@
+"""Diagnosis: what is wrong on a host and what changed lately, without changing anything itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _diagnosis,
+    _findings,
+    _ledger,
+    _releases_info,
+    _resources,
+)
+
+HEALTHY = {
+    "healthy": True,
+    "status": 200,
+    "latency_ms": 1.0,
+    "detail": "200 in 1 ms",
+    "running": True,
+    "depends_on": [],
+}
+CALM = {
+    "load1": 0.1,
+    "cpus": 2,
+    "memory": {"total_bytes": 100, "available_bytes": 50},
+    "swap": {"total_bytes": 0, "free_bytes": 0},
+    "disks": [],
+    "processes": {"by_memory": [], "by_cpu": []},
+    "oom_kills": 0,
+}
+
+
+class Host:
+    """A folder that stands for a host: it has one service, shop, with a log and releases."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = folder / "shop.log"
+        self.log.touch()
+        for name in ("9", "41", "42"):
+            (folder / "releases" / name).mkdir(parents=True)
+        (folder / "current").symlink_to("releases/42")
+        self.params = {
+            "capability": "diagnosis", "only": [], "host_name": "here", "host_groups": [],
+            "incident_id": "INC-1", "state_dir": str(folder / "state"), "log_bytes": 1 << 20,
+            "window_s": 0, "within_s": 10,
+        }  # fmt: skip
+
+    def shop(self, status: str = "true", **more: Any) -> dict[str, Any]:
+        service = {
+            "name": "shop", "hosts": "here", "manager": "command",
+            "control": {"start": ["true"], "stop": ["true"], "status": [status]},
+            "logs": [{"kind": "file", "path": str(self.log)}],
+            "releases": {"kind": "symlink", "root": str(self.folder / "releases"), "current": str(self.folder / "current")},
+        }  # fmt: skip
+        return {**service, **more}
+
+    def deployed(self, when: datetime) -> None:
+        os.utime(self.folder / "current", (when.timestamp(), when.timestamp()), follow_symlinks=False)
+
+    def diagnose(self, *services: dict[str, Any], check_mode: bool = False) -> dict[str, Any]:
+        return _diagnosis.run({**self.params, "services": list(services or [self.shop()])}, check_mode)["incident"]
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+def texts(incident: dict[str, Any]) -> list[str]:
+    return [finding["text"] for finding in incident["facts"]["findings"] if finding["service"]]
+
+
+def test_error_right_after_a_release_is_the_first_finding(host: Host) -> None:
+    deployed = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=60)
+    host.deployed(deployed)
+    first = deployed + timedelta(seconds=14)
+    trace = "Traceback (most recent call last):\n  File\nsqlite3.OperationalError: no such column: unit_price\n"
+    error = f"{first:%Y-%m-%dT%H:%M:%SZ} ERROR order 1 failed\n{trace}"
+    host.log.write_text("2025-01-01T00:00:00Z ERROR an old acquaintance\n" + error * 63)
+    incident = host.diagnose(host.shop(status="false"))
+    shop = incident["facts"]["services"]["shop"]
+    assert incident["outcome"] == "unchanged"
+    assert shop["onset"] == first.isoformat(timespec="milliseconds")
+    assert shop["release"] == {
+        "kind": "symlink", "current": "42", "previous": "41", "available": ["9", "41", "42"],
+        "deployed_at": deployed.isoformat(timespec="milliseconds"),
+    }  # fmt: skip
+    assert texts(incident)[0].endswith("UTC, 14 s before the first 'no such column: unit_price' (63 times)")
+    assert texts(incident)[0].startswith("shop: release 42 was deployed")
+    assert texts(incident)[1:] == [
+        "shop: not running",
+        "shop: 'an old acquaintance' once since 2025-01-01 00:00:00 UTC",
+    ]
+
+
+def test_release_long_before_the_error_is_not_blamed(host: Host) -> None:
+    host.deployed(datetime(2025, 1, 1, tzinfo=UTC))
+    host.log.write_text("2024-12-31T00:00:00Z INFO begin\n2025-03-01T00:00:00Z ERROR out of paper\n")
+    assert texts(host.diagnose()) == ["shop: 'out of paper' once since 2025-03-01 00:00:00 UTC"]
+
+
+def test_check_mode_sees_the_same_and_nothing_is_written(host: Host) -> None:
+    before = sorted(host.folder.rglob("*"))
+    looks = [host.diagnose(check_mode=mode)["facts"]["services"] for mode in (False, True)]
+    assert looks[0] == looks[1]
+    assert sorted(host.folder.rglob("*")) == before
+
+
+def test_log_that_cannot_be_read_is_the_failure(host: Host) -> None:
+    host.log.unlink()
+    host.log.symlink_to("/etc/passwd")
+    incident = host.diagnose()
+    assert incident["outcome"] == "failed"
+    assert "symbolic link" in incident["reason"]
+    assert "symbolic link" in incident["facts"]["services"]["shop"]["notes"][0]
+
+
+def test_what_is_not_there_or_not_known_is_a_note(host: Host) -> None:
+    logs = [{"kind": "file", "path": "/nonexistent/x.log"}, {"kind": "compose"}]
+    releases = {"kind": "compose_image", "history": "/nonexistent"}
+    incident = host.diagnose(host.shop(logs=logs, releases=releases))
+    assert incident["outcome"] == "unchanged"
+    assert incident["facts"]["services"]["shop"]["release"] is None
+    assert len(incident["facts"]["services"]["shop"]["notes"]) == 3
+
+
+def test_manager_that_cannot_tell_is_the_failure_where_nothing_else_tells(host: Host) -> None:
+    incident = host.diagnose(host.shop(status="/nonexistent/status"))
+    assert incident["outcome"] == "failed"
+    assert "/nonexistent/status" in incident["reason"]
+
+
+def test_service_without_anything_to_look_at_is_no_failure(host: Host) -> None:
+    incident = host.diagnose({"name": "shop", "hosts": "here"})
+    assert incident["outcome"] == "unchanged"
+    assert incident["facts"]["services"]["shop"] == {
+        "health": {
+            "healthy": None, "status": None, "latency_ms": 0.0, "running": None, "depends_on": [],
+            "detail": "neither health nor manager is declared: nothing tells whether it is healthy",
+        },
+        "errors": [], "onset": None, "release": None, "notes": [],
+    }  # fmt: skip
+
+
+def test_what_the_incident_itself_stopped_is_no_fault(host: Host) -> None:
+    undo = {"kind": "service_start", "service": {"name": "shop"}}
+    entry = _ledger.intend(host.params, "scale_down", "shop", {"running": True}, undo)
+    assert texts(host.diagnose(host.shop(status="false"))) == ["shop: stopped by scale_down of this incident"]
+    _ledger.mark(_ledger.mark(entry, "applied"), "lifted")
+    assert texts(host.diagnose(host.shop(status="false"))) == ["shop: not running"]
+
+
+def test_logs_are_left_when_the_time_is_up(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_diagnosis, "LOGS_S", -1)
+    assert "took all the time there was" in host.diagnose()["reason"]
+
+
+def test_facts_of_many_noisy_services_stay_small(host: Host) -> None:
+    host.log.write_text("".join(f"ERROR {chr(97 + i) * 5} " + "\u20ac" * 400 + "\n" for i in range(12)))
+    few = host.diagnose(*[host.shop(name=f"shop-{i}") for i in range(12)])["facts"]
+    assert len(json.dumps(few)) <= _diagnosis.FACTS_LIMIT
+    assert all(0 < len(told["errors"]) < 10 for told in few["services"].values())
+    many = host.diagnose(*[{"name": f"shop-{i}", "hosts": "here"} for i in range(1500)])["facts"]
+    assert len(json.dumps(many)) <= _diagnosis.FACTS_LIMIT
+    assert many["left_out"] == 1500 - len(many["services"])
+
+
+def test_previous_release_is_the_one_before_in_natural_order(host: Host) -> None:
+    releases = host.shop()["releases"]
+    (host.folder / "releases" / ".tmp").mkdir()
+    (host.folder / "releases" / "100").symlink_to("42")
+    found, note = _releases_info.look(releases)
+    assert note is None
+    assert found is not None
+    assert (found["previous"], found["available"]) == ("41", ["9", "41", "42"])
+    (host.folder / "current").unlink()
+    (host.folder / "current").symlink_to("releases/9")
+    found, note = _releases_info.look(releases)
+    assert found is not None
+    assert (found["current"], found["previous"]) == ("9", None)
+
+
+def test_current_that_points_nowhere_is_noted(host: Host) -> None:
+    (host.folder / "releases" / "42").rmdir()
+    found, note = _releases_info.look(host.shop()["releases"])
+    assert found is not None
+    assert (found["current"], found["previous"]) == ("42", "41")
+    assert "no such release" in str(note)
+    (host.folder / "current").unlink()
+    assert _releases_info.look(host.shop()["releases"])[0] is None
+
+
+def test_release_of_a_command_is_what_it_says_last() -> None:
+    said = {"kind": "command", "rollback": ["false"], "current": ["printf", "warning: x\nv1.2.3\n"]}
+    assert _releases_info.look(said)[0] == {
+        "kind": "command", "current": "v1.2.3", "previous": None, "available": [], "deployed_at": None,
+    }  # fmt: skip
+    found, note = _releases_info.look({**said, "current": ["false"]})
+    assert found is None
+    assert "exited 1" in str(note)
+
+
+def test_resources_of_this_host_are_read(tmp_path: Path) -> None:
+    found = _resources.look([str(tmp_path / "not" / "there"), "/proc/self"])
+    assert set(found) == set(CALM)
+    assert 0 < found["memory"]["available_bytes"] <= found["memory"]["total_bytes"]
+    assert "/" in {disk["path"] for disk in found["disks"]}
+    assert "/proc" not in {disk["path"] for disk in found["disks"]}
+    assert all(0 <= disk["used_percent"] <= 100 and disk["free_bytes"] >= 0 for disk in found["disks"])
+    assert len(found["processes"]["by_memory"]) == _resources.TOP
+    assert all(p["pid"] != os.getpid() and p["name"] for p in found["processes"]["by_cpu"])
+
+
+def test_two_paths_of_one_disk_are_one_disk(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    assert _resources.look([str(tmp_path / "a"), str(tmp_path)])["disks"] == _resources.look([str(tmp_path)])["disks"]
+
+
+def test_disk_that_does_not_answer_is_told_and_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_resources, "DISK_S", 0.1)
+    monkeypatch.setattr(_resources.os, "statvfs", lambda _path: time.sleep(0.5))
+    disks = _resources.look([])["disks"]
+    assert disks == [{"path": "/", "used_percent": None, "free_bytes": None, "inodes_used_percent": None}]
+    assert "does not answer" in _findings.rank({}, {**CALM, "disks": disks}, {})[0]["text"]
+    time.sleep(0.5)  # the thread ends with the test, not with the next one
+
+
+def test_host_without_proc_has_unknown_figures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(_resources, "_PROC", tmp_path)
+    found = _resources.look([])
+    assert found["memory"] == {"total_bytes": None, "available_bytes": None}
+    assert found["oom_kills"] is None
+    assert _findings.rank({}, {**found, "disks": [], "load1": None}, {}) == []
+
+
+def disk(used: float, inodes: float | None = 1.0) -> dict[str, Any]:
+    return {"path": "/srv", "used_percent": used, "free_bytes": 1 << 30, "inodes_used_percent": inodes}
+
+
+@pytest.mark.parametrize(
+    ("change", "severity", "words"),
+    [
+        ({"disks": [disk(97.2)]}, "critical", "disk /srv: 97.2 % full, 1.0 GiB free"),
+        ({"disks": [disk(86)]}, "warning", "disk /srv: 86 % full, 1.0 GiB free"),
+        ({"disks": [disk(10, 99.5)]}, "critical", "disk /srv: 99.5 % of its inodes used"),
+        (
+            {"memory": {"total_bytes": 100 << 30, "available_bytes": 4 << 30}},
+            "critical",
+            "memory: 4.0 % available (4.0 GiB)",
+        ),
+        ({"memory": {"total_bytes": 100, "available_bytes": 9}}, "warning", "memory: 9.0 % available (0.0 GiB)"),
+        ({"load1": 4.5}, "warning", "load 4.5 on 2 CPUs"),
+        ({"oom_kills": 3}, "info", "the kernel killed processes for want of memory 3 times since boot"),
+    ],
+)
+def test_host_that_is_short_of_something_is_a_finding(change: dict[str, Any], severity: str, words: str) -> None:
+    assert _findings.rank({}, {**CALM, **change}, {}) == [{"severity": severity, "text": words, "service": None}]
+
+
+def test_calm_host_has_no_findings() -> None:
+    facts = {"health": HEALTHY, "errors": [], "onset": None, "release": None, "notes": []}
+    assert _findings.rank({"shop": facts}, {**CALM, "disks": [disk(50, None)]}, {}) == []
+
+
+def test_findings_come_most_severe_first_and_causes_before_symptoms() -> None:
+    failing = {"name": "db", "check": "tcp://db:5432", "ok": False, "detail": "refused"}
+    sick = {**HEALTHY, "healthy": False, "detail": "500 (expected 200): x", "depends_on": [failing]}
+    error = {"template": "t", "count": 2, "first_seen": None, "cause": None, "new": None}
+    shop = {"health": sick, "errors": [error], "release": None}
+    cart = {"health": {**HEALTHY, "running": False}, "errors": [], "release": None}
+    found = _findings.rank({"cart": cart, "shop": shop}, {**CALM, "disks": [disk(99)], "oom_kills": 1}, {})
+    assert [(f["severity"], f["service"], f["text"].partition(": ")[2][:20]) for f in found] == [
+        ("critical", None, "99 % full, 1.0 GiB f"),
+        ("critical", "shop", "its dependency db (t"),
+        ("critical", "shop", "health check fails: "),
+        ("warning", "cart", "answers, but its man"),
+        ("warning", "shop", "'t' 2 times"),
+        ("info", None, ""),
+    ]
