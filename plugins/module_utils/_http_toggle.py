@@ -81,9 +81,10 @@ def _call_on(request: dict[str, Any], entry: _ledger.Entry) -> dict[str, Any]:
     answer = _http.call(request)
     told = f"on of {name} answered {_answered(answer)}"
     if not _accepted(request, answer):
-        # Refused, and seen to be off: there is nothing to take back. Without an answer it may yet come on.
+        # Refused, and seen to be off: nothing is left to take back. Without an answer it may yet come on.
         if answer["status"] is not None and _look(undo)["on"] is False:
             _ledger.mark(entry, "lifted")
+            return action(name, "failed", told, verified=False)
         return action(name, "failed", told, entry=entry["name"], verified=False)
     seen = _wait_for(undo, True)
     if seen["on"] is False:

@@ -26,8 +26,6 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
     pending = [entry for entry in reversed(found) if entry["state"] != "lifted"]
     actions = [_keep(e) if e["undo"].get("keep") else _lift(e, check_mode) for e in pending]
     actions += [action(path, "failed", f"ledger entry {path} cannot be read; it is kept") for path in unreadable]
-    lifted = [row["entry"] for row in actions if row["outcome"] == "done" and not check_mode]
-    still_open = [e["name"] for e in pending if not e["undo"].get("keep") and e["name"] not in lifted]
     diff = [
         {"before_header": row["entry"], "before": "open\n", "after": "lifted\n"}
         for row in actions
@@ -35,7 +33,25 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
     ]
     if not actions:
         actions = [action("ledger", "unchanged", f"nothing of {params['incident_id']} is open on this host")]
-    return result("lift", actions, facts={"open": [*still_open, *unreadable], "lifted": lifted}, diff=diff)
+    return result("lift", actions, facts=_facts(params, pending), diff=diff)
+
+
+def _facts(params: dict[str, Any], pending: list[_ledger.Entry]) -> dict[str, Any]:
+    """Return how the ledger stands now, earlier lifts included, and what was found open.
+
+    Not only what this run did: a caller that missed an earlier answer learns all the same.
+    """
+    found, unreadable = _ledger.entries(params)
+    temporary = [entry for entry in reversed(found) if not entry["undo"].get("keep")]
+    return {
+        "open": [e["name"] for e in temporary if e["state"] != "lifted"] + unreadable,
+        "lifted": [e["name"] for e in temporary if e["state"] == "lifted"],
+        "entries": [
+            {"entry": e["name"], "capability": e["capability"], "target": e["target"]}
+            for e in pending
+            if not e["undo"].get("keep")
+        ],
+    }
 
 
 def _lift(entry: _ledger.Entry, check_mode: bool) -> dict[str, Any]:

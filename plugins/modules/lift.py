@@ -27,7 +27,8 @@ RETURN = r"""
 incident:
   description:
     - What was taken back, one action per ledger entry (docs/contracts.md, 3).
-    - C(facts.lifted) names the entries that were closed, C(facts.open) those that are still open.
+    - C(facts.open) names the entries that are open now, C(facts.lifted) those that are lifted, by this run or an earlier
+      one. C(facts.entries) has C(entry), C(capability) and C(target) of each that this run found open.
   returned: always
   type: dict
   sample:
@@ -42,6 +43,10 @@ incident:
     facts:
       open: []
       lifted: [000001-isolation-checkout]
+      entries:
+        - entry: 000001-isolation-checkout
+          capability: isolation
+          target: checkout
     files: []
 """
 

@@ -24,7 +24,7 @@ class App:
         self.enabled = enabled
         self.answers: dict[str, Answer] = {}
 
-    def __call__(self, method: str, path: str, body: Any) -> Answer:
+    def __call__(self, _method: str, path: str, _body: Any) -> Answer:
         if path in self.answers:
             return self.answers[path]
         if path in ("/on", "/off"):
@@ -180,6 +180,7 @@ def test_a_refused_on_that_left_it_off_leaves_nothing_to_take_back(tmp_path: Pat
         row = turn_on(given)
     assert (row["outcome"], row["summary"]) == ("failed", "on of shop answered 403")
     assert states(given) == ["lifted"]
+    assert "entry" not in row, "what an action names as its entry is open"
 
 
 def test_a_redirect_is_a_failure_and_is_not_followed(tmp_path: Path) -> None:

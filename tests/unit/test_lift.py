@@ -72,6 +72,10 @@ def test_everything_is_taken_back_newest_first(params: dict[str, Any], running: 
     assert block["facts"] == {
         "open": [],
         "lifted": ["000002-isolation-extra", "000001-maintenance-mode-shop"],
+        "entries": [
+            {"entry": "000002-isolation-extra", "capability": "isolation", "target": "extra"},
+            {"entry": "000001-maintenance-mode-shop", "capability": "maintenance_mode", "target": "shop"},
+        ],
     }
     assert answer["changed"] is True
     assert extra.running()
@@ -79,12 +83,12 @@ def test_everything_is_taken_back_newest_first(params: dict[str, Any], running: 
     assert states(params) == ["lifted", "lifted"]
 
 
-def test_a_second_lift_changes_nothing(params: dict[str, Any], running: Made) -> None:
+def test_a_second_lift_changes_nothing_and_still_says_what_is_lifted(params: dict[str, Any], running: Made) -> None:
     isolate(params, running("shop"))
     _lift.run(params, False)
     answer = _lift.run(params, False)
     assert (answer["incident"]["outcome"], answer["changed"]) == ("unchanged", False)
-    assert answer["incident"]["facts"] == {"open": [], "lifted": []}
+    assert answer["incident"]["facts"] == {"open": [], "lifted": ["000001-isolation-shop"], "entries": []}
 
 
 def test_a_host_without_a_ledger_has_nothing_to_lift(params: dict[str, Any]) -> None:
@@ -99,7 +103,11 @@ def test_the_check_says_what_would_be_lifted_and_lifts_nothing(params: dict[str,
     answer = _lift.run(params, True)
     assert (answer["incident"]["outcome"], answer["changed"]) == ("done", True)
     assert answer["incident"]["actions"][0]["summary"] == "shop would be started"
-    assert answer["incident"]["facts"] == {"open": ["000001-isolation-shop"], "lifted": []}
+    assert answer["incident"]["facts"] == {
+        "open": ["000001-isolation-shop"],
+        "lifted": [],
+        "entries": [{"entry": "000001-isolation-shop", "capability": "isolation", "target": "shop"}],
+    }
     assert answer["diff"] == [{"before_header": "000001-isolation-shop", "before": "open\n", "after": "lifted\n"}]
     assert (shop.running(), states(params)) == (False, ["applied"])
 
@@ -149,7 +157,7 @@ def test_an_entry_that_cannot_be_undone_is_kept_and_the_others_are_lifted(
     assert [row["outcome"] for row in block["actions"]] == ["failed", "done"]
     assert words in block["reason"]
     assert "is kept" in block["reason"]
-    assert block["facts"] == {"open": [name], "lifted": ["000001-isolation-shop"]}
+    assert (block["facts"]["open"], block["facts"]["lifted"]) == ([name], ["000001-isolation-shop"])
     assert (shop.running(), states(params)) == (True, ["lifted", "applied"])
 
 
@@ -160,7 +168,7 @@ def test_an_unreadable_entry_is_reported_and_kept(params: dict[str, Any], runnin
     torn.write_text("{")
     block = _lift.run(params, False)["incident"]
     assert block["outcome"] == "failed"
-    assert block["facts"] == {"open": [str(torn)], "lifted": ["000001-isolation-shop"]}
+    assert (block["facts"]["open"], block["facts"]["lifted"]) == ([str(torn)], ["000001-isolation-shop"])
     assert (shop.running(), torn.read_text()) == (True, "{")
 
 
@@ -171,7 +179,7 @@ def test_a_rollback_is_left_alone_and_does_not_count_as_open(params: dict[str, A
     before = path.read_bytes()
     answer = _lift.run(params, False)
     assert (answer["incident"]["outcome"], answer["changed"]) == ("unchanged", False)
-    assert answer["incident"]["facts"] == {"open": [], "lifted": []}
+    assert answer["incident"]["facts"] == {"open": [], "lifted": [], "entries": []}
     assert path.read_bytes() == before
 
 
