@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from typing import Any
 # Serves what `current/health` said when it started: a status code, or `silent` (runs, but does not listen),
 # or `crash`. While it runs there is a file `pid`.
 _SERVER = """
-import http.server, json, pathlib, signal, sys
+import http.server, json, os, pathlib, signal, sys
 home, port = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 said = home / "current" / "health"
 health = said.read_text().strip() if said.exists() else "200"
@@ -50,8 +51,8 @@ signal.signal(signal.SIGTERM, end)
 if health != "silent":
     http.server.HTTPServer.allow_reuse_address = True
     server = http.server.HTTPServer(("127.0.0.1", port), Handler)
-import os
-(home / "pid").write_text(str(os.getpid()))
+(home / "pid.new").write_text(str(os.getpid()))
+(home / "pid.new").rename(home / "pid")
 if health == "silent":
     signal.pause()
 server.serve_forever()
@@ -132,6 +133,32 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """Give a new folder that everybody may enter, unlike pytest's own."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def as_nobody(ask: Callable[[], Any]) -> Any:
+    """Return what `ask` answers (as JSON) in a process of a user who owns nothing. Only root can do that."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setuid(65534)
+            os.write(writing, json.dumps(ask()).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as answer:
+        said = answer.read()
+    os.waitpid(child, 0)
+    return json.loads(said)
 
 
 Answer = tuple[int, Any]  # status, and what is sent as JSON; a str is sent as it is

@@ -1,0 +1,88 @@
+"""Go back to an earlier release, or rehearse that: the work of roles prepare_rollback and rollback."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _release_command,
+    _release_rollback,
+    _release_symlink,
+)
+from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import services_of_host
+from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
+
+_KINDS: dict[str, ModuleType] = {"symlink": _release_symlink, "command": _release_command}
+_CAPABILITIES = {"prepared": "prepare_rollback", "rolled_back": "rollback"}
+
+
+def run(params: dict[str, Any], check_mode: bool) -> Result:
+    """Bring this host's services that declare `releases` into `state`: `prepared` or `rolled_back`.
+
+    `prepared` changes nothing and says in its facts what a rollback would do; `rolled_back` acts on the
+    services in `only`, and on none when it names none.
+    """
+    if params["state"] == "rolled_back" and not params.get("only"):
+        refusal = "no service was named: set the role's _only to the services to roll back"
+        return result(capability(params), [action("services", "refused", refusal)])
+    services = [s for s in services_of_host(params) if "releases" in s or params.get("only")]
+    actions: list[dict[str, Any]] = []
+    facts: dict[str, dict[str, Any]] = {}
+    for service in services:
+        row, told = _one(service, params, check_mode)
+        actions.append(row)
+        if told:
+            facts[service["name"]] = told
+    diff = [_diff(row["target"], facts[row["target"]]) for row in actions if row["outcome"] == "done"]
+    nothing = "no service with releases runs on this host"
+    return result(capability(params), actions, facts={"services": facts}, diff=diff, nothing=nothing)
+
+
+def capability(params: dict[str, Any]) -> str:
+    """Return the role that a state belongs to: prepare_rollback or rollback."""
+    return _CAPABILITIES[params["state"]]
+
+
+def _one(service: dict[str, Any], params: dict[str, Any], check_mode: bool) -> _release_rollback.Told:
+    name = service["name"]
+    if "releases" not in service:
+        return action(name, "skipped", f"{name} declares no releases"), {}
+    kind = service["releases"]["kind"]
+    rehearsal = params["state"] == "prepared"
+    if kind not in _KINDS:
+        outcome = "skipped" if rehearsal else "refused"
+        return action(name, outcome, f"{name}: releases of kind {kind} are not supported yet"), {}
+    if rehearsal:
+        return _prepare(service, _KINDS[kind], params, check_mode)
+    return _release_rollback.roll_back(service, _KINDS[kind], params, check_mode)
+
+
+def _prepare(
+    service: dict[str, Any], kind: ModuleType, params: dict[str, Any], check_mode: bool
+) -> _release_rollback.Told:
+    name = service["name"]
+    facts = {**kind.plan(service, params), "rehearsed": False}
+    if facts["feasible"]:
+        try:
+            kind.rehearse(service, facts["to"], check_mode)
+            facts["rehearsed"] = True
+        except OSError as error:
+            facts["reason"] = str(error)
+    if not facts["rehearsed"]:
+        return action(name, "skipped", f"{name} cannot be rolled back: {facts['reason']}"), facts
+    migrations = facts["migrations_reason"] or ", ".join(facts["migrations"]) or "none"
+    summary = f"{name} can go back from {facts['from']} to {_destination(facts)}; migrations between: {migrations}"
+    return action(name, "unchanged", summary), facts
+
+
+def _diff(name: str, facts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "before_header": name,
+        "before": f"current -> {facts['from']}\n",
+        "after": f"current -> {_destination(facts)}\n",
+    }
+
+
+def _destination(facts: dict[str, Any]) -> str:
+    return facts["to"] or "what its rollback command chooses"

@@ -1,0 +1,109 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Go back to an earlier release of a service, or rehearse that."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release
+short_description: Roll services back to an earlier release, verified by their health, or rehearse that
+description:
+  - With O(state=prepared) nothing changes. RV(incident.facts) says, per service, what a rollback would do, which
+    migrations lie between, and whether its preconditions hold.
+  - With O(state=rolled_back) each service in O(only) goes back, is restarted, and must become healthy. If the older
+    release is no better than the newer one was, it goes forward again and the act is failed.
+  - Releases of kind C(symlink) are folders under C(root); the symlink C(current) is switched in one step. The release
+    before the current one is taken, in natural order (41, 42, 100), except those known to be bad on this host because
+    a rollback away from them succeeded.
+  - Releases of kind C(command) are switched by the service's own commands C(rollback) and, if declared, C(forward).
+  - A second run in the same incident goes no further back, unless O(to) names another release.
+  - Each rollback is recorded in the host's ledger before it happens. M(incidentctl.response.lift) leaves it in place.
+version_added: 0.1.0
+author: The incidentctl maintainers (@incidentctl)
+extends_documentation_fragment: incidentctl.response.incident
+options:
+  state:
+    description: Whether to rehearse a rollback or to do it.
+    type: str
+    choices: [prepared, rolled_back]
+    required: true
+  to:
+    description:
+      - The release to go back to, also when it is known to be bad. Without it, the last good release before the
+        current one.
+      - Not for releases of kind C(command), whose own command chooses.
+    type: str
+  within_s:
+    description: Seconds within which a service must become healthy after the switch.
+    type: float
+    default: 60
+  window_s:
+    description: Seconds for which it must then stay healthy.
+    type: float
+    default: 3
+"""
+
+EXAMPLES = r"""
+- name: Rehearse rolling back whatever declares releases on this host
+  incidentctl.response.release:
+    state: prepared
+    services: "{{ incident_services }}"
+    host_name: "{{ inventory_hostname }}"
+    host_groups: "{{ group_names }}"
+    incident_id: INC-20260101-0300-abcd
+
+- name: Roll the checkout service back to its last good release
+  incidentctl.response.release:
+    state: rolled_back
+    services: "{{ incident_services }}"
+    only: [checkout]
+    host_name: "{{ inventory_hostname }}"
+    host_groups: "{{ group_names }}"
+    incident_id: INC-20260101-0300-abcd
+    within_s: 120
+"""
+
+RETURN = r"""
+incident:
+  description:
+    - What was done, one action per service (docs/contracts.md, 3). C(facts.services) has one item per service.
+    - "For O(state=prepared): C(kind), C(from), C(to), C(feasible), C(rehearsed) (all preconditions hold), C(reason)
+      (why not, or null), C(migrations) (names, or null if unknown), C(migrations_reason) (why unknown, or null) and
+      C(deployed_at)."
+    - "For O(state=rolled_back): C(from), C(to), C(forward_again), C(seconds) (from the switch to the first healthy
+      answer, null if there was none), C(health_before) and C(health_after)."
+  returned: always
+  type: dict
+  sample:
+    capability: rollback
+    outcome: done
+    actions:
+      - target: checkout
+        outcome: done
+        summary: "checkout went back from 42 to 41: 200"
+        entry: 000001-rollback-checkout
+        verified: true
+    facts:
+      services:
+        checkout:
+          from: "42"
+          to: "41"
+          forward_again: false
+          seconds: 1.52
+          health_before: {healthy: false, status: 500, latency_ms: 2.1, detail: "500 (expected 200): broken"}
+          health_after: {healthy: true, status: 200, latency_ms: 1.4, detail: "200 in 1 ms", probes: 7, failures: 0}
+    files: []
+"""
+
+from ansible_collections.incidentctl.response.plugins.module_utils._module import main, options
+from ansible_collections.incidentctl.response.plugins.module_utils._release import capability, run
+
+ARGUMENT_SPEC = options(
+    state={"type": "str", "choices": ["prepared", "rolled_back"], "required": True},
+    to={"type": "str"},
+    within_s={"type": "float", "default": 60},
+    window_s={"type": "float", "default": 3},
+)
+
+if __name__ == "__main__":
+    main(ARGUMENT_SPEC, run, capability)
