@@ -255,8 +255,6 @@ def play() -> bool:
     say(f"release {GOOD} sells on http://127.0.0.1:{PORT}: {len(sold)} orders, healthy")
     deploy(BAD)
     say(f"release {BAD} deployed: {fail()} customers got a 500, health says the same")
-    if shutil.which("restic") is None:
-        say("restic is not installed, so the backup will fail and say so")
     say('incidentctl run --severity high "checkout returns 500"')
     started = time.monotonic()
     code = respond()
@@ -287,6 +285,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        say("interrupted; what was started is stopped")
         return 130
 
 
