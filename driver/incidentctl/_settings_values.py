@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,7 +36,7 @@ def _from_folder(path: Path, info: ValidationInfo) -> Path:
         path = path.expanduser()
     except RuntimeError as error:
         raise wrong("names a user without a home folder", "write the whole path") from error
-    return path if info.context is None else Path(info.context["folder"]) / path
+    return path if info.context is None else Path(os.path.normpath(Path(info.context["folder"]) / path))
 
 
 def _existing(path: Path) -> Path:

@@ -13,7 +13,8 @@ from typing import Any
 
 from incidentctl import engine, notify, plan, trackers
 from incidentctl import incident as incidents
-from incidentctl.errors import RefusedError, UsageError
+from incidentctl.errors import IncidentctlError, RefusedError, UsageError
+from incidentctl.files import private_folder, seal
 from incidentctl.incident import Incident
 from incidentctl.plan import Inventory, PlannedStep, Service
 from incidentctl.record import Record
@@ -72,6 +73,7 @@ def run_step(desk: Desk, step: PlannedStep, variables: Mapping[str, Any], finish
         "incident_continue": True,
         "incident_evidence_dir": str(desk.folder / "evidence"),
     }
+    private_folder(desk.folder)
     outcome = engine.run(
         engine.Step(
             phase=step.phase,
@@ -84,6 +86,7 @@ def run_step(desk: Desk, step: PlannedStep, variables: Mapping[str, Any], finish
         desk.show,
         desk.settings.secret_environment(),
     )
+    seal(desk.folder)
     for row in outcome.rows:
         _record_row(desk, step.phase, row)
     desk.show("phase_done", outcome=outcome)
@@ -149,9 +152,17 @@ def tell(desk: Desk, about: str) -> None:
     """Queue the message for everybody the severity names, and let it be delivered beside our work."""
     incident = desk.incident()
     policy = desk.settings.severities[incident.severity]
-    if about == "declared" and policy.ticket and not incident.tickets:
-        desk.note("ticketed", **trackers.open_ticket(desk.settings.tracker, incident, desk.settings.state_dir))
+    if policy.ticket and not incident.tickets:
+        _open_ticket(desk, incident)
     notify.tell(desk.record, incident, policy.notify, about, desk.settings)
+
+
+def _open_ticket(desk: Desk, incident: Incident) -> None:
+    """A tracker that is down never stands in the way: the next event tries again."""
+    try:
+        desk.note("ticketed", **trackers.open_ticket(incident, desk.settings))
+    except IncidentctlError as error:
+        desk.note("note", text=error.what)
 
 
 def _record_row(desk: Desk, phase: str, row: engine.HostOutcome) -> None:

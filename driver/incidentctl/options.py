@@ -24,7 +24,6 @@ class Situation:
     now: datetime
     specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     rollback: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # facts of prepare_rollback
-    release: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # facts of diagnosis
     onset: Mapping[str, str] = field(default_factory=dict)
     backups: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     past_seconds: Mapping[str, Sequence[float]] = field(default_factory=dict)  # option key → seconds it took before

@@ -194,8 +194,8 @@ def load(
     """
     here = Path.cwd() if cwd is None else cwd
     file = find_file(path, os.environ if environ is None else environ, here)
-    if file is None:
-        return _settings({}, here)
+    if file is None:  # without a file there is no folder of ours but the state's
+        return _settings({"memory_bank": str(platformdirs.user_state_path("incidentctl") / "memory_bank")}, here)
     document = _yaml_lines.parse(_read(file))
     data = {} if document.data is None else document.data
     problems = list(document.problems)

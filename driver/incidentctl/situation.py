@@ -19,8 +19,7 @@ def situation(desk: Desk) -> options.Situation:
         affected=incident.affected,
         now=datetime.now(UTC),
         specs={service.name: service.spec for service in desk.services()},
-        rollback=by_service(_rows(incident, "contain"), "prepare_rollback"),
-        release={name: facts["release"] for name, facts in diagnosed.items() if facts.get("release")},
+        rollback=by_service([*_rows(incident, "contain"), *_rows(incident, "diagnose")], "prepare_rollback"),
         onset={name: facts["onset"] for name, facts in diagnosed.items() if facts.get("onset")},
         backups=by_service(_rows(incident, "contain"), "backup"),
         past_seconds=_past(desk),
@@ -54,9 +53,17 @@ def _rows(incident: Incident, phase: str) -> tuple[engine.HostOutcome, ...]:
 
 
 def by_service(rows: Iterable[engine.HostOutcome], capability: str) -> dict[str, Any]:
-    """Facts by service name. Of several hosts the one that needs the look wins: it is listed last."""
+    """Facts by service name. Of several hosts the one that needs the look wins, then the first."""
     merged: dict[str, Any] = {}
-    for row in sorted(rows, key=lambda r: engine.WORST_FIRST.index(r.outcome), reverse=True):
-        if row.capability == capability:
-            merged.update(row.facts.get("services", {}))
+    for row in rows:
+        for name, facts in row.facts.get("services", {}).items() if row.capability == capability else ():
+            if name not in merged or (_is_well(merged[name]) and not _is_well(facts)):
+                merged[name] = facts
     return merged
+
+
+def _is_well(facts: Any) -> bool:
+    if not isinstance(facts, dict):
+        return True
+    health = facts.get("health")
+    return facts.get("feasible") is not False and not (isinstance(health, dict) and health.get("healthy") is False)

@@ -16,7 +16,7 @@ from incidentctl.errors import DecisionAwaited, IncidentctlError, LockedError, R
 from incidentctl.incident import Incident, phase_done
 from incidentctl.plan import PlannedStep, Service
 from incidentctl.record import Record
-from incidentctl.situation import by_service, situation
+from incidentctl.situation import situation
 
 
 class Partial(IncidentctlError):
@@ -65,10 +65,38 @@ def drive(desk: Desk) -> Incident:
             ask_hosts(desk)
         tell(desk, "declared")
         for name, act in PHASES:
-            if not phase_done(desk.incident(), name):
+            if _needed(name, desk.incident()):
                 act(desk)
         notify.wait()
-        return desk.incident()
+        incident = desk.incident()
+        left = _left_behind(incident)
+        if left:
+            raise Partial(
+                f"{desk.incident_id} is {incident.status}, but not everything went well on the way.",
+                "\n".join(left),
+                f"incidentctl report {desk.incident_id} tells it all",
+            )
+        return incident
+
+
+def _needed(name: str, incident: Incident) -> bool:
+    """A phase that must succeed is needed until it has; the others until they were run, whatever came of it."""
+    if name == "decide" and incident.decision is None:
+        return True
+    last = [phase for phase in incident.phases if phase.name == name]
+    failed = name in MUST_SUCCEED and last and last[-1].outcome not in engine.SUCCESS
+    return bool(failed) or not phase_done(incident, name)
+
+
+def _left_behind(incident: Incident) -> list[str]:
+    """What did not go well on its host. That a service was found sick is no fault of the response."""
+    return [
+        f"{row['host']}: {row['capability']} {row['outcome']}: {row.get('reason', '')}"
+        for phase, rows in (incident.outcomes or {}).items()
+        for row in rows
+        if row["outcome"] not in engine.SUCCESS
+        and not (phase == "triage" and row["capability"] == "health_check" and row["facts"])
+    ]
 
 
 # --- the phases -----------------------------------------------------------------------------------
@@ -131,8 +159,14 @@ def contain(desk: Desk) -> None:
 
 def diagnose(desk: Desk) -> None:
     """What broke, and what changed."""
-    step = plan.step("diagnose", ("diagnosis",), desk.incident().hosts, desk.services())
-    outcome = run_step(desk, step, {}, finish=False)
+    incident = desk.incident()
+    capabilities, variables = ["diagnosis"], {}
+    rehearsed = any(row["capability"] == "prepare_rollback" for row in (incident.outcomes or {}).get("contain", ()))
+    if incident.affected and not rehearsed:  # it only reads, and without it no way back can be offered
+        capabilities.append("prepare_rollback")
+        variables = {"prepare_rollback_only": list(incident.affected)}
+    step = plan.step("diagnose", capabilities, incident.hosts, desk.services())
+    outcome = run_step(desk, step, variables, finish=False)
     affected = set(desk.incident().affected)
     for row in outcome.rows:
         for finding in row.facts.get("findings", ()):
@@ -145,9 +179,20 @@ def diagnose(desk: Desk) -> None:
 def assess(desk: Desk) -> None:
     """Put figures to the ways out."""
     desk.note("step_started", phase="assess", capabilities=[], hosts=[])
+    weigh(desk)
+    desk.note("step_finished", phase="assess", outcome="done")
+
+
+def weigh(desk: Desk) -> None:
+    """Record the options as the facts stand now."""
     found = options.assess(situation(desk))
     desk.note("options_assessed", options=[dataclasses.asdict(option) for option in found])
-    desk.note("step_finished", phase="assess", outcome="done")
+
+
+def ask_anew(desk: Desk) -> None:
+    """What was decided did not help: weigh again, knowing that, and put the question again. Nothing follows of itself."""
+    weigh(desk)
+    desk.note("question_asked", question="Which recovery?", options=[o["key"] for o in desk.incident().options])
 
 
 def decide(desk: Desk) -> None:
@@ -198,6 +243,7 @@ def recover(desk: Desk) -> None:
         step = plan.step("recover", (playbook,), incident.hosts, affected)
     outcome = run_step(desk, step, variables)
     if outcome.worst == "failed":
+        ask_anew(desk)
         raise NotRecovered(
             f"{desk.incident_id}: {decision['option']} failed.",
             "\n".join(f"{row.host}: {row.reason}" for row in outcome.rows if row.outcome == "failed"),
@@ -209,7 +255,8 @@ def verify(desk: Desk) -> None:
     """Did it work? Health must hold for a window, seen from the hosts themselves."""
     incident = desk.incident()
     if incident.decision and incident.decision["option"] == "mitigate":
-        desk.note("follow_up", text="Schedule the proper fix, then lift the maintenance mode", owner=desk.actor)
+        if not incident.follow_ups:
+            desk.note("follow_up", text="Schedule the proper fix, then lift the maintenance mode", owner=desk.actor)
         raise DecisionAwaited(
             f"{desk.incident_id} is mitigated, not solved: the containment stays.",
             "Users see the maintenance mode until the proper fix is there.",
@@ -230,6 +277,7 @@ def verify(desk: Desk) -> None:
     desk.show("verified", recovered=recovered, services=seen, window_s=window.window)
     finish_step(desk, outcome)
     if not recovered:
+        ask_anew(desk)
         raise NotRecovered(
             f"{desk.incident_id}: not healthy after {(incident.decision or {}).get('option')}.",
             "\n".join(f"{row.host}: {row.reason}" for row in outcome.rows if row.outcome not in engine.SUCCESS),
@@ -304,6 +352,8 @@ PHASES: tuple[tuple[str, Callable[[Desk], None]], ...] = (
     ("monitor", monitor),
     ("close", close),
 )
+# Without these nothing that follows makes sense.
+MUST_SUCCEED = ("recover", "verify", "lift", "monitor")
 # These act on the affected services; the other containments on all services in the scope.
 FOR_AFFECTED = ("isolation", "maintenance_mode", "prepare_rollback")
 

@@ -146,11 +146,15 @@ def test_a_stop_request_ends_the_run_and_comes_back_as_an_outcome(work: Path, nu
 
 
 def settings_seen(**wanted: Any) -> dict[str, Any]:
-    return {"ansible.builtin.assert": {"that": [f"lookup('config', '{key}') == {value!r}" for key, value in wanted.items()]}}
+    return {
+        "ansible.builtin.assert": {"that": [f"lookup('config', '{key}') == {value!r}" for key, value in wanted.items()]}
+    }
 
 
 def test_the_users_own_ansible_cfg_is_honoured(work: Path) -> None:
-    (work / "ansible.cfg").write_text("[defaults]\nforks = 7\nhost_key_checking = False\n[connection]\npipelining = False\n")
+    (work / "ansible.cfg").write_text(
+        "[defaults]\nforks = 7\nhost_key_checking = False\n[connection]\npipelining = False\n"
+    )
     look = playbook(work, "look", settings_seen(DEFAULT_FORKS=7, HOST_KEY_CHECKING=False, ANSIBLE_PIPELINING=False))
     assert outcomes(run(inventory(work, here={}), look)) == {("here", "look"): "done"}
 
@@ -163,7 +167,9 @@ def test_host_keys_are_checked_unless_the_user_said_otherwise(work: Path) -> Non
 def test_an_ansible_cfg_that_others_may_write_is_ignored_as_ansible_does(work: Path) -> None:
     (work / "ansible.cfg").write_text("[defaults]\nforks = 7\n")
     work.chmod(0o777)
-    assert "ANSIBLE_CONFIG" not in engine.environment() or engine.environment()["ANSIBLE_CONFIG"] != str(work / "ansible.cfg")
+    assert "ANSIBLE_CONFIG" not in engine.environment() or engine.environment()["ANSIBLE_CONFIG"] != str(
+        work / "ansible.cfg"
+    )
 
 
 def test_ansible_does_not_get_the_secrets_of_our_audiences(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +178,11 @@ def test_ansible_does_not_get_the_secrets_of_our_audiences(work: Path, monkeypat
     look = playbook(
         work,
         "look",
-        {"ansible.builtin.assert": {"that": ["lookup('env', 'ON_CALL_URL') == ''", "lookup('env', 'HARMLESS') == 'kept'"]}},
+        {
+            "ansible.builtin.assert": {
+                "that": ["lookup('env', 'ON_CALL_URL') == ''", "lookup('env', 'HARMLESS') == 'kept'"]
+            }
+        },
     )
     assert outcomes(run(inventory(work, here={}), look, hide=frozenset({"ON_CALL_URL"}))) == {("here", "look"): "done"}
 

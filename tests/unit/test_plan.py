@@ -14,7 +14,7 @@ def listed(*hosts: str, services: list[dict[str, Any]] | None = None, **groups: 
     catalogue = [{"name": "shop", "hosts": "all"}] if services is None else services
     variables = {"incident_services": catalogue}
     return {
-        "_meta": {"hostvars": {host: variables for host in hosts}},
+        "_meta": {"hostvars": dict.fromkeys(hosts, variables)},
         "all": {"children": ["ungrouped", *groups]},
         "ungrouped": {"hosts": [h for h in hosts if not any(h in members for members in groups.values())]},
         **{name: {"hosts": members} for name, members in groups.items()},

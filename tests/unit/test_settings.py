@@ -52,7 +52,7 @@ def test_without_a_file_everything_has_its_default(tmp_path: Path) -> None:
     assert found.inventory is None
     assert found.state_dir == tmp_path / "state" / "incidentctl"
     assert found.record_url == f"sqlite:///{tmp_path}/state/incidentctl/record.db"
-    assert found.memory_bank == tmp_path / "memory_bank"
+    assert found.memory_bank == tmp_path / "state" / "incidentctl" / "memory_bank"
     assert (found.verify.window, found.verify.within, found.deadlines.phase) == (30.0, 120.0, 600.0)
     assert (found.guards.max_hosts_changed, found.guards.max_fraction_changed) == (10, 0.5)
     assert (found.tracker.kind, found.execution.kind) == ("file", "local")
@@ -124,7 +124,7 @@ def test_relative_paths_are_meant_from_the_file_s_folder(tmp_path: Path) -> None
     )
     found = load(Path("conf/incidentctl.yml"), {}, tmp_path)
     assert found.inventory == tmp_path / "conf/inventories/production"
-    assert found.state_dir == tmp_path / "conf/../state"
+    assert found.state_dir == tmp_path / "state"
     assert found.memory_bank == Path("/elsewhere")
     assert found.record_url == f"sqlite:///{tmp_path}/conf/own.db"
     assert found.custom_playbooks == {"flush": tmp_path / "conf/own.yml"}

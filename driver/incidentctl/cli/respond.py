@@ -57,6 +57,8 @@ def run(
         if not title and console.interactive:
             title = click.prompt("What is wrong?", default=sessions.UNTITLED, err=True)
         desk = sessions.declare(session, title, severity, limit, services, console.show, console.ask)
+        if console.interactive:  # somebody sits here and has it
+            sessions.remark(session, desk.incident_id, "acknowledged")
         _drive(desk, session, console, as_json, contain_approved=yes, option=option, playbook=playbook)
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from incidentctl.incident import Incident
-from incidentctl.trackers import file
+from incidentctl.settings import Settings
+from incidentctl.trackers import file, webhook
 
-_OPEN = {"file": file.open_ticket}
 
-
-def open_ticket(tracker: Any, incident: Incident, state_dir: Path) -> dict[str, Any]:
-    """Open the incident's ticket and return {tracker, reference}. Opening it again gives the same one."""
-    return _OPEN[tracker.kind](tracker, incident, state_dir)
+def open_ticket(incident: Incident, settings: Settings) -> dict[str, Any]:
+    """Open the incident's ticket and return {tracker, reference}. Raise IncidentctlError if it was not accepted."""
+    if settings.tracker.kind == "webhook":
+        reference = webhook.open_ticket(settings.tracker, incident)
+    else:
+        reference = file.open_ticket(incident, settings.state_dir / "tickets")
+    return {"tracker": settings.tracker.kind, "reference": reference}

@@ -1,0 +1,188 @@
+"""An incident on this machine through the command line, from the declaration to the closed report."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+from tests.shop import ROOT, Shop
+
+from incidentctl.record import open_record
+
+PHASES = ["triage", "contain", "diagnose", "recover", "verify", "lift", "monitor"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "driver"), "TERM": "xterm-256color"}
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    """A shop that sells, and whose newer release is deployed and broken."""
+    shop = Shop(tmp_path)
+    shop.lay_out()
+    shop.start()
+    try:
+        shop.break_it()
+        yield shop
+    finally:
+        shop.stop()
+
+
+def healthy_as_before(shop: Shop) -> bool:
+    return (
+        shop.checkout() == 201
+        and shop.ask("GET", "/admin/maintenance-mode")[1]["mode"] == "disabled"
+        and (shop.root / "current").resolve().name == "41"
+        and subprocess.run([*shop.control(), "status", "worker"], capture_output=True, check=False).returncode == 0
+    )
+
+
+def record_is_true(shop: Shop) -> bool:
+    with open_record(f"sqlite:///{shop.folder}/state/record.db") as record:
+        return record.verify(record.find()) is None
+
+
+def test_without_a_terminal_it_stops_where_a_person_must_decide(shop: Shop) -> None:
+    done = shop.run("run", "--severity", "high", "--yes", "checkout returns 500")
+    assert done.returncode == 10, done.stderr
+    incident = shop.status()
+    assert f"Fix: incidentctl decide {incident['incident_id']} rollback" in done.stderr
+    assert incident["question"]
+    assert not incident["decision"]
+    assert (shop.root / "current").resolve().name == "42", "somebody acted without a decision"
+    assert shop.ask("GET", "/admin/maintenance-mode")[1]["mode"] == "enabled"
+
+    second = shop.run("run", "--severity", "high", "--yes", "me too")
+    assert second.returncode == 13
+    assert incident["incident_id"] in second.stderr
+    assert "Fix: incidentctl resume" in second.stderr
+
+    refused = shop.run("close")
+    assert refused.returncode == 15
+    assert "lift" in refused.stderr
+
+    decided = shop.run("decide", "rollback")
+    assert decided.returncode == 0, decided.stderr
+    assert shop.status()["status"] == "closed"
+    assert healthy_as_before(shop)
+
+
+def test_without_yes_the_containment_waits_for_a_person(shop: Shop) -> None:
+    done = shop.run("run", "--severity", "high", "checkout returns 500")
+    assert done.returncode == 10, done.stderr
+    assert "--yes" in done.stderr
+    assert not shop.status()["contained"]
+    assert shop.ask("GET", "/admin/maintenance-mode")[1]["mode"] == "disabled"
+
+
+def test_stopped_in_every_phase_it_goes_on_and_loses_nothing(shop: Shop) -> None:
+    words = ["run", "--severity", "high", "--yes", "--option", "rollback", "checkout returns 500"]
+    for phase in PHASES:
+        process = subprocess.Popen(
+            shop.command(*words),
+            cwd=shop.folder,
+            env=ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        wait_until_begun(shop, phase)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        incident = shop.status()
+        assert process.returncode == 130, (phase, said)
+        assert "Traceback" not in said, phase
+        assert f"to go on: incidentctl resume {incident['incident_id']}" in said, phase
+        assert incident["phases"][-1]["name"] == phase
+        assert incident["phases"][-1]["state"] == "interrupted"
+        assert incident["holder"] is None
+        assert record_is_true(shop), phase
+        words = ["resume", "--yes", "--option", "rollback"]
+    done = shop.run(*words)
+    assert done.returncode == 0, done.stderr
+    assert shop.status()["status"] == "closed"
+    assert not shop.status()["contained"]
+    assert healthy_as_before(shop)
+    assert [e["kind"] for e in shop.events()].count("declared") == 1
+
+
+def wait_until_begun(shop: Shop, phase: str) -> None:
+    """Wait until a host is at work in this phase, as the record says."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        time.sleep(0.2)
+        if not (shop.folder / "state" / "record.db").exists():
+            continue
+        with open_record(f"sqlite:///{shop.folder}/state/record.db") as record:
+            if not record.incidents():
+                continue
+            last = record.events(record.find())[-1]
+            if last.kind == "step_started" and last.data["phase"] == phase:
+                time.sleep(1.2)  # into the run itself, not only into its start
+                return
+    raise AssertionError(f"{phase} did not begin")
+
+
+def test_in_a_terminal_it_shows_the_matrix_and_asks(shop: Shop) -> None:
+    argv = shop.command("run", "--severity", "high", "checkout returns 500")
+    child = pexpect.spawn(
+        argv[0], argv[1:], cwd=str(shop.folder), env=ENVIRONMENT, encoding="utf-8", timeout=90, dimensions=(24, 80)
+    )
+    try:
+        child.expect("Contain now")
+        assert "this-machine" in child.before
+        child.sendline("y")
+        child.expect("Which way")
+        assert "recommended" in child.before
+        child.sendline("Z")
+        child.expect("Not one of A")
+        child.sendline("a")
+        child.expect("Recovered")
+        child.expect("Report: ")
+        child.expect(pexpect.EOF)
+    finally:
+        child.close(force=True)
+    assert child.exitstatus == 0
+    assert healthy_as_before(shop)
+    assert shop.status()["acknowledged_by"]
+
+
+def test_a_question_can_be_answered_from_another_terminal(shop: Shop) -> None:
+    argv = shop.command("run", "--severity", "high", "--yes", "checkout returns 500")
+    child = pexpect.spawn(argv[0], argv[1:], cwd=str(shop.folder), env=ENVIRONMENT, encoding="utf-8", timeout=90)
+    try:
+        child.expect("Which way")
+        elsewhere = shop.run("decide", "rollback")
+        assert elsewhere.returncode == 0, elsewhere.stderr
+        child.expect("Answered elsewhere")
+        child.expect(pexpect.EOF)
+    finally:
+        child.close(force=True)
+    assert child.exitstatus == 0
+    assert healthy_as_before(shop)
+
+
+def test_the_report_tells_it_all(shop: Shop) -> None:
+    done = shop.run("run", "-s", "high", "--yes", "--option", "rollback", "checkout <b>returns</b> 500")
+    assert done.returncode == 0, done.stderr
+    incident = shop.status()
+    folder = Path(incident["report"]).parent
+    text = (folder / "report.md").read_text()
+    for told in (
+        incident["incident_id"], "no such column", "went back from 42 to 41", "worker stopped", "Evidence", "restore",
+    ):  # fmt: skip
+        assert told in text.replace("\\", ""), told
+    assert any(event["hash"] in text for event in shop.events()[-3:]), "the report does not hold the head of the chain"
+    page = (folder / "report.html").read_text()
+    assert "checkout &lt;b&gt;returns&lt;/b&gt; 500" in page
+    assert "<b>returns" not in page
+    assert "DTSTART" in (folder / "post-mortem.ics").read_text()
+    assert incident["incident_id"] in (folder / "post-mortem.md").read_text()
+    for name in ("activeContext.md", "progress.md"):
+        assert incident["incident_id"] in (shop.folder / "memory_bank" / name).read_text()
+    for path in (folder, *folder.rglob("*")):
+        assert path.stat().st_mode & 0o077 == 0, path
