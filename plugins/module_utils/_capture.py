@@ -1,0 +1,55 @@
+"""Keep what a command says, byte for byte: the last `cap` bytes of it, in bounded time and memory."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from typing import IO
+
+TIMEOUT_S = 20.0
+_CHUNK = 1 << 16
+_COMPLAINT_LIMIT = 300
+
+
+def capture(argv: Sequence[str], cap: int, timeout_s: float = TIMEOUT_S) -> tuple[bytes, bool]:
+    """Run `argv`; return the tail of its standard output, at most `cap` bytes, and whether more was said.
+
+    Raise OSError if it cannot be started, says nothing and fails, or does not end in time.
+    """
+    with tempfile.TemporaryFile() as complaint:
+        process = subprocess.Popen(
+            list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaint, start_new_session=True
+        )
+        with process.stdout as output:
+            ended, tail, cut = _read_tail(output, cap, time.monotonic() + timeout_s)
+        if not ended:
+            os.killpg(process.pid, signal.SIGKILL)
+        code = process.wait()
+        if not ended:
+            raise OSError(f"{argv[0]} did not finish in {timeout_s:.0f} s and was ended")
+        if code != 0 and not tail:
+            complaint.seek(0)
+            said = complaint.read(_COMPLAINT_LIMIT).decode("utf-8", "replace").strip()
+            raise OSError(f"{argv[0]} exited {code}" + (f": {said}" if said else ""))
+        return tail, cut
+
+
+def _read_tail(output: IO[bytes], cap: int, deadline: float) -> tuple[bool, bytes, bool]:
+    """Return whether the output came to its end before `deadline`, its tail, and whether more came before it."""
+    tail, cut = bytearray(), False
+    with selectors.DefaultSelector() as selector:
+        selector.register(output, selectors.EVENT_READ)
+        while selector.select(max(0.0, deadline - time.monotonic())):
+            chunk = os.read(output.fileno(), _CHUNK)
+            if not chunk:
+                return True, bytes(tail), cut
+            tail += chunk
+            if len(tail) > cap:
+                del tail[: len(tail) - cap]
+                cut = True
+    return False, bytes(tail), cut

@@ -1,0 +1,121 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Collect volatile state and logs of a host into one bundle."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: evidence
+short_description: Collect volatile state and logs of a host into one bundle with a hashed manifest
+description:
+  - Reads what the host forgets first (processes, sockets, memory, load, disks), then the logs that the catalogue names.
+  - Writes one C(tar.gz) into a fresh folder, mode 0700, that belongs to the user Ansible logs in as. The role
+    P(incidentctl.response.log_collection#role) brings it home and removes it; RV(bundle) says where it is.
+  - Logs are opened without following symbolic links, only if they are regular files, and copied byte for byte. What is
+    refused or missing is in the manifest with its reason, and does not fail the module.
+  - It never reports a change, for nothing of it stays on the host.
+version_added: 0.1.0
+author: The incidentctl maintainers (@incidentctl)
+extends_documentation_fragment: incidentctl.response.incident
+options:
+  dest:
+    description: Where the bundle will be on the controller. Nothing is written there; RV(incident.files) repeats it.
+    type: str
+    required: true
+  login_user:
+    description: The user that Ansible logs in as, who gets the bundle. Without it, the one that sudo or the kernel remembers.
+    type: str
+  max_bytes:
+    description: Bytes that are collected at most on this host, before they are compressed.
+    type: int
+    default: 52428800
+  max_file_bytes:
+    description: Bytes that are kept at most of one log, or one part of the volatile state; of a log, the last ones.
+    type: int
+    default: 10485760
+  lines:
+    description: Lines that are kept of each log, the last ones. 0 means no limit but that in bytes.
+    type: int
+    default: 10000
+  since_s:
+    description: Keep only journal entries of the last so many seconds. 0 means no such limit. Log files are not affected.
+    type: int
+    default: 0
+  state:
+    description:
+      - V(collected) collects.
+      - V(undelivered) removes a bundle that could not be brought home, and fails, so that nobody believes to have it.
+    type: str
+    choices: [collected, undelivered]
+    default: collected
+  bundle:
+    description: The bundle on the host that did not come home, for O(state=undelivered).
+    type: str
+    default: ""
+  reason:
+    description: Why it did not, for O(state=undelivered).
+    type: str
+    default: ""
+"""
+
+EXAMPLES = r"""
+- name: Collect evidence of this host
+  incidentctl.response.evidence:
+    services: "{{ incident_services }}"
+    host_name: "{{ inventory_hostname }}"
+    host_groups: "{{ group_names }}"
+    incident_id: INC-20260101-0300-abcd
+    dest: /srv/incidents/INC-20260101-0300-abcd/evidence/web1/evidence.tar.gz
+    login_user: "{{ ansible_user | default(omit) }}"
+    since_s: 7200
+"""
+
+RETURN = r"""
+bundle:
+  description: The bundle on the host, in a folder of its own. Bring it home and remove that folder.
+  returned: when something was collected
+  type: str
+  sample: /var/tmp/incidentctl-evidence-k2v9x1/evidence.tar.gz
+incident:
+  description:
+    - What was collected (docs/contracts.md, 3).
+    - C(facts.members) and C(facts.bytes) count what is in the bundle, unpacked; C(facts.refused) and C(facts.missing)
+      list what is not, with reasons. C(files) names the bundle as it lies on the controller.
+  returned: always
+  type: dict
+  sample:
+    capability: log_collection
+    outcome: done
+    actions:
+      - target: bundle
+        outcome: done
+        summary: 13 parts, 77047 bytes, 1 refused
+    facts:
+      members: 13
+      bytes: 77047
+      refused: ["/srv/shop/app.log: it is a symbolic link"]
+      missing: []
+      seconds: 0.09
+    files:
+      - path: /srv/incidents/INC-20260101-0300-abcd/evidence/web1/evidence.tar.gz
+        sha256: 277a119600e14fd28d7e6580acdfd61ef3c2f58d67b7e36d375f8a409006b0b6
+        bytes: 17550
+"""
+
+from ansible_collections.incidentctl.response.plugins.module_utils._evidence import CAPABILITY, run
+from ansible_collections.incidentctl.response.plugins.module_utils._module import main, options
+
+ARGUMENT_SPEC = options(
+    dest={"type": "str", "required": True},
+    login_user={"type": "str"},
+    max_bytes={"type": "int", "default": 50 * 1024 * 1024},
+    max_file_bytes={"type": "int", "default": 10 * 1024 * 1024},
+    lines={"type": "int", "default": 10000},
+    since_s={"type": "int", "default": 0},
+    state={"type": "str", "choices": ["collected", "undelivered"], "default": "collected"},
+    bundle={"type": "str", "default": ""},
+    reason={"type": "str", "default": ""},
+)
+
+if __name__ == "__main__":
+    main(ARGUMENT_SPEC, run, lambda _params: CAPABILITY)
