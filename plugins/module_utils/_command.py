@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import tempfile
-from typing import Sequence
+from collections.abc import Sequence
 
 OUTPUT_LIMIT = 4000  # bytes kept of what a command says: enough for an error, too little to hurt
 
@@ -27,8 +27,8 @@ class Finished:
         return f"{' '.join(self.argv)}: {how}" + (f": {self.said}" if self.said else "")
 
 
-def run(argv: Sequence[str], timeout_s: float = 60.0) -> Finished:
-    """Run `argv`, at most `timeout_s` seconds; its output goes to a file, not a pipe.
+def run(argv: Sequence[str], timeout_s: float = 60.0, folder: str | None = None) -> Finished:
+    """Run `argv`, at most `timeout_s` seconds, in `folder` if one is given; its output goes to a file, not a pipe.
 
     A pipe would stay open for as long as a daemon that the command started keeps it, and hang us.
     A command that cannot be started at all ends with code 127.
@@ -36,7 +36,12 @@ def run(argv: Sequence[str], timeout_s: float = 60.0) -> Finished:
     with tempfile.TemporaryFile() as output:
         try:
             process = subprocess.Popen(
-                list(argv), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                cwd=folder,
             )
         except OSError as error:
             return Finished(argv, 127, str(error))
