@@ -16,6 +16,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from incidentctl import text as safe_text
 from incidentctl.errors import IncidentctlError
 from incidentctl.incident import ENDED, Incident
 
@@ -195,13 +196,6 @@ class Console:
         seen = [row.get(column, "") for row in self._phase["cells"].values()]
         return " ".join(f"{_SIGNS[name][0]}{seen.count(name)}" for name in _SIGNS if name in seen)
 
-    def _show_sick(self, services: Mapping[str, Sequence[tuple[str, str]]]) -> None:
-        if not services:
-            self._rich.print("Every service says that it is healthy.")
-        for name, seen in services.items():
-            for host, detail in seen:
-                self._rich.print(Text("  sick: ", style="bold red") + Text(plain(f"{name} on {host}: {detail}")))
-
     def _show_verified(self, recovered: bool, services: Mapping[str, Mapping[str, Any]], window_s: float) -> None:
         verdict = Text("Recovered", style="bold green") if recovered else Text("Not recovered", style="bold red")
         self._rich.print(verdict + Text(f": health watched for {window_s:.0f} s"))
@@ -300,9 +294,8 @@ class Console:
 
 
 def plain(text: object, limit: int = _SHOWN) -> str:
-    """Given any text, return it on one line with control characters made visible, cut to `limit` characters."""
-    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text).encode("utf-8", "replace").decode())
-    return shown if len(shown) <= limit else f"{shown[:limit]}… ({len(shown)} characters)"
+    """Return any text safe to show on one line."""
+    return safe_text.plain(text, limit)
 
 
 def _next(incident: Incident) -> str:

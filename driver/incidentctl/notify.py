@@ -86,8 +86,11 @@ def _send(settings: Settings, audience: str, title: str, body: str) -> str | Non
             problems.append(str(error.what))
             continue
         sender = apprise.Apprise()
-        if not sender.add(address):
-            problems.append("the address is not one that apprise understands")
-        elif not sender.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT):
-            problems.append("it was not accepted")
+        try:
+            if not sender.add(address):
+                problems.append("the address is not one that apprise understands")
+            elif not sender.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT):
+                problems.append("it was not accepted")
+        except Exception as error:  # a hundred plugins of others: none may take the outbox down with it
+            problems.append(type(error).__name__)
     return "; ".join(problems) or None

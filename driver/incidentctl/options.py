@@ -5,11 +5,14 @@ A figure that no fact supports says `unknown`; nothing here is invented.
 
 from __future__ import annotations
 
+import difflib
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from incidentctl.errors import UsageError
 
 # Confidence begins here: without any fact, a coin toss.
 BASE_CONFIDENCE = 50
@@ -47,6 +50,18 @@ class Option:
     steps: tuple[str, ...]
     why_not: str = ""
     recommended: bool = False
+
+
+KEYS = ("rollback", "hotfix", "mitigate", "custom")
+
+
+def known(key: str) -> str:
+    """Return the key of an option that a person named. Raise UsageError if there is no such option."""
+    if key in KEYS:
+        return key
+    close = difflib.get_close_matches(key, KEYS, n=1)
+    near = f" (did you mean {close[0]}?)" if close else ""
+    raise UsageError(f"There is no option {key!r}{near}.", fix=f"choose from: {', '.join(KEYS)}")
 
 
 def assess(situation: Situation) -> tuple[Option, ...]:

@@ -106,12 +106,14 @@ def triage(desk: Desk) -> None:
     """Who is sick, and the evidence before anything is changed."""
     step = plan.step("triage", plan.TRIAGE, desk.incident().hosts, desk.services())
     outcome = run_step(desk, step, {"log_collection_dest": str(desk.folder / "evidence")}, finish=False)
-    sick: dict[str, list[tuple[str, str]]] = {}
-    for row in outcome.rows:
-        for name, seen in row.facts.get("services", {}).items() if row.capability == "health_check" else ():
-            if seen.get("healthy") is False:
-                sick.setdefault(name, []).append((row.host, str(seen.get("detail"))))
-    desk.show("sick", services=sick)
+    looked_at = [
+        health
+        for row in outcome.rows
+        for health in (row.facts.get("services", {}).items() if row.capability == "health_check" else ())
+    ]
+    sick = {name for name, health in looked_at if health.get("healthy") is False}
+    if looked_at and not sick:
+        desk.show("note", text="Every service says that it is healthy.")
     affected = sorted({*sick, *desk.incident().affected})
     for row in outcome.rows:
         if row.files:

@@ -51,6 +51,7 @@ def run(
     with common.opened(config, inventory, no_input, as_json) as (session, console):
         from incidentctl import session as sessions
 
+        _known(option)
         if severity is None:
             raise click.UsageError("--severity is missing: critical, high, medium or low. When unsure take the higher.")
         title = " ".join(description)
@@ -87,6 +88,7 @@ def resume(
     incidentctl resume INC-20260101-0300-abcd
     """
     with common.opened(config, inventory, no_input, as_json) as (session, console):
+        _known(option)
         desk = common.take_up(session, console, incident)
         _drive(desk, session, console, as_json, contain_approved=yes, option=option, playbook=playbook)
 
@@ -110,6 +112,7 @@ def decide(
     with common.opened(config, inventory, False, as_json) as (session, console):
         from incidentctl import desk as desks
 
+        _known(words[-1])
         desk = common.take_up(session, console, words[0] if len(words) > 1 else None)
         desks.record_decision(desk, words[-1], playbook)
         if desk.incident().holder:
@@ -146,6 +149,14 @@ def close(incident: str | None, leave_contained: str | None, inventory: tuple[st
         desk = common.take_up(session, console, incident)
         with session.record.hold(desk.incident_id, session.actor):
             workflow.close(desk, leave_contained)
+
+
+def _known(option: str | None) -> None:
+    """A misspelt answer must be told before anything is done, not after the containment."""
+    from incidentctl import options
+
+    if option is not None:
+        options.known(option)
 
 
 def _drive(desk: Desk, session: Session, console: Console, as_json: bool, **answers: Any) -> None:

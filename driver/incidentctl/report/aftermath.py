@@ -8,6 +8,7 @@ from pathlib import Path
 
 from incidentctl.incident import Incident
 from incidentctl.report.content import UNKNOWN, Section, Table, span
+from incidentctl.text import plain
 
 # Leaves room to move the meeting and still hold it within 24 h.
 _POST_MORTEM_AFTER = timedelta(hours=20)
@@ -96,8 +97,7 @@ def _append_once(path: Path, mark: str, line: str) -> None:
 
 
 def _ical(text: str) -> str:
-    plain = re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", text)[:200]
-    return re.sub(r"([\\;,])", r"\\\1", plain)
+    return re.sub(r"([\\;,])", r"\\\1", plain(text, 200))
 
 
 def _fold(line: str) -> str:

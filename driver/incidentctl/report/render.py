@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 
 from incidentctl.report.content import Section, Table
+from incidentctl.text import plain
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~])")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _LONG = 2000
 
 
@@ -41,6 +41,7 @@ def html(title: str, sections: Iterable[Section]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["plain"] = lambda text: plain(text, _LONG)
     environment.tests["table"] = lambda block: isinstance(block, Table)
     return environment.get_template("report.html").render(title=title, sections=list(sections))
 
@@ -50,6 +51,4 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    plain = _CONTROL.sub(" ", text)
-    short = plain if len(plain) <= _LONG else plain[:_LONG] + f" … ({len(plain)} characters; the record has them all)"
-    return _SPECIAL.sub(r"\\\1", short)
+    return _SPECIAL.sub(r"\\\1", plain(text, _LONG))
