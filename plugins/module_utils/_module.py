@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import CatalogueError
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
 
