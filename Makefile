@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: demo test unit integration e2e lint format docs lock clean
+.PHONY: demo test unit integration e2e lab lab-down lint format docs lock clean
 
 demo: .venv/runtime ## The whole incident on this machine, in under a minute
 	@$(BIN)/python demo/run.py
@@ -20,6 +20,12 @@ integration: .venv/dev ## Real playbooks and a real shop on this machine
 
 e2e: .venv/dev ## The wheel, the tarball, the demo, the terminal
 	$(BIN)/pytest -q tests/e2e
+
+lab: .venv/dev ## Real hosts in containers, as inventories/lab has them (root, Debian)
+	@$(BIN)/python tests/lab/lab.py up
+
+lab-down: ## Back to nothing but the cached image
+	@python3 tests/lab/lab.py down
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -149,6 +149,13 @@ def wait_for_boot(name: str) -> None:
         time.sleep(0.2)
 
 
+def reboot(name: str) -> None:
+    """Restart a host, its disk kept, and see it over ssh."""
+    podman("restart", "--time=10", container(name))
+    wait_for_boot(name)
+    ssh(name, "true")
+
+
 def remove(names: list[str]) -> None:
     """Remove hosts with all that they hold; one that is not there is no error."""
     for name in names:

@@ -24,7 +24,7 @@ TOOLS = {  # command → the Debian packages that bring it, and what it needs he
     "mmdebstrap": ("mmdebstrap",),
     "ssh": ("openssh-client",),
 }
-UNREAD = ("doc", "man", "locale", "info")  # folders of /usr/share that no host needs
+UNREAD = ("doc", "info", "javascript", "locale", "man")  # folders of /usr/share that no host needs
 # Needed on hybrid cgroups, which crun refuses, and without CAP_SYS_RESOURCE, which the default limits want.
 CONTAINERS_CONF = """\
 [containers]
@@ -90,7 +90,9 @@ def _install_missing() -> None:
 
 
 def _recipe() -> str:
-    return hashlib.sha256(SUITE.encode() + PACKAGES.read_bytes() + CUSTOMIZE.read_bytes()).hexdigest()[:12]
+    return hashlib.sha256(
+        " ".join((SUITE, *UNREAD)).encode() + PACKAGES.read_bytes() + CUSTOMIZE.read_bytes()
+    ).hexdigest()[:12]
 
 
 def _build(name: str) -> None:

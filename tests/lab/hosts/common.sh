@@ -12,8 +12,7 @@ useradd --create-home --shell /bin/bash "$user"
 install -d -o "$user" -g "$user" -m 700 "/home/$user/.ssh"
 echo "$key" >"/home/$user/.ssh/authorized_keys"
 echo "$user ALL=(ALL) NOPASSWD: ALL" >/etc/sudoers.d/lab
-systemctl restart ssh.service
-systemctl enable --quiet --now prometheus-node-exporter.service
+systemctl enable --quiet --now ssh.service prometheus-node-exporter.service
 
 install -d -m 700 /etc/incidentctl
 (umask 077 && head -c 24 /dev/urandom | base64 >/etc/incidentctl/restic)
