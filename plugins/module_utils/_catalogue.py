@@ -54,7 +54,7 @@ def services_of_host(params: dict[str, Any]) -> list[dict[str, Any]]:
 
     Raise CatalogueError, naming all errors at once, if the catalogue or `only` is wrong.
     """
-    services, only = params["services"], params.get("only") or []
+    services, only = [_with_words(service) for service in params["services"]], params.get("only") or []
     problems = check(services)
     known = [s.get("name") for s in services if isinstance(s, dict)]
     problems += [f"no service is named {name!r}{_nearest(name, known)}" for name in only if name not in known]
@@ -62,6 +62,15 @@ def services_of_host(params: dict[str, Any]) -> list[dict[str, Any]]:
         raise CatalogueError("incident_services: " + "; ".join(problems))
     places = {params["host_name"], *params["host_groups"], "all"}
     return [s for s in services if s["hosts"] in places and (not only or s["name"] in only)]
+
+
+def _with_words(service: Any) -> Any:
+    """In YAML a bare `on` or `off` is a boolean, and `true` by the time it has come here: take it as it was meant."""
+    if not (isinstance(service, dict) and isinstance(service.get("maintenance"), dict)):
+        return service
+    meant = {"true": "on", "false": "off"}
+    toggles = {meant.get(str(key).lower(), key): request for key, request in service["maintenance"].items()}
+    return {**service, "maintenance": toggles}
 
 
 def check(services: Any) -> list[str]:

@@ -1,0 +1,60 @@
+"""The catalogue: one schema, all errors at once, a host's own services."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import (
+    CatalogueError,
+    check,
+    services_of_host,
+)
+
+
+def params(*services: dict[str, Any], **own: Any) -> dict[str, Any]:
+    return {"services": list(services), "only": [], "host_name": "web1", "host_groups": ["web"], **own}
+
+
+@pytest.mark.parametrize(("place", "mine"), [("web1", True), ("web", True), ("all", True), ("web2", False), ("db", False)])
+def test_a_host_has_the_services_of_its_name_its_groups_and_all(place: str, mine: bool) -> None:
+    assert bool(services_of_host(params({"name": "shop", "hosts": place}))) is mine
+
+
+def test_only_narrows_and_an_unknown_name_is_an_error_that_names_the_nearest() -> None:
+    both = ({"name": "shop", "hosts": "web"}, {"name": "mail", "hosts": "web"})
+    assert [s["name"] for s in services_of_host(params(*both, only=["mail"]))] == ["mail"]
+    with pytest.raises(CatalogueError, match="did you mean mail"):
+        services_of_host(params(*both, only=["mial"]))
+
+
+def test_all_errors_come_at_once() -> None:
+    problems = check(
+        [
+            {"name": "Shop", "hosts": "web"},
+            {"name": "mail", "hosts": "web", "manger": "systemd"},
+            {"name": "mail", "hosts": "web", "manager": "systemd"},
+            {"name": "db", "hosts": "web", "manager": "command", "control": {"start": "service db start"}},
+            {"name": "log", "hosts": "web", "logs": [{"kind": "fiel", "path": "/x"}], "data": [{"kind": "sqlite"}]},
+            "text",
+        ]
+    )
+    for told in (
+        "Shop: name must be lower-case",
+        "manger (did you mean manager?)",
+        "manager systemd needs unit",
+        "control.start must be a list of words",
+        "control.stop is missing",
+        "(did you mean file?)",
+        "data.path is missing",
+        "entry 6 must be a mapping",
+        "mail: is there twice",
+    ):
+        assert any(told in problem for problem in problems), told
+
+
+@pytest.mark.parametrize("keys", [("on", "off"), (True, False), ("true", "false"), ("True", "False")])
+def test_a_bare_on_and_off_which_yaml_makes_booleans_are_taken_as_meant(keys: tuple[Any, Any]) -> None:
+    toggles = {key: {"url": "http://127.0.0.1/x"} for key in keys}
+    (service,) = services_of_host(params({"name": "shop", "hosts": "web", "maintenance": toggles}))
+    assert set(service["maintenance"]) == {"on", "off"}
