@@ -27,6 +27,7 @@ from machine import LAB, STATE, LabError, containers_conf, make_fit, podman, run
 REPOSITORY = LAB.parents[1]
 PREFIX = "incidentctl-lab"
 IPV4, IPV6 = "10.213.77.", "fd1c:7e4b:9a20::"
+MAC = "02:1c:7e:4b:9a:"
 USER = "ops"
 KEY = STATE / "id_ed25519"
 KNOWN_HOSTS = STATE / "known_hosts"
@@ -47,7 +48,11 @@ class Host(NamedTuple):
 
 
 HOSTS = {
+    "web1": Host(11, "web"),
+    "web2": Host(12, "web"),
+    "db1": Host(21, "db"),
     "worker1": Host(31, "worker"),
+    "mon1": Host(41, "monitoring"),
 }
 
 
@@ -116,7 +121,8 @@ def boot(name: str, image: str) -> str:
         f"--hostname={name}",
         "--systemd=always",
         "--privileged",
-        f"--network={PREFIX}:ip={host.addresses[0]},ip={host.addresses[1]}",
+        # The same MAC address each time: whoever talked to the host before has it in the neighbour table.
+        f"--network={PREFIX}:ip={host.addresses[0]},ip={host.addresses[1]},mac={MAC}{host.number:02}",
         *others,
         "--volume=/var/lib/containers",  # its own containers need a disk that is not an overlay
         image,
