@@ -1,0 +1,302 @@
+"""Write the reference pages from what the code itself says; `--check` fails when one on disk differs.
+
+roles/<role>/README.md and docs/roles/<role>.md from the role's argument_specs, docs/reference/variables.md from the
+defaults of all of them, docs/reference/cli.md from the help of every command, docs/reference/settings.md from the
+settings' own types and defaults.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import types
+import typing
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+from pydantic import BaseModel
+
+from incidentctl import _settings_values as values
+from incidentctl import settings
+from incidentctl.cli import cli
+
+ROOT = Path(__file__).resolve().parents[1]
+MARK = "<!-- Written by tools/reference.py. Do not edit: `make docs` writes it anew. -->"
+WIDTH = 100
+_ANSIBLE_MARKUP = re.compile(r"\b(?:C|O|V|RV|M|P|B|I)\(([^)#]+)(?:#\w+)?\)")
+_INVENTORY_VARIABLE = re.compile(r"\{\{ (incident_\w+)(?: \| default\((.*?)\))? \}\}")
+
+# What each key of incidentctl.yml is for. `not yet` says that it is accepted and checked, and read by nothing so far.
+KEYS = {
+    "inventory": "Ansible inventory, a file or a folder. Without it, Ansible's own configured inventory.",
+    "state_dir": "Folder of the record, the evidence, the reports and the tickets.",
+    "record_url": "The database of the record, without a password in it. Default: `record.db` in `state_dir`.",
+    "severities": "What each severity sets going. What is left out keeps its default, below.",
+    "severities.NAME.contain": "Capabilities of the containment, in their order.",
+    "severities.NAME.notify": "Audiences that are told when it is declared, decided and closed.",
+    "severities.NAME.sla.acknowledge": "Target for the acknowledgement, from the declaration on. Not yet measured against.",
+    "severities.NAME.sla.contain": "Target for the containment. Not yet measured against.",
+    "severities.NAME.sla.resolve": "Target for the resolution. Not yet measured against.",
+    "severities.NAME.approvals": "People who must approve the containment. Not yet: one yes is asked for.",
+    "severities.NAME.ticket": "Open a ticket.",
+    "severities.NAME.watch": "Look again from time to time and propose to escalate. Not yet.",
+    "audiences": "Who is told. `notify` names them.",
+    "audiences.NAME.send": "Addresses that apprise understands.",
+    "audiences.NAME.template": "Text of the message. Not yet: all get the same.",
+    "audiences.NAME.escalate_after": "Tell the next audience when nobody acknowledges in this time. Not yet.",
+    "audiences.NAME.then": "The next audience. Not yet.",
+    "tracker.kind": "Where tickets are opened: JSON files in `state_dir`, or a JSON document by POST.",
+    "tracker.url": "Where the webhook is. Needed by it, and by it alone.",
+    "monitoring.prometheus": "The Prometheus to ask. Not yet.",
+    "monitoring.alertmanager": "The Alertmanager to ask. Not yet.",
+    "guards.max_hosts_changed": "Refuse a containment that changes more hosts.",
+    "guards.max_fraction_changed": "Refuse a containment that changes a larger part of the inventory. From four hosts on.",
+    "guards.never_isolate": "Hosts and groups on which isolation is refused.",
+    "verify.window": "How long health must hold before an incident counts as recovered.",
+    "verify.within": "How long health may take to come back. A rollback goes forward again after it.",
+    "deadlines.phase": "How long one phase may take, on all hosts together.",
+    "custom_playbooks": "Recoveries of your own: name → playbook.",
+    "memory_bank": "Folder whose `activeContext.md` and `progress.md` get a line for each closed incident.",
+    "execution.kind": "Where Ansible runs. Here, so far.",
+}
+
+
+def main() -> int:
+    """Write what differs, or with --check only say so; return the exit code."""
+    parser = argparse.ArgumentParser(description="Write the reference pages.")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when a page differs")
+    check = parser.parse_args().check
+    wanted = pages()
+    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    left_over = [path for path in written_before() if path not in wanted]
+    for path in sorted([*stale, *left_over]):
+        print(f"{'differs' if check else 'written' if path in stale else 'removed'}: {path.relative_to(ROOT)}")
+    if check:
+        return 1 if stale or left_over else 0
+    for path in stale:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(wanted[path], encoding="utf-8")
+    for path in left_over:
+        path.unlink()
+    return 0
+
+
+def pages() -> dict[Path, str]:
+    """Return every page that there should be."""
+    found: dict[Path, str] = {}
+    specs = {path.parents[1].name: _spec(path) for path in sorted((ROOT / "roles").glob("*/meta/argument_specs.yml"))}
+    for role, spec in specs.items():
+        found[ROOT / "roles" / role / "README.md"] = role_page(role, spec, "../../docs/")
+        found[ROOT / "docs" / "roles" / f"{role}.md"] = role_page(role, spec, "../")
+    reference = ROOT / "docs" / "reference"
+    found[reference / "variables.md"] = variables_page(specs)
+    found[reference / "cli.md"] = cli_page()
+    found[reference / "settings.md"] = settings_page()
+    return found
+
+
+def written_before() -> Iterator[Path]:
+    """Yield the pages on disk that this tool wrote."""
+    for pattern in ("roles/*/README.md", "docs/roles/*.md", "docs/reference/*.md"):
+        for path in ROOT.glob(pattern):
+            if MARK in path.read_text(encoding="utf-8"):
+                yield path
+
+
+def role_page(role: str, spec: dict[str, Any], docs: str) -> str:
+    """Return the page of one role; `docs` is the way from the page to the docs folder."""
+    lines = [f"# {role}", "", MARK, "", _plain(spec["short_description"]) + ".", ""]
+    lines += [_plain(text) for text in _listed(spec.get("description"))] + [""]
+    options: dict[str, Any] = spec["options"]
+    if not options:
+        return "\n".join(lines)
+    chosen = f' -e \'{{"{role}_only": ["checkout"]}}\'' if f"{role}_only" in options else ""
+    service = " --service checkout" if chosen else ""
+    lines += [
+        "```",
+        f"ansible-playbook incidentctl.response.{role} -i inventory -l web{chosen}",
+        f"incidentctl play {role}{service} -l web",
+        "```",
+        "",
+        "`--check` says what would be done and changes nothing; `--diff` shows before and after.",
+        "",
+        *_table(("Variable", "Type", "Default", "What it is for"), (_option(*item) for item in options.items())),
+        "",
+        f"A default of `incident_…` is a variable of the inventory, for all roles: "
+        f"[variables]({docs}reference/variables.md).",
+    ]
+    return "\n".join([*lines, ""])
+
+
+def variables_page(specs: dict[str, dict[str, Any]]) -> str:
+    """Return the page of the inventory variables, from the defaults of all roles."""
+    users: dict[tuple[str, str], list[str]] = {}
+    for role, spec in specs.items():
+        for option in spec["options"].values():
+            match = _INVENTORY_VARIABLE.fullmatch(str(option.get("default")))
+            if match:
+                users.setdefault((match[1], match[2] or "none: it must be set"), []).append(role)
+    rows = (
+        (f"`{name}`", f"`{default}`" if ":" not in default else default, ", ".join(roles))
+        for (name, default), roles in sorted(users.items())
+    )
+    return "\n".join(
+        [
+            "# Variables of the inventory",
+            "",
+            MARK,
+            "",
+            "One place for all roles. The shape of `incident_services` is in [contracts](../contracts.md), 1. "
+            "`incident_become` (default `true`) decides whether the playbooks become root.",
+            "",
+            *_table(("Variable", "Default", "Read by"), rows),
+            "",
+        ]
+    )
+
+
+def cli_page() -> str:
+    """Return the help of every command."""
+    width = {"terminal_width": WIDTH, "max_content_width": WIDTH}
+    whole = click.Context(cli, info_name="incidentctl", **{**cli.context_settings, **width})
+    lines = ["# Commands", "", MARK, "", *_block(cli.get_help(whole))]
+    for name, command in sorted(cli.commands.items()):
+        context = click.Context(command, info_name=name, parent=whole)
+        lines += [f"## {name}", "", *_block(command.get_help(context))]
+    return "\n".join(lines)
+
+
+def settings_page() -> str:
+    """Return every key of incidentctl.yml with its type and default. Exit when KEYS does not describe them all."""
+    rows = list(_keys(settings.Settings, ""))
+    names = {key for key, _hint, _default in rows}
+    if names != set(KEYS):
+        sys.exit(f"KEYS in {__file__} and the settings differ: {', '.join(sorted(names ^ set(KEYS)))}")
+    table = _table(
+        ("Key", "Type", "Default", "What it is for"),
+        ((f"`{key}`", _type(hint), default, KEYS[key]) for key, hint, default in rows),
+    )
+    severities = yaml.safe_dump({"severities": settings.DEFAULT_SEVERITIES}, sort_keys=False, default_flow_style=None)
+    return "\n".join(
+        [
+            "# incidentctl.yml",
+            "",
+            MARK,
+            "",
+            "Looked for as `--config FILE`, `$INCIDENTCTL_CONFIG`, `./incidentctl.yml`, and `incidentctl.yml` in your own "
+            "configuration folder. Every key is optional. A relative path starts at the folder of the file. A duration is "
+            "`30s`, `5m`, `4h`, `1d`, or a number of seconds. A secret is never written there: `{env: NAME}` or "
+            "`{file: PATH}` says where it is.",
+            "",
+            *table,
+            "",
+            "The severities, if nothing is said:",
+            "",
+            "```yaml",
+            *severities.splitlines(),
+            "```",
+            "",
+        ]
+    )
+
+
+def _block(text: str) -> list[str]:
+    return ["```", *(line.rstrip() for line in text.splitlines()), "```", ""]
+
+
+def _keys(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, Any, str]]:
+    hints = typing.get_type_hints(model, include_extras=True)
+    for name, field in model.model_fields.items():
+        key, hint = f"{prefix}{name}", hints[name]
+        inner = typing.get_args(hint)[1] if typing.get_origin(hint) is dict else None
+        if _is_section(hint):
+            yield from _keys(hint, f"{key}.")
+            continue
+        yield key, hint, _default(key, hint, field)
+        if _is_section(inner):
+            yield from _keys(inner, f"{key}.NAME.")
+
+
+def _is_section(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, BaseModel) and hint is not settings.Secret
+
+
+def _default(key: str, hint: Any, field: Any) -> str:
+    if key == "severities" or ".sla." in key:
+        return "see below"
+    if key == "state_dir":
+        return "your state folder, mostly `~/.local/state/incidentctl`"
+    value = field.get_default(call_default_factory=True)
+    if value in (None, "", (), {}):
+        return "–"
+    if _type(hint) == "duration":
+        return f"`{_duration(value)}`"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _duration(seconds: float) -> str:
+    unit, size = next((pair for pair in (("m", 60), ("s", 1)) if seconds % pair[1] == 0), ("s", 1))
+    return f"{seconds / size:g}{unit}"
+
+
+def _type(hint: Any) -> str:
+    """Return a type as a person writes it into the file."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        functions = {getattr(part, "func", None) for part in hint.__metadata__}
+        named = {
+            values._seconds: "duration",
+            values._existing: "path of a file",
+            values._from_folder: "path",
+            values._url: "URL",
+            values._record_url: "database URL",
+        }
+        return next((word for function, word in named.items() if function in functions), _type(hint.__origin__))
+    if origin in (typing.Union, types.UnionType):
+        return _type(next(part for part in arguments if part is not type(None)))
+    if origin is tuple:
+        return f"list of {_type(arguments[0])}s"
+    if origin is dict:
+        return "mapping of names" if _is_section(arguments[1]) else f"mapping of name to {_type(arguments[1])}"
+    if origin is typing.Literal:
+        return " or ".join(f"`{word}`" for word in arguments)
+    plain = {bool: "true or false", int: "whole number", float: "number", str: "name", Path: "path"}
+    return "secret" if hint is settings.Secret else plain[hint]
+
+
+def _option(name: str, option: dict[str, Any]) -> tuple[str, str, str, str]:
+    kind = option["type"] + (f" of {option['elements']}" if "elements" in option else "")
+    default = option.get("default")
+    shown = "–" if default in (None, "") else f"`{_inline(default)}`"
+    return f"`{name}`", kind, shown, " ".join(_plain(text) for text in _listed(option["description"]))
+
+
+def _inline(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _listed(value: Any) -> list[str]:
+    return [] if value is None else [str(value)] if isinstance(value, str) else [str(text) for text in value]
+
+
+def _plain(text: str) -> str:
+    return _ANSIBLE_MARKUP.sub(r"`\1`", text)
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    head = list(header)
+    body = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return ["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *body]]
+
+
+def _spec(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]["main"]
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
