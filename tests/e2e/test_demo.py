@@ -13,7 +13,9 @@ def test_a_fresh_clone_with_an_empty_home_plays_the_whole_demo(tmp_path: Path) -
     clone, home = tmp_path / "clone", tmp_path / "home"
     home.mkdir()
     subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(clone)], check=True)
-    kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "UV_")) or name == "LANG"}
+    kept = {
+        name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "UV_")) or name == "LANG"
+    }
     without_ours = ":".join(part for part in os.environ["PATH"].split(":") if not part.startswith(str(ROOT)))
     done = subprocess.run(
         ["make", "demo"],
@@ -29,4 +31,6 @@ def test_a_fresh_clone_with_an_empty_home_plays_the_whole_demo(tmp_path: Path) -
     for told in ("a customer can order again", "the incident is closed", "report: ", "monitor"):
         assert told in done.stdout
     assert "NO " not in done.stdout
-    assert not subprocess.run(["pgrep", "-f", str(clone)], capture_output=True, check=False).stdout, "something still runs"
+    assert not subprocess.run(["pgrep", "-f", str(clone)], capture_output=True, check=False).stdout, (
+        "something still runs"
+    )

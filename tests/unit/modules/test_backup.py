@@ -372,7 +372,7 @@ def test_a_disk_that_fills_up_at_any_point_is_a_failure_that_leaves_no_copy(
         ({"kind": "postgresql", "database": "shop"}, "refused", "PostgreSQL"),
         (files("relative/data"), "refused", "not absolute"),
         (files("/nowhere/at/all"), "failed", "No such file"),
-        (files("/nul\0"), "failed", "null byte"),
+        (files("/nul\0"), "failed", "null"),
         (sqlite("/nowhere/shop.db"), "failed", "No such file"),
         (sqlite("/etc/hostname"), "failed", "not a SQLite database"),
         (sqlite("/dev/null"), "failed", "device"),

@@ -16,7 +16,9 @@ def params(*services: dict[str, Any], **own: Any) -> dict[str, Any]:
     return {"services": list(services), "only": [], "host_name": "web1", "host_groups": ["web"], **own}
 
 
-@pytest.mark.parametrize(("place", "mine"), [("web1", True), ("web", True), ("all", True), ("web2", False), ("db", False)])
+@pytest.mark.parametrize(
+    ("place", "mine"), [("web1", True), ("web", True), ("all", True), ("web2", False), ("db", False)]
+)
 def test_a_host_has_the_services_of_its_name_its_groups_and_all(place: str, mine: bool) -> None:
     assert bool(services_of_host(params({"name": "shop", "hosts": place}))) is mine
 

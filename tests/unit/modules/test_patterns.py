@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def errors(text: str) -> list[_log_errors.Error]:
 
 
 def at(hour: int, minute: int, second: int, micro: int = 0) -> datetime:
-    return datetime(2025, 11, 23, hour, minute, second, micro, tzinfo=UTC)
+    return datetime(2025, 11, 23, hour, minute, second, micro, tzinfo=timezone.utc)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ def texts(incident: dict[str, Any]) -> list[str]:
 
 
 def test_error_right_after_a_release_is_the_first_finding(host: Host) -> None:
-    deployed = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=60)
+    deployed = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(seconds=60)
     host.deployed(deployed)
     first = deployed + timedelta(seconds=14)
     trace = "Traceback (most recent call last):\n  File\nsqlite3.OperationalError: no such column: unit_price\n"
@@ -102,7 +102,7 @@ def test_error_right_after_a_release_is_the_first_finding(host: Host) -> None:
 
 
 def test_release_long_before_the_error_is_not_blamed(host: Host) -> None:
-    host.deployed(datetime(2025, 1, 1, tzinfo=UTC))
+    host.deployed(datetime(2025, 1, 1, tzinfo=timezone.utc))
     host.log.write_text("2024-12-31T00:00:00Z INFO begin\n2025-03-01T00:00:00Z ERROR out of paper\n")
     assert texts(host.diagnose()) == ["shop: 'out of paper' once since 2025-03-01 00:00:00 UTC"]
 
