@@ -62,6 +62,9 @@ format: .venv/dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: .venv/dev ## Write the reference pages anew, from the code
+	$(BIN)/python tools/reference.py
+
 lock: ## Resolve constraints.txt anew, for every Python that is supported
 	uvx --from uv uv pip compile --quiet --universal --python-version 3.11 --extra dev --no-emit-index-url --no-emit-find-links \
 	  --output-file constraints.txt pyproject.toml

@@ -122,7 +122,7 @@ def role_page(role: str, spec: dict[str, Any], docs: str) -> str:
         f"incidentctl play {role}{service} -l web",
         "```",
         "",
-        "`--check` says what would be done and changes nothing; `--diff` shows before and after.",
+        "`--check` says what would be done and changes nothing; with `ansible-playbook`, `--diff` shows before and after.",
         "",
         *_table(("Variable", "Type", "Default", "What it is for"), (_option(*item) for item in options.items())),
         "",
