@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -55,3 +56,20 @@ def test_a_host_that_changed_its_key_is_not_trusted(hosts: Hosts, tmp_path: Path
     play = hosts.play("lift", "worker1", ansible_ssh_common_args=ssh)
     assert play.code == 4
     assert "Host key verification failed" in play.said
+
+
+def test_a_shop_in_its_container_is_reached_on_both_families(hosts: Hosts) -> None:
+    hosts.fresh("web1")
+    ipv4, ipv6 = lab.HOSTS["web1"].addresses
+    for address in (ipv4, f"[{ipv6}]"):
+        with urllib.request.urlopen(f"http://{address}:8000/health", timeout=5) as answer:
+            assert json.load(answer)["release"] == "41"
+
+
+def test_a_reset_host_is_as_it_was(hosts: Hosts) -> None:
+    hosts.need("worker1")
+    hosts.run("worker1", "touch", "/srv/stain")
+    hosts.run("worker1", "systemctl", "stop", "shop-worker.service")
+    hosts.fresh("worker1")
+    assert hosts.run("worker1", "ls", "/srv") == "shop"
+    assert hosts.run("worker1", "systemctl", "is-active", "shop-worker.service") == "active"
