@@ -35,7 +35,7 @@ DEFAULT_SEVERITIES: dict[str, dict[str, Any]] = {
         "sla": {"acknowledge": "5m", "contain": "15m", "resolve": "4h"},
     },
     "high": {
-        "contain": ["prepare_rollback"],
+        "contain": ["enhanced_monitoring", "prepare_rollback"],
         "ticket": True,
         "sla": {"acknowledge": "15m", "contain": "1h", "resolve": "8h"},
     },

@@ -357,7 +357,7 @@ PHASES: tuple[tuple[str, Callable[[Desk], None]], ...] = (
 # Without these nothing that follows makes sense.
 MUST_SUCCEED = ("recover", "verify", "lift", "monitor")
 # These act on the affected services; the other containments on all services in the scope.
-FOR_AFFECTED = ("isolation", "maintenance_mode", "prepare_rollback")
+FOR_AFFECTED = ("enhanced_monitoring", "isolation", "maintenance_mode", "prepare_rollback")
 
 
 def _only(capabilities: Iterable[str], incident: Incident, services: tuple[Service, ...]) -> dict[str, list[str]]:

@@ -28,6 +28,7 @@ _SERVICE = {
     "releases": _DICT,
     "maintenance": _DICT,
     "circuit_breakers": _LIST,
+    "alerts": _LIST,
 }
 # What each manager needs in order to be managed.
 _MANAGERS = {"compose": "compose_file", "systemd": "unit", "command": "control"}
@@ -54,14 +55,22 @@ def services_of_host(params: dict[str, Any]) -> list[dict[str, Any]]:
 
     Raise CatalogueError, naming all errors at once, if the catalogue or `only` is wrong.
     """
+    places = {params["host_name"], *params["host_groups"], "all"}
+    return [service for service in services_named(params) if service["hosts"] in places]
+
+
+def services_named(params: dict[str, Any]) -> list[dict[str, Any]]:
+    """Given a module's parameters, return the services in `only` (all when it names none), whatever host runs them.
+
+    Raise CatalogueError, naming all errors at once, if the catalogue or `only` is wrong.
+    """
     services, only = [_with_words(service) for service in params["services"]], params.get("only") or []
     problems = check(services)
     known = [s.get("name") for s in services if isinstance(s, dict)]
     problems += [f"no service is named {name!r}{_nearest(name, known)}" for name in only if name not in known]
     if problems:
         raise CatalogueError("incident_services: " + "; ".join(problems))
-    places = {params["host_name"], *params["host_groups"], "all"}
-    return [s for s in services if s["hosts"] in places and (not only or s["name"] in only)]
+    return [service for service in services if not only or service["name"] in only]
 
 
 def _with_words(service: Any) -> Any:
@@ -132,6 +141,8 @@ def _check_probes(service: dict[str, Any]) -> list[str]:
         problems += [f"health.{key} must be a number from 0 to 3600" for key in figures]
     for dependency in service.get("depends_on", []):
         problems += _check_dependency(dependency)
+    for alert in service.get("alerts", []):
+        problems += _check_keys(alert, ("name", "expr"), ("name", "expr"), "alerts.")
     return problems
 
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _http_toggle, _ledger, _service_state
+from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _http_toggle,
+    _ledger,
+    _monitoring_rule,
+    _service_state,
+)
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
 
 # The `kind` of an entry's undo → the function that takes it back: (entry, check_mode) → (what to tell,
@@ -13,6 +18,7 @@ Undo = Callable[[_ledger.Entry, bool], "tuple[str, bool]"]
 UNDO: dict[str, Undo] = {
     "service_start": _service_state.start_again,
     "http_call": _http_toggle.turn_off,
+    "monitoring_rule": _monitoring_rule.remove,
 }
 
 

@@ -59,7 +59,7 @@ def test_without_a_file_everything_has_its_default(tmp_path: Path) -> None:
     critical, high = found.severities["critical"], found.severities["high"]
     assert (critical.contain, critical.approvals) == (("backup", "scale_down"), 1)
     assert (critical.sla.acknowledge, critical.sla.contain, critical.sla.resolve) == (300.0, 900.0, 14400.0)
-    assert (high.contain, high.ticket) == (("prepare_rollback",), True)
+    assert (high.contain, high.ticket) == (("enhanced_monitoring", "prepare_rollback"), True)
     for name in ("medium", "low"):
         assert (found.severities[name].contain, found.severities[name].watch) == ((), True)
     assert all(severity.notify == () for severity in found.severities.values())

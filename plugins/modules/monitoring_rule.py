@@ -1,0 +1,77 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Load alerting rules into Prometheus for the time of an incident."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: monitoring_rule
+short_description: Load alerting rules into Prometheus for the time of an incident
+description:
+  - Writes one rule file for the affected services into a folder that Prometheus reads, checks it, reloads, and sees it loaded.
+  - The file is in the host's ledger before it is there. M(incidentctl.response.lift) removes it and reloads.
+  - Rules are each service's own C(alerts), and one that fires when a scrape target on the service's hosts is down.
+version_added: 0.1.0
+author: The incidentctl maintainers (@incidentctl)
+extends_documentation_fragment: incidentctl.response.incident
+options:
+  prometheus_hosts:
+    description: The inventory group or host that runs Prometheus. Other hosts are skipped.
+    type: str
+    required: true
+  prometheus_url:
+    description: Prometheus as its own host reaches it. It needs C(--web.enable-lifecycle).
+    type: str
+    default: http://127.0.0.1:9090
+  rules_dir:
+    description: A folder that C(rule_files) of prometheus.yml matches with C(*.yml).
+    type: path
+    default: /etc/prometheus/rules.d
+  inventory:
+    description: Group name to host names, as C(groups) has it, to know the services' hosts.
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+- name: Watch the checkout more closely
+  incidentctl.response.monitoring_rule:
+    services: "{{ incident_services }}"
+    only: [checkout]
+    host_name: "{{ inventory_hostname }}"
+    host_groups: "{{ group_names }}"
+    inventory: "{{ groups }}"
+    prometheus_hosts: monitoring
+    incident_id: INC-20260101-0300-abcd
+"""
+
+RETURN = r"""
+incident:
+  description: What was done, one action for the rule file (docs/contracts.md, 3).
+  returned: always
+  type: dict
+  sample:
+    capability: enhanced_monitoring
+    outcome: done
+    actions:
+      - target: checkout
+        outcome: done
+        summary: incidentctl-INC-20260101-0300-abcd.yml loaded
+        entry: 000001-enhanced-monitoring-incidentctl-inc-20260101-0300-abcd
+        verified: true
+    facts: {}
+    files: []
+"""
+
+from ansible_collections.incidentctl.response.plugins.module_utils._module import main, options
+from ansible_collections.incidentctl.response.plugins.module_utils._monitoring_rule import CAPABILITY, run
+
+ARGUMENT_SPEC = options(
+    prometheus_hosts={"type": "str", "required": True},
+    prometheus_url={"type": "str", "default": "http://127.0.0.1:9090"},
+    rules_dir={"type": "path", "default": "/etc/prometheus/rules.d"},
+    inventory={"type": "dict", "default": {}},
+)
+
+if __name__ == "__main__":
+    main(ARGUMENT_SPEC, run, lambda _params: CAPABILITY)
