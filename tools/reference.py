@@ -139,7 +139,7 @@ def variables_page(specs: dict[str, dict[str, Any]]) -> str:
         for option in spec["options"].values():
             match = _INVENTORY_VARIABLE.fullmatch(str(option.get("default")))
             if match:
-                users.setdefault((match[1], match[2] or "none: it must be set"), []).append(role)
+                users.setdefault((match[1], (match[2] or "none: it must be set").strip("'")), []).append(role)
     rows = (
         (f"`{name}`", f"`{default}`" if ":" not in default else default, ", ".join(roles))
         for (name, default), roles in sorted(users.items())
