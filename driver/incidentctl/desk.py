@@ -1,32 +1,23 @@
-"""The responder's desk: what is at hand while an incident is driven, and the few ways to act from it.
-
-Every act goes through run_step: the intent is in the record before anything starts, every host's outcome after.
-"""
+"""The responder's desk: what is at hand while an incident is driven, and what can be said from it."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from incidentctl import engine, notify, plan, trackers
 from incidentctl import incident as incidents
 from incidentctl.errors import IncidentctlError, RefusedError, UsageError
-from incidentctl.files import private_folder, seal
 from incidentctl.incident import Incident
-from incidentctl.plan import Inventory, PlannedStep, Service
+from incidentctl.plan import Inventory, Service
 from incidentctl.record import Record
 from incidentctl.settings import Settings
 
 Show = Callable[..., None]
 # ask(question, **facts) → the answer, or None when nobody can be asked.
 Ask = Callable[..., str | None]
-
-
-class Interrupted(Exception):
-    """A phase was stopped by Ctrl-C or SIGTERM; what it reached is recorded."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +35,7 @@ class Desk:
     contain_approved: bool = False
     option: str | None = None
     playbook: str | None = None
+    limit: tuple[str, ...] | None = None  # of the incident's hosts, only these this time
 
     def incident(self) -> Incident:
         """The incident as the record has it now."""
@@ -58,48 +50,21 @@ class Desk:
         """The incident's own folder: evidence, report, post-mortem."""
         return self.settings.state_dir / "incidents" / self.incident_id
 
+    def limited(self, pattern: str) -> Desk:
+        """The same desk, with only those of the incident's hosts in view. Raise UsageError if it means none of them."""
+        meant = tuple(host for host in plan.narrow(self.inventory, pattern) if host in self.incident().hosts)
+        if not meant:
+            raise UsageError(f"--limit {pattern!r} leaves no host of {self.incident_id}.")
+        return replace(self, limit=meant)
+
+    def hosts(self) -> tuple[str, ...]:
+        """The incident's hosts that are meant this time."""
+        return tuple(host for host in self.incident().hosts if self.limit is None or host in self.limit)
+
     def services(self) -> tuple[Service, ...]:
         """The services in the incident's scope."""
         names = self.incident().services
         return tuple(service for service in self.inventory.services if service.name in names)
-
-
-def run_step(desk: Desk, step: PlannedStep, variables: Mapping[str, Any], finish: bool = True) -> engine.Outcome:
-    """Record the intent, run the step, record every host's outcome. Raise Interrupted when it was stopped."""
-    desk.show("phase", phase=step.phase, capabilities=step.capabilities, hosts=step.hosts)
-    desk.note("step_started", phase=step.phase, capabilities=list(step.capabilities), hosts=list(step.hosts))
-    common = {
-        "incident_id": desk.incident_id,
-        "incident_continue": True,
-        "incident_evidence_dir": str(desk.folder / "evidence"),
-    }
-    private_folder(desk.folder)
-    outcome = engine.run(
-        engine.Step(
-            phase=step.phase,
-            capabilities=step.capabilities,
-            hosts=step.hosts,
-            variables={**common, **variables},
-            deadline_s=desk.settings.deadlines.phase,
-        ),
-        desk.sources,
-        desk.show,
-        desk.settings.secret_environment(),
-    )
-    seal(desk.folder)
-    for row in outcome.rows:
-        _record_row(desk, step.phase, row)
-    desk.show("phase_done", outcome=outcome)
-    if outcome.interrupted:
-        raise Interrupted(step.phase)
-    if finish:
-        finish_step(desk, outcome)
-    return outcome
-
-
-def finish_step(desk: Desk, outcome: engine.Outcome, verdict: str | None = None, **facts: Any) -> None:
-    """Record that the phase came to its end, with the worst of its outcomes unless the caller knows better."""
-    desk.note("step_finished", phase=outcome.step.phase, outcome=verdict or outcome.worst, **facts)
 
 
 def skip_step(desk: Desk, phase: str) -> None:
@@ -135,19 +100,6 @@ def record_lifted(desk: Desk, outcome: engine.Outcome) -> None:
                 desk.note("containment_lifted", **{k: contained[k] for k in ("host", "capability", "entry", "target")})
 
 
-def ask_hosts(desk: Desk) -> None:
-    """After a cut, ask the hosts' ledgers what stands open: the record may have missed the answer."""
-    step = engine.Step(
-        "resume", ("lift",), desk.incident().hosts, {"incident_id": desk.incident_id, "incident_continue": True}, True
-    )
-    outcome = engine.run(step, desk.sources, desk.show, desk.settings.secret_environment())
-    known = {(c["host"], c["entry"]) for c in desk.incident().contained}
-    for row in outcome.rows:
-        for entry in row.facts.get("entries", ()):
-            if (row.host, entry["entry"]) not in known:
-                desk.note("containment_applied", host=row.host, summary="found in the host's ledger", **entry)
-
-
 def tell(desk: Desk, about: str) -> None:
     """Queue the message for everybody the severity names, and let it be delivered beside our work."""
     incident = desk.incident()
@@ -163,14 +115,3 @@ def _open_ticket(desk: Desk, incident: Incident) -> None:
         desk.note("ticketed", **trackers.open_ticket(incident, desk.settings))
     except IncidentctlError as error:
         desk.note("note", text=error.what)
-
-
-def _record_row(desk: Desk, phase: str, row: engine.HostOutcome) -> None:
-    data = {k: v for k, v in dataclasses.asdict(row).items() if k != "diff"}
-    desk.note("host_outcome", phase=phase, **data)
-    if row.capability not in plan.LIFTABLE:
-        return
-    for action in row.actions:
-        if action.get("entry") and action["outcome"] != "unchanged":
-            kept = {key: action[key] for key in ("entry", "target", "summary")}
-            desk.note("containment_applied", host=row.host, capability=row.capability, **kept)

@@ -164,6 +164,11 @@ def run(
     )
 
 
+def capability_of(playbook: str) -> str:
+    """Return the capability that a playbook's name, or the path of one of the user's own, stands for."""
+    return Path(playbook).stem
+
+
 def read_inventory(sources: tuple[str, ...]) -> dict[str, Any]:
     """Return what `ansible-inventory --list` says of the sources. Raise ConfigurationError if it cannot."""
     for source in sources:
@@ -391,7 +396,7 @@ def _complete(
     for host in step.hosts:
         lost = ""
         for name in step.capabilities:
-            capability = Path(name).stem
+            capability = capability_of(name)
             row = rows.get((host, capability))
             if row is None:
                 row = _unreported(step, host, capability, (host, capability) in begun, cut, lost)

@@ -52,3 +52,15 @@ class RefusedError(IncidentctlError):
     """A guard refused."""
 
     exit_code = 15
+
+
+class Partial(IncidentctlError):
+    """Some hosts failed or could not be reached."""
+
+    exit_code = 11
+
+
+class NotRecovered(IncidentctlError):
+    """What was decided was carried out, or tried, and the service is not healthy."""
+
+    exit_code = 12

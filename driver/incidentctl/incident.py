@@ -78,6 +78,8 @@ class Incident:
     services: tuple[str, ...] = ()
     affected: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    user_facing: tuple[str, ...] = ()  # services in scope whose users are told
+    integrations: Data = field(default_factory=dict)  # service in scope → names of the partners that notice
     phases: tuple[Phase, ...] = ()
     outcomes: Mapping[str, tuple[Data, ...]] = field(default_factory=dict)
     options: tuple[Data, ...] = ()
@@ -148,7 +150,8 @@ def _declared(_incident: Incident, event: Event) -> Changes:
     return {
         "title": str(data.get("title") or data.get("description") or ""),
         "severity": str(data.get("severity") or ""),
-        **{name: _texts(data.get(name)) for name in ("services", "affected", "hosts")},
+        **{name: _texts(data.get(name)) for name in ("services", "affected", "hosts", "user_facing")},
+        "integrations": data["integrations"] if isinstance(data.get("integrations"), dict) else {},
         "declared_at": event.at,
         "declared_by": event.actor,
         "milestones": Milestones(detected=_seconds(event.at, data.get("detected_at"))),
@@ -188,7 +191,7 @@ def _step_finished(incident: Incident, event: Event) -> Changes:
         changes["phases"] = (*incident.phases[:-1], done)
     if "affected" in event.data:
         changes["affected"] = _texts(event.data["affected"])
-    if name == "contain" and outcome in ("done", "unchanged") and incident.milestones.contained is None:
+    if name == "contain" and outcome in ("done", "unchanged", "refused") and incident.milestones.contained is None:
         changes |= _milestone(incident, event, "contained")
     return changes
 

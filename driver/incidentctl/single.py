@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from incidentctl import engine, plan, workflow
-from incidentctl.desk import Desk, Show, run_step
-from incidentctl.errors import RefusedError, UsageError
+from incidentctl import engine, plan
+from incidentctl.desk import Desk, Show
+from incidentctl.errors import NotRecovered, Partial, RefusedError, UsageError
 from incidentctl.plan import Inventory, PlannedStep
 from incidentctl.session import Session
 from incidentctl.settings import Settings
+from incidentctl.steps import run_step
 
 # What may be played; `verdict` alone means nothing.
 CAPABILITIES = (*plan.CONTAINMENTS, *plan.TRIAGE, "diagnosis", "lift", "rollback")
@@ -64,7 +65,7 @@ def judge(outcome: engine.Outcome) -> None:
     if not wrong:
         return
     told = "\n".join(f"{row.host}: {row.outcome}: {row.reason}" for row in wrong)
-    kind = workflow.NotRecovered if len(wrong) == len(outcome.rows) else workflow.Partial
+    kind = NotRecovered if len(wrong) == len(outcome.rows) else Partial
     raise kind(f"{outcome.step.phase}: {len(wrong)} of {len(outcome.rows)} hosts went wrong.", told)
 
 

@@ -66,6 +66,7 @@ def run(
 @click.command(short_help="Go on with an incident that was cut off or waits.")
 @common.incident
 @common.inventory
+@common.limit
 @common.yes
 @common.recovery
 @click.option("--playbook", metavar="NAME", help="With --option custom: the name under custom_playbooks.")
@@ -75,6 +76,7 @@ def run(
 def resume(
     incident: str | None,
     inventory: tuple[str, ...],
+    limit: str | None,
     yes: bool,
     option: str | None,
     playbook: str | None,
@@ -90,6 +92,8 @@ def resume(
     with common.opened(config, inventory, no_input, as_json) as (session, console):
         _known(option)
         desk = common.take_up(session, console, incident)
+        if limit is not None:
+            desk = desk.limited(limit)
         _drive(desk, session, console, as_json, contain_approved=yes, option=option, playbook=playbook)
 
 
@@ -129,11 +133,11 @@ def decide(
 def lift(incident: str | None, inventory: tuple[str, ...], as_json: bool, config: str | None) -> None:
     """Take back every containment of an incident, newest first, by the ledgers that the hosts keep."""
     with common.opened(config, inventory, True, as_json) as (session, console):
-        from incidentctl import workflow
+        from incidentctl.phases import recovery
 
         desk = common.take_up(session, console, incident)
         with session.record.hold(desk.incident_id, session.actor):
-            workflow.lift(desk)
+            recovery.lift(desk)
 
 
 @click.command(short_help="Close an incident; refused while anything is contained.")
@@ -144,11 +148,11 @@ def lift(incident: str | None, inventory: tuple[str, ...], as_json: bool, config
 def close(incident: str | None, leave_contained: str | None, inventory: tuple[str, ...], config: str | None) -> None:
     """Close an incident and write its report. Refused while anything is still contained."""
     with common.opened(config, inventory, True, False) as (session, console):
-        from incidentctl import workflow
+        from incidentctl.phases import recovery
 
         desk = common.take_up(session, console, incident)
         with session.record.hold(desk.incident_id, session.actor):
-            workflow.close(desk, leave_contained)
+            recovery.close(desk, leave_contained)
 
 
 def _known(option: str | None) -> None:
@@ -164,7 +168,7 @@ def _drive(desk: Desk, session: Session, console: Console, as_json: bool, **answ
 
     from incidentctl import session as sessions
     from incidentctl import workflow
-    from incidentctl.desk import Interrupted
+    from incidentctl.steps import Interrupted
 
     try:
         workflow.drive(replace(desk, **answers))

@@ -1,0 +1,96 @@
+"""Before the decision: who is sick, keep it from spreading, what broke and what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from incidentctl import engine, plan
+from incidentctl.desk import Desk, skip_step
+from incidentctl.errors import DecisionAwaited
+from incidentctl.incident import Incident
+from incidentctl.plan import Service
+from incidentctl.steps import finish_step, run_step
+
+# These act on the affected services; the other containments on all services in the scope.
+FOR_AFFECTED = ("enhanced_monitoring", "isolation", "maintenance_mode", "prepare_rollback")
+
+
+def triage(desk: Desk) -> None:
+    """Who is sick, and the evidence before anything is changed."""
+    step = plan.step("triage", plan.TRIAGE, desk.hosts(), desk.services())
+    outcome = run_step(desk, step, {"log_collection_dest": str(desk.folder / "evidence")}, finish=False)
+    looked_at = [
+        health
+        for row in outcome.rows
+        for health in (row.facts.get("services", {}).items() if row.capability == "health_check" else ())
+    ]
+    sick = {name for name, health in looked_at if health.get("healthy") is False}
+    if looked_at and not sick:
+        desk.show("note", text="Every service says that it is healthy.")
+    affected = sorted({*sick, *desk.incident().affected})
+    for row in outcome.rows:
+        if row.files:
+            desk.note("evidence_collected", host=row.host, files=list(row.files))
+    # A sick service is what triage is for; only a look that was not possible is a failure.
+    looked = [row for row in outcome.rows if not (row.capability == "health_check" and row.facts)]
+    finish_step(desk, outcome, verdict=engine.worst(row.outcome for row in looked), affected=affected)
+
+
+def contain(desk: Desk) -> None:
+    """Keep the damage from spreading, as the severity allows."""
+    incident = desk.incident()
+    wanted = desk.settings.severities[incident.severity].contain
+    # Without a known affected service an empty list would mean every service.
+    able = [name for name in wanted if incident.affected or name not in FOR_AFFECTED]
+    for name in wanted:
+        if name not in able:
+            desk.show("note", text=f"{name} left out: no affected service is known")
+    step = plan.step("contain", able, desk.hosts(), desk.services())
+    guards = desk.settings.guards
+    plan.guard(
+        plan.Plan(incident.severity, (step,)),
+        desk.inventory,
+        guards.max_hosts_changed,
+        guards.max_fraction_changed,
+        guards.never_isolate,
+    )
+    if not able:
+        skip_step(desk, "contain")
+        return
+    if not desk.contain_approved:
+        answer = desk.ask("contain", step=step, incident=incident)
+        if answer is None:
+            raise DecisionAwaited(
+                f"{desk.incident_id}: the containment waits for a yes.",
+                f"It would do: {', '.join(able)}.",
+                f"incidentctl resume {desk.incident_id} --yes",
+            )
+        desk.note("approved", what="contain", answer=answer)
+        if answer != "yes":
+            skip_step(desk, "contain")
+            return
+    run_step(desk, step, _only(able, incident, desk.services()))
+
+
+def diagnose(desk: Desk) -> None:
+    """What broke, and what changed."""
+    incident = desk.incident()
+    capabilities, variables = ["diagnosis"], {}
+    rehearsed = any(row["capability"] == "prepare_rollback" for row in (incident.outcomes or {}).get("contain", ()))
+    if incident.affected and not rehearsed:  # it only reads, and without it no way back can be offered
+        capabilities.append("prepare_rollback")
+        variables = {"prepare_rollback_only": list(incident.affected)}
+    step = plan.step("diagnose", capabilities, desk.hosts(), desk.services())
+    outcome = run_step(desk, step, variables, finish=False)
+    affected = set(desk.incident().affected)
+    for row in outcome.rows:
+        for finding in row.facts.get("findings", ()):
+            if finding.get("severity") == "critical" and finding.get("service"):
+                affected.add(finding["service"])
+    finish_step(desk, outcome, affected=sorted(affected))
+    desk.show("findings", rows=outcome.rows)
+
+
+def _only(capabilities: Iterable[str], incident: Incident, services: tuple[Service, ...]) -> dict[str, list[str]]:
+    scope = [service.name for service in services]
+    return {f"{name}_only": list(incident.affected) if name in FOR_AFFECTED else scope for name in capabilities}

@@ -1,0 +1,145 @@
+"""After the decision: carry it out, see that it worked, take back what was contained, close."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from incidentctl import engine, plan, report
+from incidentctl.desk import Desk, record_lifted, skip_step, tell
+from incidentctl.errors import DecisionAwaited, NotRecovered, Partial, RefusedError
+from incidentctl.phases.decision import ask_anew
+from incidentctl.plan import PlannedStep, Service
+from incidentctl.steps import finish_step, run_rolling, run_step
+
+# Outcomes of a host of which nothing is known but that nobody got there.
+AWAY = ("unreachable", "not_attempted")
+
+
+def recover(desk: Desk) -> None:
+    """Carry out the answer."""
+    incident = desk.incident()
+    decision: Mapping[str, Any] = incident.decision or {}
+    tell(desk, "decided")
+    verify = desk.settings.verify
+    affected = tuple(s for s in desk.services() if s.name in incident.affected)
+    if decision["option"] == "rollback":
+        able = [s for s in affected if "releases" in s.spec]
+        variables = {
+            "rollback_only": [s.name for s in able],
+            "rollback_within_s": verify.within,
+            "rollback_window_s": min(verify.window, 3.0),
+            "rollback_serial": "100%",  # one after the other, and when to stop, is decided here
+        }
+        step = plan.step("recover", ("rollback",), _hosts(able, desk), tuple(able))
+    elif decision["option"] == "mitigate":
+        able = [s for s in affected if "maintenance" in s.spec]
+        variables = {"maintenance_mode_only": [s.name for s in able]}
+        step = plan.step("recover", ("maintenance_mode",), _hosts(able, desk), tuple(able))
+    else:
+        variables = {}
+        playbook = str(desk.settings.custom_playbooks[decision["playbook"]])
+        step = plan.step("recover", (playbook,), desk.hosts(), affected)
+    outcome = run_rolling(desk, step, variables)
+    if outcome.worst == "failed":
+        ask_anew(desk)
+        raise NotRecovered(
+            f"{desk.incident_id}: {decision['option']} failed.",
+            "\n".join(f"{row.host}: {row.reason}" for row in outcome.rows if row.outcome == "failed"),
+            f"containment stays; choose another way: incidentctl decide {desk.incident_id} OPTION",
+        )
+
+
+def verify(desk: Desk) -> None:
+    """Did it work? Health must hold for a window, seen from the hosts themselves."""
+    incident = desk.incident()
+    if incident.decision and incident.decision["option"] == "mitigate":
+        if not incident.follow_ups:
+            desk.note("follow_up", text="Schedule the proper fix, then lift the maintenance mode", owner=desk.actor)
+        raise DecisionAwaited(
+            f"{desk.incident_id} is mitigated, not solved: the containment stays.",
+            "Users see the maintenance mode until the proper fix is there.",
+            f"when it is: incidentctl lift {desk.incident_id}, then incidentctl close {desk.incident_id}",
+        )
+    window = desk.settings.verify
+    variables = {
+        "health_check_window_s": window.window,
+        "health_check_within_s": window.within,
+        "health_check_only": list(incident.affected),
+    }
+    affected = tuple(s for s in desk.services() if s.name in incident.affected)
+    step = plan.step("verify", ("health_check",), _hosts(affected, desk), affected)
+    outcome = run_step(desk, step, variables, finish=False)
+    seen = {row.host: dict(row.facts.get("services", {})) for row in outcome.rows}
+    # A host that is away is not sick: it is told, and waits for its turn (resume).
+    seen_at_all = [row for row in outcome.rows if row.outcome not in AWAY]
+    recovered = bool(seen_at_all) and all(row.outcome in engine.SUCCESS for row in seen_at_all)
+    desk.note("verified", recovered=recovered, window_s=window.window, services=seen)
+    desk.show("verified", recovered=recovered, services=seen, window_s=window.window)
+    finish_step(desk, outcome)
+    if not recovered:
+        ask_anew(desk)
+        raise NotRecovered(
+            f"{desk.incident_id}: not healthy after {(incident.decision or {}).get('option')}.",
+            "\n".join(f"{row.host}: {row.reason}" for row in outcome.rows if row.outcome not in engine.SUCCESS),
+            f"containment stays; choose another way: incidentctl decide {desk.incident_id} OPTION",
+        )
+
+
+def lift(desk: Desk) -> None:
+    """Take back every containment: the hosts' ledgers know them all, also those that we forgot."""
+    outcome = run_step(desk, PlannedStep("lift", ("lift",), desk.hosts(), ()), {}, finish=False)
+    record_lifted(desk, outcome)
+    finish_step(desk, outcome)
+    if outcome.worst not in engine.SUCCESS:
+        raise Partial(
+            f"{desk.incident_id}: not everything could be taken back.",
+            "\n".join(f"{r.host}: {r.outcome}: {r.reason}" for r in outcome.rows if r.outcome not in engine.SUCCESS),
+            f"incidentctl lift {desk.incident_id} tries again, as often as needed",
+        )
+
+
+def monitor(desk: Desk) -> None:
+    """Lifting was a change too: look once more, now that the service has its users back."""
+    incident = desk.incident()
+    affected = tuple(s for s in desk.services() if s.name in incident.affected)
+    if not affected:
+        skip_step(desk, "monitor")
+        return
+    variables = {
+        "health_check_only": list(incident.affected),
+        "health_check_window_s": 1.0,
+        "health_check_within_s": desk.settings.verify.within,
+    }
+    outcome = run_step(desk, plan.step("monitor", ("health_check",), _hosts(affected, desk), affected), variables)
+    if outcome.worst not in engine.SUCCESS:
+        raise NotRecovered(
+            f"{desk.incident_id}: not healthy after the containment was lifted.",
+            "\n".join(f"{row.host}: {row.reason}" for row in outcome.rows),
+            f"incidentctl decide {desk.incident_id} OPTION",
+        )
+    desk.note("resolved", by=desk.actor)
+
+
+def close(desk: Desk, leave_contained: str | None = None) -> None:
+    """Write what must be remembered, and close. Refused while anything is still contained."""
+    incident = desk.incident()
+    if incident.contained and leave_contained is None:
+        still = ", ".join(f"{c['host']} {c['capability']} {c['target']}" for c in incident.contained)
+        raise RefusedError(
+            f"{desk.incident_id} cannot be closed: {len(incident.contained)} containment(s) are still there.",
+            still,
+            f"incidentctl lift {desk.incident_id}, or close with --leave-contained REASON",
+        )
+    for text in report.usual_follow_ups(incident):
+        desk.note("follow_up", text=text, owner=incident.declared_by)
+    desk.note("closed", **({"left_contained": leave_contained} if leave_contained else {}))
+    tell(desk, "closed")
+    written = report.write(desk.record.events(desk.incident_id), desk.folder)
+    report.remember(desk.incident(), desk.settings.memory_bank)
+    desk.show("report", path=written)
+
+
+def _hosts(services: Iterable[Service], desk: Desk) -> tuple[str, ...]:
+    used = {host for service in services for host in service.hosts}
+    return tuple(host for host in desk.hosts() if host in used)
