@@ -123,6 +123,7 @@ def role_page(role: str, spec: dict[str, Any], docs: str) -> str:
         "```",
         "",
         "`--check` says what would be done and changes nothing; with `ansible-playbook`, `--diff` shows before and after.",
+        *_batches(role),
         "",
         *_table(("Variable", "Type", "Default", "What it is for"), (_option(*item) for item in options.items())),
         "",
@@ -202,6 +203,13 @@ def settings_page() -> str:
             "",
         ]
     )
+
+
+def _batches(role: str) -> list[str]:
+    """Say how many hosts at a time the playbook acts on, where that is not all of them."""
+    (play,) = yaml.safe_load((ROOT / "playbooks" / f"{role}.yml").read_text(encoding="utf-8"))
+    match = re.fullmatch(r"\{\{ (\w+) \| default\((\w+)\) \}\}", str(play.get("serial")))
+    return [f"Run by hand, it acts on {match[2]} host(s) at a time; `-e {match[1]}=25%` changes that."] if match else []
 
 
 def _block(text: str) -> list[str]:
