@@ -3,19 +3,19 @@
 find-python = $(shell for p in $(foreach v,$(1),python$(v) $(wildcard $(HOME)/.pyenv/versions/$(v).*/bin/python)); do \
   $$p -c '' 2>/dev/null && echo $$p && break; done)
 PYTHON ?= $(call find-python,3.13 3.12 3.11)
-# The newest Python that is supported, and the oldest that a managed host may have: where this machine has them.
-NEWEST := $(call find-python,3.13)
-OLDEST := $(call find-python,3.9)
+# The lowest Python that the driver supports, and the lowest that a managed host may have: where this machine has them.
+FLOOR := $(call find-python,3.11)
+HOST_FLOOR := $(call find-python,3.9)
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: demo test unit integration e2e newest oldest lab lab-down lint format docs lock clean
+.PHONY: demo test unit integration e2e floor host-floor lab lab-down lint format docs lock clean
 
 demo: .venv/runtime ## The whole incident on this machine, in under a minute
 	@$(BIN)/python demo/run.py
 
-test: lint unit oldest integration newest e2e ## Everything that CI runs
+test: lint unit integration e2e floor host-floor ## Everything that CI runs
 
 unit: .venv/dev ## Seconds
 	$(BIN)/pytest -q -n auto tests/unit
@@ -32,22 +32,22 @@ lab: .venv/dev ## Real hosts in containers, as inventories/lab has them (root, D
 lab-down: ## Back to nothing but the cached image
 	@python3 tests/lab/lab.py down
 
-oldest: ## What runs on managed hosts, on the oldest Python that they may have
-ifeq ($(OLDEST),)
-	@echo "oldest: not run, this machine has no Python 3.9"
+host-floor: ## What runs on managed hosts, on the lowest Python that they may have
+ifeq ($(HOST_FLOOR),)
+	@echo "host-floor: not run, this machine has no Python 3.9"
 else
-	@test -d .venv-oldest || $(OLDEST) -m venv .venv-oldest
-	.venv-oldest/bin/pip install --quiet --disable-pip-version-check pytest hypothesis pyyaml
-	.venv-oldest/bin/python -m pytest -q tests/unit/modules
+	@test -d .venv-host-floor || $(HOST_FLOOR) -m venv .venv-host-floor
+	.venv-host-floor/bin/pip install --quiet --disable-pip-version-check pytest hypothesis pyyaml
+	.venv-host-floor/bin/python -m pytest -q tests/unit/modules
 endif
 
-newest: ## Unit and integration tests on the newest Python, with the newest ansible-core
-ifeq ($(NEWEST),)
-	@echo "newest: not run, this machine has no Python 3.13"
+floor: ## Unit and integration tests on the lowest Python, with the ansible-core that it gets
+ifeq ($(FLOOR),)
+	@echo "floor: not run, this machine has no Python 3.11"
 else
-	@test -d .venv-newest || $(NEWEST) -m venv .venv-newest
-	.venv-newest/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	PATH="$(CURDIR)/.venv-newest/bin:$$PATH" .venv-newest/bin/python -m pytest -q -n 2 tests/unit tests/integration
+	@test -d .venv-floor || $(FLOOR) -m venv .venv-floor
+	.venv-floor/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	PATH="$(CURDIR)/.venv-floor/bin:$$PATH" .venv-floor/bin/python -m pytest -q -n 2 tests/unit tests/integration
 endif
 
 lint: .venv/dev
@@ -70,7 +70,7 @@ lock: ## Resolve constraints.txt anew, for every Python that is supported
 	  --output-file constraints.txt pyproject.toml
 
 clean: ## Remove what was built here; nothing is left elsewhere
-	rm -rf .venv .venv-newest .venv-oldest .demo build dist
+	rm -rf .venv .venv-floor .venv-host-floor .demo build dist
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed; none was found. Fix: make PYTHON=/path/to/python3.12"; exit 3; }
