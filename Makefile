@@ -10,12 +10,12 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: demo test unit integration e2e floor host-floor lab lab-down lint format docs lock clean
+.PHONY: demo test unit integration e2e floor host-floor on-lab lab lab-down lint format docs lock clean
 
 demo: .venv/runtime ## The whole incident on this machine, in under a minute
 	@$(BIN)/python demo/run.py
 
-test: lint unit integration e2e floor host-floor ## Everything that CI runs
+test: lint unit integration e2e floor host-floor on-lab ## Everything that CI runs
 
 unit: .venv/dev ## Seconds
 	$(BIN)/pytest -q -n auto tests/unit
@@ -25,6 +25,13 @@ integration: .venv/dev ## Real playbooks and a real shop on this machine
 
 e2e: .venv/dev ## The wheel, the tarball, the demo, the terminal
 	$(BIN)/pytest -q tests/e2e
+
+on-lab: .venv/dev ## On real hosts: systemd, sshd, PostgreSQL, Prometheus in containers (root, Debian)
+ifeq ($(shell id -u)$(shell command -v apt-get),0/usr/bin/apt-get)
+	$(BIN)/pytest -q tests/lab
+else
+	@echo "on-lab: not run, it needs root on Debian"
+endif
 
 lab: .venv/dev ## Real hosts in containers, as inventories/lab has them (root, Debian)
 	@$(BIN)/python tests/lab/lab.py up
