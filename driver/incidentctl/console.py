@@ -196,6 +196,13 @@ class Console:
         seen = [row.get(column, "") for row in self._phase["cells"].values()]
         return " ".join(f"{_SIGNS[name][0]}{seen.count(name)}" for name in _SIGNS if name in seen)
 
+    def _show_monitoring(self, seen: Mapping[str, Any]) -> None:
+        for what, told in (("down", "Prometheus misses"), ("alerts", "Alertmanager is alerting")):
+            if seen[what]:
+                self._rich.print(f"  {told}: {plain(', '.join(seen[what]))}")
+        for problem in seen["problems"]:
+            self._rich.print(f"  monitoring: {plain(problem)}", style="yellow")
+
     def _show_verified(self, recovered: bool, services: Mapping[str, Mapping[str, Any]], window_s: float) -> None:
         verdict = Text("Recovered", style="bold green") if recovered else Text("Not recovered", style="bold red")
         self._rich.print(verdict + Text(f": health watched for {window_s:.0f} s"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from incidentctl import engine, plan
-from incidentctl.desk import Desk, skip_step
+from incidentctl import engine, monitoring, plan
+from incidentctl.desk import Desk, skip_step, tell
 from incidentctl.errors import DecisionAwaited
 from incidentctl.incident import Incident
 from incidentctl.plan import Service
@@ -19,12 +19,17 @@ def triage(desk: Desk) -> None:
     """Who is sick, and the evidence before anything is changed."""
     step = plan.step("triage", plan.TRIAGE, desk.hosts(), desk.services())
     outcome = run_step(desk, step, {"log_collection_dest": str(desk.folder / "evidence")}, finish=False)
+    seen = monitoring.look(desk.settings.monitoring)
+    desk.show("monitoring", seen=seen)
     looked_at = [
-        health
+        (row.host, *health)
         for row in outcome.rows
         for health in (row.facts.get("services", {}).items() if row.capability == "health_check" else ())
     ]
-    sick = {name for name, health in looked_at if health.get("healthy") is False}
+    sick: dict[str, list[str]] = {}
+    for host, name, health in looked_at:
+        if health.get("healthy") is False:
+            sick.setdefault(name, []).append(host)
     if looked_at and not sick:
         desk.show("note", text="Every service says that it is healthy.")
     affected = sorted({*sick, *desk.incident().affected})
@@ -33,7 +38,15 @@ def triage(desk: Desk) -> None:
             desk.note("evidence_collected", host=row.host, files=list(row.files))
     # A sick service is what triage is for; only a look that was not possible is a failure.
     looked = [row for row in outcome.rows if not (row.capability == "health_check" and row.facts)]
-    finish_step(desk, outcome, verdict=engine.worst(row.outcome for row in looked), affected=affected)
+    finish_step(
+        desk,
+        outcome,
+        verdict=engine.worst(row.outcome for row in looked),
+        affected=affected,
+        sick=sick,
+        monitoring=seen,
+    )
+    tell(desk, "declared")  # now it is known whether customers and partners are concerned
 
 
 def contain(desk: Desk) -> None:
@@ -88,6 +101,7 @@ def diagnose(desk: Desk) -> None:
             if finding.get("severity") == "critical" and finding.get("service"):
                 affected.add(finding["service"])
     finish_step(desk, outcome, affected=sorted(affected))
+    tell(desk, "declared")
     desk.show("findings", rows=outcome.rows)
 
 

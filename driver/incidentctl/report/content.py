@@ -98,19 +98,33 @@ class _Lenient(dict[str, Any]):
 def _summary(incident: Incident, events: Sequence[Event]) -> Section:
     reached = incident.milestones
     detection = next((e.data.get("detection") for e in events if e.kind == "declared"), None)
-    impact = ", ".join(incident.affected) or "no service was seen to be affected"
+    found = next(
+        (e.data for e in reversed(events) if e.kind == "step_finished" and e.data.get("phase") == "triage"), {}
+    )
+    sick: dict[str, list[str]] = found.get("sick", {})
+    impact = "; ".join(f"{name} on {', '.join(sick[name])}" if name in sick else name for name in incident.affected)
     rows = (
         ("What", incident.title),
         ("Severity", incident.severity),
         ("Status", incident.status),
         ("Detection", str(detection or UNKNOWN)),
         ("Declared", f"{incident.declared_at} by {incident.declared_by}"),
-        ("Impact", f"{impact}; hosts: {', '.join(incident.hosts) or UNKNOWN}"),
+        ("Impact", impact or "no service was seen to be affected"),
+        ("Hosts looked at", ", ".join(incident.hosts) or UNKNOWN),
+        ("Monitoring", _monitoring(found.get("monitoring"))),
         ("Time to acknowledge", span(reached.acknowledged) if incident.acknowledged_at else "not acknowledged"),
         ("Time to contain", span(reached.contained)),
         ("Time to resolve", span(reached.resolved) if incident.resolved_at else "not resolved"),
     )
     return Section("Summary", (Table(("", ""), rows),))
+
+
+def _monitoring(seen: Mapping[str, Any] | None) -> str:
+    if not seen or (seen["down"] is None and seen["alerts"] is None and not seen["problems"]):
+        return "none is configured"
+    told = [f"down: {', '.join(seen['down']) or 'nothing'}"] if seen["down"] is not None else []
+    told += [f"alerting: {', '.join(seen['alerts']) or 'nothing'}"] if seen["alerts"] is not None else []
+    return "; ".join([*told, *seen["problems"]])
 
 
 def _timeline(events: Sequence[Event]) -> Section:
