@@ -74,6 +74,9 @@ def dangling(
         then = _mapping(audience).get("then")
         if isinstance(then, str) and then not in audiences:
             yield _unknown(document, ("audiences", str(name), "then"), f"there is no audience {then}", then, audiences)
+        elif isinstance(then, str) and _mapping(audiences[then]).get("kind") in ("customers", "partners"):
+            what, fix = f"{then} is outside, and cannot take an incident", "name an audience of your own people"
+            yield _problem(document, ("audiences", str(name), "then"), what, fix)
     for name in _mapping(data.get("custom_playbooks")):
         if capabilities is not None and name in capabilities:
             what, fix = "a capability of ours has this name", "choose another name"

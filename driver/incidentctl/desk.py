@@ -100,13 +100,17 @@ def record_lifted(desk: Desk, outcome: engine.Outcome) -> None:
                 desk.note("containment_lifted", **{k: contained[k] for k in ("host", "capability", "entry", "target")})
 
 
-def tell(desk: Desk, about: str) -> None:
-    """Queue the message for everybody the severity names, and let it be delivered beside our work."""
+def tell(desk: Desk, about: str | None) -> None:
+    """Queue the message for everybody the severity names, and let it be delivered beside our work.
+
+    Without `about` nobody is told; only the status page is brought up to date.
+    """
     incident = desk.incident()
     policy = desk.settings.severities[incident.severity]
     if policy.ticket and not incident.tickets:
         _open_ticket(desk, incident)
-    notify.tell(desk.record, incident, policy.notify, about, desk.settings)
+    names = () if about is None else policy.notify
+    notify.tell(desk.record, incident, names, about or "", desk.settings)
 
 
 def _open_ticket(desk: Desk, incident: Incident) -> None:

@@ -5,35 +5,49 @@ A message that cannot be delivered never stands in the way of a step (docs/contr
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import logging
 import threading
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+from incidentctl import audiences
+from incidentctl.audiences import Message, status_page
 from incidentctl.errors import IncidentctlError
-from incidentctl.incident import Incident, fold
+from incidentctl.files import private_folder
+from incidentctl.incident import ENDED, Event, Incident, fold
 from incidentctl.record import Record
 from incidentctl.settings import Settings
 
 ACTOR = "incidentctl"
 WAIT_S = 5.0
+GIVE_UP_AFTER = timedelta(days=1)  # nobody is helped by older news
+_LOOK_S = 1.0
 _THREAD = "incidentctl-outbox"
 
-
-def tell(record: Record, incident: Incident, audiences: Iterable[str], about: str, settings: Settings) -> None:
-    """Queue one message about `about` to each audience, and deliver all that is queued in the background."""
-    known = {str(row.get("key")) for row in incident.notified}
-    for audience in audiences:
-        key = f"{incident.incident_id}:{about}:{audience}"
-        if key not in known:
-            data = {"key": key, "about": about, "audience": audience, "state": "queued"}
-            record.append(incident.incident_id, "notified", data, ACTOR)
-    if pending(fold(record.events(incident.incident_id))):
-        threading.Thread(
-            target=deliver, args=(record, incident.incident_id, settings), name=_THREAD, daemon=True
-        ).start()
+Row = Mapping[str, Any]
 
 
-def pending(incident: Incident) -> list[Mapping[str, Any]]:
+def tell(record: Record, incident: Incident, names: Iterable[str], about: str, settings: Settings) -> None:
+    """Queue one message about `about` to each audience that it concerns, and deliver all that is queued beside us.
+
+    Nobody is told the same twice; a second decision, or a second resolution, is not the same.
+    """
+    events = record.events(incident.incident_id)
+    for name in names:
+        if audiences.concerned(settings.audiences[name].kind, incident, about):
+            _queue(record, incident, events, name, about)
+    told = fold(record.events(incident.incident_id))
+    if pending(told) or settings.status_page.folder is not None:
+        arguments = (record, incident.incident_id, settings)
+        threading.Thread(target=deliver, args=arguments, name=_THREAD, daemon=True).start()
+
+
+def pending(incident: Incident) -> list[Row]:
     """Return the newest row of each message that is not out yet."""
     newest = {str(row.get("key")): row for row in incident.notified}
     return [row for row in newest.values() if row.get("state") != "sent"]
@@ -41,56 +55,162 @@ def pending(incident: Incident) -> list[Mapping[str, Any]]:
 
 def wait() -> None:
     """Give the messages that are on their way a few seconds; what is not out then is tried at the next command."""
+    until = time.monotonic() + WAIT_S
     for thread in threading.enumerate():
         if thread.name == _THREAD:
-            thread.join(WAIT_S)
+            thread.join(max(0.0, until - time.monotonic()))
+
+
+def deliver(record: Record, incident_id: str, settings: Settings) -> None:
+    """Try every message that is not out yet, once, and record how it went; bring the status page up to date."""
+    with _alone(settings.state_dir):
+        incident = fold(record.events(incident_id))
+        for row in pending(incident):
+            if row["audience"] in settings.audiences:
+                _note(record, incident_id, row, _send(settings, row, incident, record.head(incident_id)))
+        _publish(record, incident_id, settings)
+
+
+def escalate(record: Record, incident_id: str, settings: Settings, now: datetime) -> list[str]:
+    """Queue a message to each audience whose turn has come because nobody acknowledged; return their names."""
+    events = record.events(incident_id)
+    incident = fold(events)
+    due = [name for name, at in escalations(incident, settings) if at <= now]
+    for name in due:
+        _queue(record, incident, events, name, "escalated")
+    return due
+
+
+def escalations(incident: Incident, settings: Settings) -> list[tuple[str, datetime]]:
+    """Return who is told next, and when, unless somebody acknowledges: the audiences that were not told so yet."""
+    if incident.acknowledged_at is not None or incident.status in ENDED:
+        return []
+    begun: dict[str, datetime] = {}
+    for row in incident.notified:
+        if row.get("about") in ("declared", "escalated"):
+            begun.setdefault(str(row.get("audience")), datetime.fromisoformat(str(row["at"])))
+    asked = {str(row.get("audience")) for row in incident.notified if row.get("about") == "escalated"}
+    found: dict[str, datetime] = {}
+    for name, since in begun.items():
+        audience = settings.audiences.get(name)
+        if audience is None or audience.then is None or audience.escalate_after is None or audience.then in asked:
+            continue
+        at = since + timedelta(seconds=audience.escalate_after)
+        found[audience.then] = min(at, found.get(audience.then, at))
+    return sorted(found.items(), key=lambda pair: pair[1])
+
+
+def follow_up(record: Record, settings: Settings) -> list[dict[str, Any]]:
+    """Escalate what is due and deliver what is not out, of every incident; return what was tried, with its state."""
+    tried = []
+    for incident_id in record.incidents():
+        escalate(record, incident_id, settings, datetime.now(UTC))
+        incident = fold(record.events(incident_id))
+        waiting = {row["key"] for row in pending(incident) if _worth_trying(row, incident, settings)}
+        if not waiting and (settings.status_page.folder is None or incident.status in ENDED):
+            continue
+        deliver(record, incident_id, settings)
+        newest = {row["key"]: row for row in fold(record.events(incident_id)).notified}
+        tried += [{"incident_id": incident_id, **newest[key]} for key in newest if key in waiting]
+    return tried
+
+
+@contextlib.contextmanager
+def attended(record: Record, incident_id: str, settings: Settings) -> Iterator[None]:
+    """Escalate while the body runs, however long it takes: the response itself may outlast the time to acknowledge."""
+    done = threading.Event()
+
+    def attend() -> None:
+        while not done.wait(_LOOK_S):
+            with contextlib.suppress(IncidentctlError):  # a record that is busy is asked again in a second
+                if escalate(record, incident_id, settings, datetime.now(UTC)):
+                    deliver(record, incident_id, settings)
+
+    if any(audience.then for audience in settings.audiences.values()):
+        threading.Thread(target=attend, name=_THREAD, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+def _worth_trying(row: Row, incident: Incident, settings: Settings) -> bool:
+    first = next(datetime.fromisoformat(str(one["at"])) for one in incident.notified if one.get("key") == row["key"])
+    known = row["audience"] in settings.audiences or settings.status_page.folder is not None
+    return known and datetime.now(UTC) - first < GIVE_UP_AFTER
 
 
 _delivering = threading.Lock()
 
 
-def deliver(record: Record, incident_id: str, settings: Settings) -> None:
-    """Try every message that is not out yet, once, and record how it went."""
-    with _delivering:
-        incident = fold(record.events(incident_id))
-        title, body = message(incident, record.head(incident_id))
-        for row in pending(incident):
-            problem = _send(settings, str(row["audience"]), title, body)
-            data = {"key": row["key"], "about": row["about"], "audience": row["audience"]}
-            data |= {"state": "failed", "detail": problem} if problem else {"state": "sent"}
-            record.append(incident_id, "notified", data, ACTOR)
+@contextlib.contextmanager
+def _alone(state_dir: Path) -> Iterator[None]:
+    """One at a time empties the outbox, of all threads and processes here: two would tell everybody twice."""
+    path = private_folder(state_dir) / "outbox.lock"
+    path.touch(mode=0o600)
+    with _delivering, path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # let go by the kernel when we are killed
+        yield
 
 
-def message(incident: Incident, head: str) -> tuple[str, str]:
-    """Return title and text. The record's head hash goes along: whoever has it can tell a rewritten record."""
-    title = f"[{incident.severity}] {incident.incident_id} {incident.status}"
-    lines = [
-        incident.title,
-        f"Status: {incident.status}. Severity: {incident.severity}. Declared {incident.declared_at}.",
-        f"Affected: {', '.join(incident.affected) or 'not known yet'}.",
-    ]
-    if incident.decision:
-        lines.append(f"Decided: {incident.decision['option']}, by {incident.decision['actor']}.")
-    return title, "\n".join([*lines, f"Record head: {head}"])
+def _queue(record: Record, incident: Incident, events: Sequence[Event], audience: str, about: str) -> None:
+    # What is declared again is what was reopened; the first of each has no number.
+    kinds = {"declared": ("declared", "reopened")}.get(about, (about,))
+    number = sum(event.kind in kinds for event in events)
+    key = f"{incident.incident_id}:{about}{f'-{number}' if number > 1 else ''}:{audience}"
+    if key not in {row.get("key") for row in incident.notified}:
+        data = {"key": key, "about": about, "audience": audience, "state": "queued"}
+        record.append(incident.incident_id, "notified", data, ACTOR)
 
 
-def _send(settings: Settings, audience: str, title: str, body: str) -> str | None:
+def _note(record: Record, incident_id: str, row: Row, problem: str | None) -> None:
+    data = {"key": row["key"], "about": row["about"], "audience": row["audience"]}
+    data |= {"state": "failed", "detail": problem} if problem else {"state": "sent"}
+    record.append(incident_id, "notified", data, ACTOR)
+
+
+def _publish(record: Record, incident_id: str, settings: Settings) -> None:
+    """The status page is a picture of the record: it is drawn anew whenever it would look different."""
+    incident = fold(record.events(incident_id))
+    if settings.status_page.folder is None or not status_page.concerned(incident):
+        return
+    document = status_page.document(incident, record.events(incident_id))
+    row = {"key": f"{incident_id}:status_page", "about": document["status"], "audience": "status page"}
+    try:
+        if status_page.publish(settings.status_page.folder, document):
+            _note(record, incident_id, row, None)
+    except OSError as error:
+        _note(record, incident_id, row, error.strerror or type(error).__name__)
+
+
+def _send(settings: Settings, row: Row, incident: Incident, head: str) -> str | None:
     """Return None when every address of the audience took it, else why not (never the address: it is a secret)."""
     import apprise  # noqa: PLC0415 - 0.3 s, and only who tells somebody needs it
 
+    logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it would write addresses across the screen
+    audience = settings.audiences[str(row["audience"])]
+    told = audiences.message(audience.kind, incident, str(row["about"]), str(row["key"]), head)
     problems = []
-    for secret in settings.audiences[audience].send:
+    for secret in audience.send:
         try:
             address = settings.resolve_secret(secret)
         except IncidentctlError as error:
             problems.append(str(error.what))
             continue
-        sender = apprise.Apprise()
-        try:
-            if not sender.add(address):
-                problems.append("the address is not one that apprise understands")
-            elif not sender.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT):
-                problems.append("it was not accepted")
-        except Exception as error:  # a hundred plugins of others: none may take the outbox down with it
-            problems.append(type(error).__name__)
+        problem = _post(apprise, address, told)
+        if problem:
+            problems.append(problem)
     return "; ".join(problems) or None
+
+
+def _post(apprise: Any, address: str, told: Message) -> str | None:
+    # A redirect could lead the message, and the address that is a secret, anywhere.
+    sender = apprise.Apprise(asset=apprise.AppriseAsset(http_redirects=False))
+    try:
+        if not sender.add(address):
+            return "the address is not one that apprise understands"
+        if not sender.notify(title=told.title, body=told.body, body_format=apprise.NotifyFormat.TEXT):
+            return "it was not accepted"
+    except Exception as error:  # a hundred plugins of others: none may take the outbox down with it
+        return type(error).__name__
+    return None

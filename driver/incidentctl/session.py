@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from incidentctl import engine, plan, workflow
+from incidentctl import engine, notify, plan, workflow
 from incidentctl import incident as incidents
 from incidentctl import settings as configuration
 from incidentctl.desk import Ask, Desk, Show
@@ -60,6 +60,7 @@ def open_session(config: str | None, inventory: Iterable[str] = ()) -> Iterator[
     try:
         yield Session(settings, record, whoami(), tuple(inventory))
     finally:
+        notify.wait()  # what is on its way writes to the record
         record.close()
 
 
@@ -97,6 +98,9 @@ def declare(
         affected=list(named),
         hosts=[host for host in hosts if any(host in service.hosts for service in scope)],
         sources=list(sources),
+        # Whom it concerns must follow from the record alone, whatever the inventory says later.
+        user_facing=[service.name for service in scope if service.user_facing],
+        integrations={service.name: list(service.integrations) for service in scope if service.integrations},
     )
     desk = Desk(incident_id, session.record, session.settings, inventory, sources, session.actor, show, ask)
     show("declared", incident=desk.incident())
@@ -128,6 +132,13 @@ def remark(session: Session, incident_id: str | None, kind: str, **data: Any) ->
             fix=f"incidentctl lift {found}, then cancel it",
         )
     return session.record.append(found, kind, data, session.actor)
+
+
+def pass_on(session: Session, event: Event) -> None:
+    """Deliver what is not out yet beside us; and that an incident was none is told to everybody who was told of it."""
+    incident = incidents.fold(session.record.events(event.incident_id))
+    names = session.settings.severities[incident.severity].notify if event.kind == "cancelled" else ()
+    notify.tell(session.record, incident, names, event.kind, session.settings)
 
 
 def plans(session: Session, severity: str | None, limit: str | None, services: Iterable[str]) -> list[plan.Plan]:

@@ -85,6 +85,7 @@ class Severity(_Part):
     approvals: Annotated[StrictInt, Field(ge=0, le=100)] = 1
     ticket: StrictBool = False
     watch: StrictBool = False
+    escalate: StrictBool = False
 
 
 def _default_severities() -> dict[str, Severity]:
@@ -92,8 +93,9 @@ def _default_severities() -> dict[str, Severity]:
 
 
 class Audience(_Part):
-    """Who is told, at which apprise URLs; and who is told next when nobody acknowledges within seconds."""
+    """Who is told what, at which apprise URLs; and who is told next when nobody acknowledges within seconds."""
 
+    kind: Literal["internal", "on_call", "management", "customers", "partners"] = "internal"
     send: tuple[Secret, ...] = ()
     template: PathFromFile | None = None
     escalate_after: Positive | None = None
@@ -104,6 +106,12 @@ class Audience(_Part):
         if (self.escalate_after is None) != (self.then is None):
             raise wrong("escalate_after and then belong together", "write both, or neither")
         return self
+
+
+class StatusPage(_Part):
+    """The folder that a web server shows to customers; without one there is no status page."""
+
+    folder: PathFromFile | None = None
 
 
 class Tracker(_Part):
@@ -161,6 +169,7 @@ class Settings(_Part):
     record_url: RecordUrl = ""  # becomes a SQLite file in state_dir
     severities: dict[str, Severity] = Field(default_factory=_default_severities)
     audiences: dict[str, Audience] = {}
+    status_page: StatusPage = StatusPage()
     tracker: Tracker = Tracker()
     monitoring: Monitoring = Monitoring()
     guards: Guards = Guards()

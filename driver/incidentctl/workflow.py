@@ -66,9 +66,10 @@ def drive(desk: Desk) -> Incident:
             desk.note("resumed", phase=cut_off.name)
             ask_hosts(desk)
         tell(desk, "declared")
-        for name, act in PHASES:
-            if _needed(name, desk.incident()):
-                act(desk)
+        with notify.attended(desk.record, desk.incident_id, desk.settings):
+            for name, act in PHASES:
+                if _needed(name, desk.incident()):
+                    act(desk)
         notify.wait()
         incident = desk.incident()
         left = _left_behind(incident)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pexpect
 import pytest
+import yaml
+from tests.receiver import Receiver
 from tests.shop import ROOT, Shop
 
 from incidentctl.record import open_record
@@ -186,3 +190,34 @@ def test_the_report_tells_it_all(shop: Shop) -> None:
         assert incident["incident_id"] in (shop.folder / "memory_bank" / name).read_text()
     for path in (folder, *folder.rglob("*")):
         assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_everybody_concerned_is_told_within_seconds(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    receiver = Receiver()
+    monkeypatch.setenv("HOOK", f"json://127.0.0.1:{receiver.port}")
+    hook = [{"env": "HOOK"}]
+    audiences = {name: {"kind": name, "send": hook} for name in ("on_call", "management", "customers", "partners")}
+    settings = yaml.safe_load(shop.config.read_text())
+    settings["severities"]["high"]["notify"] = list(audiences)
+    shop.config.write_text(yaml.safe_dump({**settings, "audiences": audiences, "status_page": {"folder": "page"}}))
+    try:
+        done = shop.run("run", "-s", "high", "--yes", "--option", "rollback", "checkout returns 500")
+    finally:
+        receiver.stop()
+    assert done.returncode == 0, done.stderr
+    events = shop.events()
+    at = {event["kind"]: datetime.fromisoformat(event["at"]) for event in events}
+    told = [
+        (event["data"]["audience"], event["data"]["about"], datetime.fromisoformat(event["at"]))
+        for event in events
+        if event["kind"] == "notified" and event["data"]["state"] == "sent"
+    ]
+    for audience in ("on_call", "management"):
+        sent = next(when for name, about, when in told if (name, about) == (audience, "declared"))
+        assert (sent - at["declared"]).total_seconds() < 5
+    assert [about for name, about, _ in told if name == "on_call"] == ["declared", "decided", "resolved", "closed"]
+    assert [about for name, about, _ in told if name == "customers"] == ["declared", "decided", "resolved"]
+    assert "partners" not in [name for name, _, _ in told], "the shop has no integrations"
+    shown = json.loads(next((shop.folder / "page" / "incidents").iterdir()).read_text())
+    assert shown["status"] == "resolved"
+    assert "this-machine" not in (shop.folder / "page" / "index.html").read_text()

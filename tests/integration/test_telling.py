@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-import threading
+import os
+import signal
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.receiver import Receiver
 
 from incidentctl import notify, trackers
 from incidentctl.errors import IncidentctlError
@@ -18,44 +22,15 @@ from incidentctl.incident import Incident, fold
 from incidentctl.record import Record, open_record
 from incidentctl.settings import Settings, load
 
-
-class Receiver:
-    """A real HTTP server that answers as it is told and keeps what it got."""
-
-    def __init__(self) -> None:
-        self.status, self.headers, self.body, self.delay_s = 200, {}, b"{}", 0.0
-        self.got: list[tuple[str, dict[str, str], Any]] = []
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                receiver.got.append((self.path, dict(self.headers), json.loads(content)))
-                time.sleep(receiver.delay_s)
-                self.send_response(receiver.status)
-                for name, value in receiver.headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(receiver.body)))
-                self.end_headers()
-                self.wfile.write(receiver.body)
-
-            do_GET = do_POST  # noqa: N815 - the name that the server calls
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-
-    @property
-    def port(self) -> int:
-        return int(self.server.server_address[1])
-
-    def stop(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
+ROOT = Path(__file__).resolve().parents[2]
+DECLARED = {
+    "title": "checkout {{ 7*7 }} is <down>",
+    "severity": "high",
+    "services": ["shop", "payout"],
+    "hosts": ["web1.internal"],
+    "user_facing": ["shop"],
+    "integrations": {"payout": ["bank"], "shop": ["courier"]},
+}
 
 
 @pytest.fixture
@@ -68,7 +43,7 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def record(tmp_path: Path) -> Iterator[Record]:
     with open_record(f"sqlite:///{tmp_path}/record.db") as record:
-        record.append("INC-1", "declared", {"title": "checkout {{ 7*7 }} is <down>", "severity": "high"}, "anna@laptop")
+        record.append("INC-1", "declared", DECLARED, "anna@laptop")
         yield record
         notify.wait()
 
@@ -79,7 +54,17 @@ def settings(tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("TRACKER_URL", f"http://127.0.0.1:{receiver.port}/sesame")
     path = tmp_path / "incidentctl.yml"
     path.write_text(
-        "audiences: {on_call: {send: [{env: ON_CALL_URL}]}, nobody: {send: [{env: NOT_SET}]}}\n"
+        "audiences:\n"
+        "  on_call: {kind: on_call, send: [{env: ON_CALL_URL}], escalate_after: 1s, then: lead}\n"
+        "  lead: {send: [{env: ON_CALL_URL}], escalate_after: 1m, then: director}\n"
+        "  director: {kind: management, send: [{env: ON_CALL_URL}]}\n"
+        "  public: {kind: customers, send: [{env: ON_CALL_URL}]}\n"
+        "  partners: {kind: partners, send: [{env: ON_CALL_URL}]}\n"
+        "  nobody: {send: [{env: NOT_SET}]}\n"
+        "severities: {high: {notify: [on_call, public, partners]}}\n"
+        "state_dir: state\n"
+        "record_url: sqlite:///record.db\n"
+        "status_page: {folder: page}\n"
         "tracker: {kind: webhook, url: {env: TRACKER_URL}}\n"
     )
     return load(path, {}, tmp_path)
@@ -178,3 +163,228 @@ def test_a_ticket_in_the_embedded_tracker_is_opened_once(record: Record, tmp_pat
     assert json.loads(path.read_text())["incident"] == "INC-1"
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+# --- who is told what, and when -------------------------------------------------------------------
+
+
+def triaged(record: Record, *affected: str) -> None:
+    record.append("INC-1", "step_started", {"phase": "triage", "hosts": ["web1.internal"]}, "anna@laptop")
+    record.append("INC-1", "step_finished", {"phase": "triage", "affected": list(affected)}, "anna@laptop")
+
+
+def tell(record: Record, settings: Settings, about: str) -> None:
+    notify.tell(record, incident(record), settings.severities["high"].notify, about, settings)
+    notify.wait()
+
+
+def page_folder(settings: Settings) -> Path:
+    assert settings.status_page.folder is not None
+    return settings.status_page.folder
+
+
+def told(record: Record) -> list[tuple[str, str]]:
+    rows = incident(record).notified
+    return [(str(r["about"]), str(r["audience"])) for r in rows if r["state"] == "sent"]
+
+
+def test_outsiders_are_told_only_when_it_is_known_that_it_concerns_them(record: Record, settings: Settings) -> None:
+    tell(record, settings, "declared")
+    assert told(record) == [("declared", "on_call")]
+    triaged(record, "payout")
+    tell(record, settings, "declared")
+    assert told(record) == [("declared", "on_call"), ("declared", "partners")], "payout is no service of customers"
+    triaged(record, "payout", "shop")
+    tell(record, settings, "declared")
+    assert ("declared", "public") in told(record)
+    assert len(set(told(record))) == len(told(record))
+
+
+def test_outsiders_read_no_host_no_error_no_head_and_nothing_that_was_typed(
+    record: Record, settings: Settings, receiver: Receiver
+) -> None:
+    triaged(record, "shop")
+    for kind, data in (("declared", None), ("decided", {"option": "rollback"}), ("resolved", {}), ("closed", {})):
+        if data is not None:
+            record.append("INC-1", kind, data, "anna@laptop")
+        tell(record, settings, kind)
+    outside = [name for name in told(record) if name[1] in ("public", "partners")]
+    assert [about for about, name in outside if name == "public"] == ["declared", "decided", "resolved"]
+    hashes = [event.hash for event in record.events("INC-1")]
+    texts = [m for _path, _headers, m in receiver.got if "anna" not in m["message"]]
+    assert len(texts) == 6
+    pages = [path.read_text() for path in page_folder(settings).rglob("*.*")]
+    assert len(pages) == 2
+    for text in [*(m["title"] + m["message"] for m in texts), *pages]:
+        assert not [word for word in ("web1", "{{", "down&", "<down>", "anna", "bank", *hashes) if word in text], text
+    assert any("courier" in m["message"] for m in texts), "the partner is not named"
+
+
+def test_a_second_decision_is_told_too_and_no_decision_twice(record: Record, settings: Settings) -> None:
+    for _ in range(2):
+        record.append("INC-1", "decided", {"option": "rollback"}, "anna@laptop")
+        for _ in range(2):
+            tell(record, settings, "decided")
+    assert told(record) == [("decided", "on_call")] * 2
+
+
+# --- the status page ------------------------------------------------------------------------------
+
+
+def test_the_status_page_shows_the_incident_from_beginning_to_end(record: Record, settings: Settings) -> None:
+    folder = page_folder(settings)
+    triaged(record, "payout")
+    tell(record, settings, "declared")
+    assert not folder.exists(), "payout is no service of customers"
+    triaged(record, "payout", "shop")
+    steps = [
+        ("investigating", None),
+        ("identified", "decided"),
+        ("monitoring", "verified"),
+        ("resolved", "resolved"),
+    ]
+    for status, kind in steps:
+        if kind is not None:
+            record.append("INC-1", kind, {"option": "rollback", "recovered": True}, "anna@laptop")
+        notify.tell(record, incident(record), (), "", settings)
+        notify.wait()
+        shown = json.loads((folder / "incidents" / "INC-1.json").read_text())
+        assert (shown["status"], shown["impact"]) == (status, "major")
+        assert status in (folder / "index.html").read_text()
+    assert [update["status"] for update in shown["incident_updates"]] == [s for s, _ in steps][::-1]
+    assert shown["components"] == [{"name": "shop", "status": "operational"}]
+    assert (folder / "index.html").stat().st_mode & 0o777 == 0o644, "a web server must be able to read it"
+    assert [r["about"] for r in incident(record).notified if r["audience"] == "status page"] == [s for s, _ in steps]
+
+
+def test_a_status_page_that_cannot_be_written_is_told_and_written_later(record: Record, settings: Settings) -> None:
+    folder = page_folder(settings)
+    folder.write_text("a file stands in the way")
+    triaged(record, "shop")
+    notify.tell(record, incident(record), (), "", settings)
+    notify.wait()
+    assert states(record) == ["failed"]
+    folder.unlink()
+    assert [row["state"] for row in notify.follow_up(record, settings)] == ["sent"]
+    assert (folder / "index.html").exists()
+
+
+def test_what_stands_in_the_folder_already_is_shown_escaped(record: Record, settings: Settings) -> None:
+    folder = page_folder(settings) / "incidents"
+    folder.mkdir(parents=True)
+    (folder / "INC-0.json").write_text(json.dumps({"name": "<script>alert(1)</script>", "status": "resolved"}))
+    (folder / "broken.json").write_text("{")
+    triaged(record, "shop")
+    notify.tell(record, incident(record), (), "", settings)
+    notify.wait()
+    page = (folder.parent / "index.html").read_text()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+# --- escalation -----------------------------------------------------------------------------------
+
+
+def test_while_nobody_acknowledges_the_next_are_told_one_after_the_other(record: Record, settings: Settings) -> None:
+    tell(record, settings, "declared")
+    now = datetime.now(UTC)
+    assert not notify.escalate(record, "INC-1", settings, now - timedelta(seconds=30))
+    assert notify.escalate(record, "INC-1", settings, now + timedelta(seconds=2)) == ["lead"]
+    assert not notify.escalate(record, "INC-1", settings, now + timedelta(seconds=30)), "told twice, or too early"
+    assert notify.escalate(record, "INC-1", settings, now + timedelta(seconds=90)) == ["director"]
+    notify.follow_up(record, settings)
+    assert told(record) == [("declared", "on_call"), ("escalated", "lead"), ("escalated", "director")]
+
+
+@pytest.mark.parametrize("kind", ["acknowledged", "cancelled", "closed"])
+def test_nobody_else_is_told_once_somebody_has_it_or_it_is_over(record: Record, settings: Settings, kind: str) -> None:
+    tell(record, settings, "declared")
+    record.append("INC-1", kind, {}, "bob@laptop")
+    assert not notify.escalate(record, "INC-1", settings, datetime.now(UTC) + timedelta(days=1))
+
+
+def test_it_escalates_while_the_response_goes_on(record: Record, settings: Settings, receiver: Receiver) -> None:
+    tell(record, settings, "declared")
+    with notify.attended(record, "INC-1", settings):
+        until(lambda: ("escalated", "lead") in told(record))
+    notify.wait()
+    assert "asked to take it" in receiver.got[-1][2]["message"]
+
+
+def until(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+# --- incidentctl followup -------------------------------------------------------------------------
+
+
+def followup(settings: Settings, *words: str) -> list[str]:
+    config = str(settings.state_dir.parent / "incidentctl.yml")
+    return [sys.executable, "-m", "incidentctl", "followup", "--config", config, *words]
+
+
+def run_followup(settings: Settings) -> tuple[int, Any]:
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "driver")}
+    done = subprocess.run(followup(settings, "--json"), capture_output=True, text=True, env=env, check=False)
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_followup_escalates_and_delivers_from_cron(record: Record, settings: Settings, receiver: Receiver) -> None:
+    tell(record, settings, "declared")
+    time.sleep(1.1)
+    code, tried = run_followup(settings)
+    assert (code, [(row["about"], row["audience"], row["state"]) for row in tried]) == (
+        0,
+        [("escalated", "lead", "sent")],
+    )
+    assert run_followup(settings) == (0, [])
+    assert len(receiver.got) == 2
+
+
+def test_followup_says_what_could_not_be_delivered(record: Record, settings: Settings, receiver: Receiver) -> None:
+    receiver.status = 503
+    tell(record, settings, "declared")
+    record.append("INC-1", "acknowledged", {}, "bob@laptop")
+    code, tried = run_followup(settings)
+    assert (code, [row["state"] for row in tried]) == (11, ["failed"])
+
+
+def test_killed_while_it_tells_it_tells_again_under_the_same_key(
+    record: Record, settings: Settings, receiver: Receiver
+) -> None:
+    record.append("INC-1", "acknowledged", {}, "bob@laptop")
+    data = {"key": "INC-1:declared:on_call", "about": "declared", "audience": "on_call", "state": "queued"}
+    record.append("INC-1", "notified", data, "incidentctl")
+    receiver.delay_s = 30
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "driver")}
+    process = subprocess.Popen(followup(settings), env=env)
+    until(lambda: len(receiver.got) == 1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    receiver.delay_s = 0
+    assert run_followup(settings)[0] == 0
+    assert len(receiver.got) == 2
+    assert all("Message: INC-1:declared:on_call" in m["message"] for _path, _headers, m in receiver.got)
+    assert told(record) == [("declared", "on_call")]
+
+
+def test_two_at_a_time_tell_nobody_twice(record: Record, settings: Settings, receiver: Receiver) -> None:
+    data = {"key": "INC-1:declared:on_call", "about": "declared", "audience": "on_call", "state": "queued"}
+    record.append("INC-1", "notified", data, "incidentctl")
+    record.append("INC-1", "acknowledged", {}, "bob@laptop")
+    receiver.delay_s = 1
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "driver")}
+    processes = [subprocess.Popen(followup(settings), env=env) for _ in range(3)]
+    assert [process.wait(30) for process in processes] == [0, 0, 0]
+    assert len(receiver.got) == 1
+
+
+def test_no_redirect_is_followed(record: Record, settings: Settings, receiver: Receiver, monkeypatch: Any) -> None:
+    monkeypatch.setenv("ON_CALL_URL", f"json://127.0.0.1:{receiver.port}/sesame")
+    receiver.status, receiver.headers = 307, {"Location": f"http://127.0.0.1:{receiver.port}/elsewhere"}
+    tell(record, settings, "declared")
+    assert [path for path, _headers, _content in receiver.got] == ["/sesame"]
+    assert states(record) == ["queued", "failed"]

@@ -78,10 +78,39 @@ def _say(config: str | None, incident: str | None, as_json: bool, kind: str, tol
         from incidentctl import session as sessions
 
         event = sessions.remark(session, incident, kind, **data)
+        sessions.pass_on(session, event)
         if as_json:
             console.data(json.dumps({"incident_id": event.incident_id, "seq": event.seq, "kind": kind, "at": event.at}))
         else:
             console.say(f"{event.incident_id}: {told}")
 
 
-COMMANDS = (acknowledge, note, severity, cancel, reopen)
+@click.command(short_help="Deliver what is to be told, and escalate what nobody acknowledged.")
+@common.as_json
+@common.config
+def followup(as_json: bool, config: str | None) -> None:
+    """Try every message that is not out yet, and tell the next audience where nobody acknowledged in time.
+
+    Made for cron. Exit code 11: something could still not be delivered.
+
+    \b
+    * * * * * incidentctl followup --config /etc/incidentctl/incidentctl.yml
+    """
+    with common.opened(config) as (session, console):
+        from incidentctl import notify
+        from incidentctl.errors import Partial
+
+        tried = notify.follow_up(session.record, session.settings)
+        if as_json:
+            console.data(json.dumps(tried, indent=1))
+        failed = [row for row in tried if row["state"] != "sent"]
+        for row in () if as_json else tried:
+            console.say(f"{row['incident_id']}: {row['audience']} about {row['about']}: {row['state']}")
+        if failed:
+            told = (f"{row['audience']}: {console.plain(row.get('detail'))}" for row in failed)
+            raise Partial(
+                f"{len(failed)} message(s) are not out yet.", "\n".join(told), "incidentctl followup tries again"
+            )
+
+
+COMMANDS = (acknowledge, note, severity, cancel, reopen, followup)

@@ -76,6 +76,7 @@ def verify(desk: Desk) -> None:
     recovered = bool(seen_at_all) and all(row.outcome in engine.SUCCESS for row in seen_at_all)
     desk.note("verified", recovered=recovered, window_s=window.window, services=seen)
     desk.show("verified", recovered=recovered, services=seen, window_s=window.window)
+    tell(desk, None)
     finish_step(desk, outcome)
     if not recovered:
         ask_anew(desk)
@@ -119,6 +120,7 @@ def monitor(desk: Desk) -> None:
             f"incidentctl decide {desk.incident_id} OPTION",
         )
     desk.note("resolved", by=desk.actor)
+    tell(desk, "resolved")
 
 
 def close(desk: Desk, leave_contained: str | None = None) -> None:

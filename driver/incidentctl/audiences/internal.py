@@ -1,0 +1,74 @@
+"""For those who respond: the facts, what is being done, and the command that comes next."""
+
+from __future__ import annotations
+
+from incidentctl.audiences.words import Message, title
+from incidentctl.incident import ENDED, Incident
+
+_DOING = {
+    "triage": "looking who is sick, and securing evidence",
+    "contain": "containing the damage",
+    "diagnose": "looking for the cause",
+    "assess": "weighing the ways out",
+    "decide": "waiting for a decision",
+    "recover": "carrying out the recovery",
+    "verify": "watching whether it holds",
+    "lift": "taking the containment back",
+    "monitor": "watching the services without containment",
+}
+
+
+def concerned(_incident: Incident, _about: str) -> bool:
+    """Those who respond are told everything."""
+    return True
+
+
+def message(incident: Incident, about: str) -> Message:
+    """Return what, where, since when, how bad, what is being done, and what comes next."""
+    lines = [
+        title(incident),
+        f"Severity: {incident.severity}. Status: {incident.status}.",
+        f"Since: {incident.declared_at}, declared by {incident.declared_by}.",
+        f"Where: {', '.join(incident.hosts) or 'not known yet'}.",
+        f"Affected: {', '.join(incident.affected) or 'not known yet'}.",
+        f"Acknowledged: {incident.acknowledged_by or 'by nobody yet'}.",
+        f"Being done: {_doing(incident)}.",
+    ]
+    if about == "escalated":
+        lines.insert(1, "Nobody has acknowledged this in time: you are asked to take it.")
+    if incident.contained:
+        lines.append(f"Contained: {', '.join(_contained(incident))}.")
+    if incident.decision:
+        lines.append(f"Decided: {incident.decision.get('option')}, by {incident.decision.get('actor')}.")
+    return Message(
+        f"[{incident.severity}] {incident.incident_id} {about}", "\n".join([*lines, f"Next: {_next(incident)}"])
+    )
+
+
+def _doing(incident: Incident) -> str:
+    if incident.status in ENDED:
+        return "nothing any more"
+    if not incident.phases:
+        return "the response begins"
+    newest = incident.phases[-1]
+    if newest.state == "running" and newest.name in _DOING:
+        return _DOING[newest.name]
+    if incident.question is not None:
+        return _DOING["decide"]
+    return f"{newest.name} is {newest.state}"
+
+
+def _contained(incident: Incident) -> list[str]:
+    return [f"{row.get('host')} {row.get('capability')} {row.get('target')}" for row in incident.contained]
+
+
+def _next(incident: Incident) -> str:
+    number = incident.incident_id
+    if incident.status in ENDED:
+        return f"incidentctl report {number}"
+    if incident.acknowledged_at is None:
+        return f"incidentctl acknowledge {number}"
+    if incident.question is not None:
+        able = [str(option.get("key")) for option in incident.options if option.get("feasible")]
+        return f"incidentctl decide {number} {'|'.join(able) or 'OPTION'}"
+    return f"incidentctl status {number}"
