@@ -9,6 +9,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _ledger,
     _monitoring_rule,
     _service_state,
+    _traffic_rule,
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
 
@@ -18,6 +19,7 @@ Undo = Callable[[_ledger.Entry, bool], "tuple[str, bool]"]
 UNDO: dict[str, Undo] = {
     "service_start": _service_state.start_again,
     "http_call": _http_toggle.turn_off,
+    "traffic_rule": _traffic_rule.take_away,
     "monitoring_rule": _monitoring_rule.remove,
 }
 

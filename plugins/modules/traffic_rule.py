@@ -1,0 +1,130 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Limit new connections to services during an incident."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: traffic_rule
+short_description: Limit new connections to services, each source by itself, until lift or a deadline
+description:
+  - Limits new TCP connections to the C(ports) of this host's services, for each source address by itself, in IPv4 and,
+    for each /64, in IPv6. Open connections live on. What containers publish is limited like the host's own services.
+  - Loopback, O(management_cidrs), the address of the current ssh login and the port of ssh are never limited.
+  - The rules go into a chain of their own, all of them or none. Before that, two clocks are started on the host
+    itself. One takes the rules out again unless a fresh login confirms them with O(state=confirmed). The other ends
+    what was forgotten. Both survive a reboot, and need neither network nor controller.
+  - Records each limit in the host's ledger before it acts. M(incidentctl.response.lift) removes exactly that.
+version_added: 0.1.0
+author: The incidentctl maintainers (@incidentctl)
+extends_documentation_fragment: incidentctl.response.incident
+options:
+  capability:
+    description: The role that asks; it names the ledger entries.
+    type: str
+    choices: [rate_limit]
+    required: true
+  state:
+    description: C(limited) puts the limits in. C(confirmed) says, over a fresh login, that the host can still be reached.
+    type: str
+    choices: [limited, confirmed]
+    default: limited
+  per_minute:
+    description: New connections that a source may make each minute, 1 to 10000.
+    type: int
+    default: 10
+  burst:
+    description: New connections that a source may make at once, 1 to 10000.
+    type: int
+    default: 10
+  expires_after:
+    description:
+      - Seconds after which the limit takes itself back. 0 means never.
+      - Run again in the second half of that time, the module sets the clock anew.
+    type: int
+    default: 14400
+  confirm_within:
+    description: Seconds to wait for O(state=confirmed) before the limit takes itself back. 0 means that none is needed.
+    type: int
+    default: 60
+  management_cidrs:
+    description: Networks that are never limited, because the host is managed from there.
+    type: list
+    elements: str
+    default: []
+  exempt_cidrs:
+    description: More networks that are never limited, such as load balancers, which stand for all their clients.
+    type: list
+    elements: str
+    default: []
+  acted:
+    description: With O(state=confirmed), the C(actions) of the act that is confirmed. They come back with the outcome.
+    type: list
+    elements: dict
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Let every source connect ten times a minute
+  incidentctl.response.traffic_rule:
+    capability: rate_limit
+    services: "{{ incident_services }}"
+    only: [checkout]
+    management_cidrs: [192.0.2.0/24]
+    host_name: "{{ inventory_hostname }}"
+    host_groups: "{{ group_names }}"
+    incident_id: INC-20260101-0300-abcd
+  register: limited
+
+- name: Confirm it over a fresh login
+  incidentctl.response.traffic_rule:
+    capability: rate_limit
+    state: confirmed
+    acted: "{{ limited.incident.actions }}"
+    services: "{{ incident_services }}"
+    host_name: "{{ inventory_hostname }}"
+    incident_id: INC-20260101-0300-abcd
+  vars:
+    ansible_ssh_args: -o ControlPath=none
+"""
+
+RETURN = r"""
+incident:
+  description: What was done, one action per service (docs/contracts.md, 3).
+  returned: always
+  type: dict
+  sample:
+    capability: rate_limit
+    outcome: done
+    actions:
+      - target: checkout
+        outcome: done
+        summary: "checkout limited on port 8000: 10 new connections a minute for each source, 10 at once, until it is lifted"
+        entry: 000001-rate-limit-checkout
+        verified: true
+    facts:
+      limits:
+        - service: checkout
+          held_back: {ipv4: 0, ipv6: 0}
+          expires_at: null
+      to_confirm: [checkout]
+    files: []
+"""
+
+from ansible_collections.incidentctl.response.plugins.module_utils._module import main, options
+from ansible_collections.incidentctl.response.plugins.module_utils._traffic_rule import run
+
+ARGUMENT_SPEC = options(
+    capability={"type": "str", "choices": ["rate_limit"], "required": True},
+    state={"type": "str", "choices": ["limited", "confirmed"], "default": "limited"},
+    per_minute={"type": "int", "default": 10},
+    burst={"type": "int", "default": 10},
+    expires_after={"type": "int", "default": 14400},
+    confirm_within={"type": "int", "default": 60},
+    management_cidrs={"type": "list", "elements": "str", "default": []},
+    exempt_cidrs={"type": "list", "elements": "str", "default": []},
+    acted={"type": "list", "elements": "dict", "default": []},
+)
+
+if __name__ == "__main__":
+    main(ARGUMENT_SPEC, run, lambda params: params["capability"])

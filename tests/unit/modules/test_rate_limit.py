@@ -1,0 +1,363 @@
+"""A rate limit: its lines are what they should be, and it acts only with a clock over it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _dead_man,
+    _ledger,
+    _lift,
+    _rate_limit,
+    _rule_removal,
+    _ssh_session,
+    _traffic_rule,
+)
+
+UNDO = _rate_limit.undo("INC-1", "rate_limit", "shop", ["ipv4", "ipv6"])
+LIMIT = {"ports": [8000], "per_minute": 10, "burst": 10, "exempt": ["192.0.2.0/24", "2001:db8::7", "192.0.2.9/24"]}
+LOGIN = "192.0.2.7 50000 192.0.2.1 2222"
+
+# A packet filter that keeps its rules in a file: enough of iptables-save and iptables-restore --noflush.
+FILTER = """#!{python} -IS
+import pathlib, sys
+here = pathlib.Path(__file__)
+family = "6" if here.name.startswith("ip6") else "4"
+table = here.with_name("table" + family)
+lines = table.read_text().splitlines() if table.exists() else []
+if here.name.endswith("save"):
+    counted = ["[7:420] " + l if l.startswith("-A") and "-c" in sys.argv else l for l in lines]
+    print("*mangle", ":PREROUTING ACCEPT [0:0]", *counted, "COMMIT", sep="\\n")
+    sys.exit()
+if here.with_name("broken" + family).exists():
+    sys.exit("iptables-restore: line 3 failed")
+for line in sys.stdin.read().splitlines():
+    word, _, rest = line.partition(" ")
+    if line.startswith(":"):
+        name = word[1:]
+        lines = [l for l in lines if not l.startswith((":" + name + " ", "-A " + name + " "))] + [line]
+    elif word == "-A":
+        lines.append(line)
+    elif word == "-I":
+        chain, _one, rule = rest.split(" ", 2)
+        lines.append("-A " + chain + " " + rule)
+    elif word == "-D":
+        lines.remove("-A " + rest)
+    elif word == "-F":
+        lines = [l for l in lines if not l.startswith("-A " + rest + " ")]
+    elif word == "-X":
+        lines = [l for l in lines if not l.startswith(":" + rest + " ")]
+table.write_text("".join(l + "\\n" for l in lines))
+"""
+
+
+@pytest.fixture
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A host with a packet filter of each family and without systemd; return the folder of its state."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in (*_rule_removal.SAVE.values(), *_rule_removal.RESTORE.values()):
+        (folder / name).write_text(FILTER.format(python=sys.executable))
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setattr(_dead_man, "BOOTED", str(tmp_path / "no-systemd"))
+    monkeypatch.setattr(_rate_limit, "_has_ipv6", lambda: True)
+    monkeypatch.setattr(_ssh_session, "connection", lambda: LOGIN)
+    monkeypatch.setattr(_ledger, "VOLATILE_DIR", str(tmp_path / "run"))
+    yield folder
+    shutil.rmtree(tmp_path / "state" / "clocks", ignore_errors=True)  # which ends what still waits there
+
+
+@pytest.fixture
+def params(tmp_path: Path) -> dict[str, Any]:
+    return {
+        "capability": "rate_limit",
+        "state": "limited",
+        "services": [{"name": "shop", "hosts": "h1", "ports": [8000, "22"]}],
+        "only": [],
+        "host_name": "h1",
+        "host_groups": [],
+        "incident_id": "INC-1",
+        "state_dir": str(tmp_path / "state"),
+        "per_minute": 10,
+        "burst": 10,
+        "expires_after": 600,
+        "confirm_within": 0,
+        "management_cidrs": ["198.51.100.0/24"],
+        "exempt_cidrs": [],
+        "acted": [],
+    }
+
+
+def table(tools: Path, family: str = "4") -> list[str]:
+    path = tools / f"table{family}"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def row(answer: dict[str, Any]) -> tuple[str, str]:
+    (only,) = answer["incident"]["actions"]
+    return only["outcome"], only["summary"]
+
+
+def wait_until_gone(*paths: Path) -> None:
+    deadline = time.monotonic() + 10
+    while any(path.exists() for path in paths) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def test_a_limit_in_ipv4() -> None:
+    over = "-m hashlimit --hashlimit-above 10/minute --hashlimit-burst 10 --hashlimit-mode srcip --hashlimit-srcmask 32"
+    chain = UNDO["chains"][0]
+    lines = _rate_limit.rules(UNDO, "ipv4", LIMIT)
+    assert lines[:2] == [f"-A {chain} -i lo -j RETURN", f"-A {chain} -s 192.0.2.0/24 -j RETURN"]
+    assert lines[2].startswith(f"-A {chain} -p tcp --syn -m multiport --dports 8000 {over} --hashlimit-name ic")
+    assert lines[2].endswith("--hashlimit-htable-expire 60000 -j DROP")
+    assert len(lines) == 3
+
+
+def test_a_limit_in_ipv6_counts_a_whole_64_as_one_source() -> None:
+    lines = _rate_limit.rules(UNDO, "ipv6", LIMIT)
+    assert lines[1] == f"-A {UNDO['chains'][0]} -s 2001:db8::7/128 -j RETURN"
+    assert "--hashlimit-srcmask 64 " in lines[2]
+
+
+def test_only_new_connections_meet_the_chain_and_the_jump_says_whose_it_is() -> None:
+    line = _rate_limit.jump(UNDO, LIMIT)
+    mark = f"incidentctl:INC-1:rate_limit:shop:{_rate_limit.fingerprint(LIMIT)}"
+    assert line == f'-I PREROUTING 1 -p tcp --syn -m comment --comment "{mark}" -j {UNDO["chains"][0]}'
+
+
+def test_names_are_short_and_an_incidents_own() -> None:
+    names = {_rate_limit.chain_name(i, "rate_limit", s) for i in ("INC-1", "INC-2") for s in ("a", "b")}
+    assert len(names) == 4
+    assert max(map(len, names)) <= 28
+
+
+def test_more_ports_than_a_rule_takes_are_spread_and_share_one_account() -> None:
+    lines = _rate_limit.rules(UNDO, "ipv4", {**LIMIT, "ports": list(range(1000, 1020)), "exempt": []})
+    drops = [line for line in lines if line.endswith("-j DROP")]
+    assert [len(line.split("--dports ")[1].split()[0].split(",")) for line in drops] == [15, 5]
+    assert len({line.split("--hashlimit-name ")[1].split()[0] for line in drops}) == 1
+
+
+def test_a_source_is_not_forgotten_before_its_burst_is_whole_again() -> None:
+    line = _rate_limit.rules(UNDO, "ipv4", {**LIMIT, "per_minute": 2, "burst": 10})[-1]
+    assert "--hashlimit-htable-expire 300000 " in line
+
+
+def test_another_rate_gets_another_account_for_the_kernel_keeps_the_rate_of_a_name() -> None:
+    names = {
+        _rate_limit.rules(UNDO, "ipv4", {**LIMIT, "burst": burst})[-1].split("--hashlimit-name ")[1].split()[0]
+        for burst in (10, 20)
+    }
+    assert len(names) == 2
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    found = _rate_limit.problems({**LIMIT, "per_minute": 0, "burst": 10001, "exempt": ["192.0.2.0/33", "here"]})
+    assert len(found) == 4
+
+
+def test_only_rules_with_our_mark_are_ours() -> None:
+    chain = UNDO["chains"][0]
+    ours = f'-A PREROUTING -p tcp -m comment --comment "{UNDO["marker"]}abc" -j {chain}'
+    others = [f"-A PREROUTING -j {chain}", f'-A PREROUTING -m comment --comment "{UNDO["marker"]}abc" -j {chain}x']
+    assert _rule_removal.jumps([*others, ours], chain, UNDO["marker"]) == [ours]
+
+
+def test_who_is_logged_in() -> None:
+    assert (_ssh_session.peer(LOGIN), _ssh_session.server_port(LOGIN)) == ("192.0.2.7", 2222)
+    assert _ssh_session.peer("fe80::1%eth0 1 fe80::2%eth0 22") == "fe80::1"
+    assert _ssh_session.peer("::ffff:192.0.2.7 1 ::ffff:192.0.2.1 22") == "192.0.2.7"
+    assert (_ssh_session.peer(""), _ssh_session.server_port("")) == (None, 22)
+
+
+def test_an_ancestor_knows_the_login_that_sudo_hides() -> None:
+    code = "import sys; sys.path[:0] = {!r}; from {} import connection; print(connection())"
+    inner = code.format(sys.path, _ssh_session.__name__)
+    # Two shells: the outer one has it, the inner one, as sudo would start it, does not.
+    script = 'env --unset=SSH_CONNECTION "$0" -c "$1"; true'
+    done = subprocess.run(
+        ["sh", "-c", script, sys.executable, inner],
+        env={**os.environ, "SSH_CONNECTION": LOGIN},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == LOGIN
+
+
+def test_it_is_put_in_once_and_taken_out_without_a_trace(tools: Path, params: dict[str, Any]) -> None:
+    other = "-A PREROUTING -s 203.0.113.0/24 -j ACCEPT"
+    (tools / "table4").write_text(other + "\n")
+    outcome, summary = row(_traffic_rule.run(params, False))
+    assert outcome == "done", summary
+    assert "port 8000: 10 new connections a minute for each source, 10 at once, until " in summary
+    assert "port 22 is how this host is reached, and stays open" in summary
+    assert sum("192.0.2.7/32 -j RETURN" in line for line in table(tools)) == 1
+    assert sum("198.51.100.0/24 -j RETURN" in line for line in table(tools)) == 1
+    again = _traffic_rule.run(params, False)
+    assert (row(again)[0], again["changed"]) == ("unchanged", False)
+    assert again["incident"]["facts"]["limits"][0]["held_back"] == {"ipv4": 7, "ipv6": 7}
+    assert [e["state"] for e in _ledger.entries(params)[0]] == ["applied"]
+    lifted = _lift.run(params, False)
+    assert row(lifted) == ("done", "rate_limit of shop removed")
+    assert (table(tools), table(tools, "6")) == ([other], [])
+    assert not (Path(params["state_dir"]) / "clocks").exists()
+    assert _lift.run(params, False)["changed"] is False
+
+
+def test_another_rate_replaces_the_limit(tools: Path, params: dict[str, Any]) -> None:
+    _traffic_rule.run(params, False)
+    assert row(_traffic_rule.run({**params, "per_minute": 30}, False))[0] == "done"
+    assert sum("-j DROP" in line for line in table(tools)) == 1
+    assert sum("30/minute" in line for line in table(tools)) == 1
+    assert len(_ledger.entries(params)[0]) == 1
+    _lift.run(params, False)
+    assert table(tools) == []
+
+
+def test_the_check_shows_the_lines_and_changes_nothing(tools: Path, params: dict[str, Any]) -> None:
+    answer = _traffic_rule.run(params, True)
+    assert (row(answer)[0], answer["changed"]) == ("done", True)
+    assert [d["before_header"] for d in answer["diff"]] == ["iptables-save -t mangle", "ip6tables-save -t mangle"]
+    assert "--hashlimit-above 10/minute" in answer["diff"][0]["after"]
+    assert (table(tools), _ledger.entries(params)) == ([], ([], []))
+
+
+def test_when_the_second_family_fails_the_first_is_taken_back(tools: Path, params: dict[str, Any]) -> None:
+    (tools / "broken6").touch()
+    outcome, summary = row(_traffic_rule.run(params, False))
+    assert outcome == "failed"
+    assert "line 3 failed; nothing of it was left in place" in summary
+    assert table(tools) == []
+    assert [e["state"] for e in _ledger.entries(params)[0]] == ["lifted"]
+    assert not (Path(params["state_dir"]) / "clocks").exists()
+
+
+def test_a_family_that_is_not_there_is_said(tools: Path, params: dict[str, Any], monkeypatch: Any) -> None:
+    monkeypatch.setattr(_rate_limit, "_has_ipv6", lambda: False)
+    outcome, summary = row(_traffic_rule.run(params, False))
+    assert (outcome, "this host has no IPv6" in summary) == ("done", True)
+    assert table(tools, "6") == []
+
+
+def test_a_family_that_cannot_be_limited_is_warned_of(tools: Path, params: dict[str, Any], monkeypatch: Any) -> None:
+    found = _rule_removal.tool
+    monkeypatch.setattr(_rule_removal, "tool", lambda name: None if name == "ip6tables-save" else found(name))
+    answer = _traffic_rule.run(params, False)
+    assert answer["warnings"] == ["IPv6 is NOT limited: ip6tables-save is not installed"]
+
+
+def test_without_a_packet_filter_it_is_refused(tools: Path, params: dict[str, Any], monkeypatch: Any) -> None:
+    monkeypatch.setattr(_rule_removal, "tool", lambda _name: None)
+    assert row(_traffic_rule.run(params, False))[0] == "refused"
+
+
+def test_the_port_of_ssh_is_never_limited(tools: Path, params: dict[str, Any]) -> None:
+    params["services"][0]["ports"] = [22, 2222]
+    assert row(_traffic_rule.run(params, False))[0] == "skipped"
+    assert table(tools) == []
+
+
+def test_a_limit_that_nobody_confirms_takes_itself_back(tools: Path, params: dict[str, Any]) -> None:
+    params["confirm_within"] = 2
+    answer = _traffic_rule.run(params, False)
+    assert answer["incident"]["facts"]["to_confirm"] == ["shop"]
+    assert table(tools)
+    wait_until_gone(Path(params["state_dir"]) / "clocks")
+    assert (table(tools), table(tools, "6")) == ([], [])
+    (entry,), _unreadable = _ledger.entries(params)
+    assert (entry["state"], entry["lifted_because"]) == ("lifted", "it was not confirmed in time")
+    late = _traffic_rule.run({**params, "state": "confirmed", "acted": answer["incident"]["actions"]}, False)
+    assert late["incident"]["facts"]["to_confirm"] == []
+    assert row(late)[0] == "failed"
+    assert row(_lift.run(params, False))[0] == "unchanged"
+
+
+def test_only_a_fresh_login_confirms(tools: Path, params: dict[str, Any], monkeypatch: Any) -> None:
+    params["confirm_within"] = 60
+    acted = _traffic_rule.run(params, False)["incident"]["actions"]
+    confirm = {**params, "state": "confirmed", "acted": acted}
+    outcome, summary = row(_traffic_rule.run(confirm, False))
+    assert (outcome, "this is the login that the rules came by" in summary) == ("failed", True)
+    monkeypatch.setattr(_ssh_session, "connection", lambda: LOGIN.replace("50000", "50001"))
+    answer = _traffic_rule.run(confirm, False)
+    assert row(answer)[0] == "done"
+    assert row(answer)[1].endswith("; confirmed by a fresh login")
+    assert answer["incident"]["facts"]["to_confirm"] == []
+    (entry,), _unreadable = _ledger.entries(params)
+    assert (entry["confirm_by"], entry["state"]) == (None, "applied")
+    assert entry["expires_at"]
+    _lift.run(params, False)
+    assert table(tools) == []
+
+
+def test_the_script_is_the_one_whose_hash_is_in_the_ledger(tools: Path, params: dict[str, Any]) -> None:
+    _traffic_rule.run(params, False)
+    (entry,), _unreadable = _ledger.entries(params)
+    script = Path(entry["clock"]["script"])
+    assert hashlib.sha256(script.read_bytes()).hexdigest() == entry["clock"]["sha256"]
+    assert script.stat().st_mode & 0o777 == 0o600
+    # It needs nothing but itself: not even the ledger's entry.
+    Path(entry["path"]).unlink()
+    done = subprocess.run([sys.executable, "-I", "-B", str(script)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr, table(tools)) == (0, "", [])
+    assert not script.exists()
+
+
+def test_without_any_clock_nothing_is_left_running(tools: Path, params: dict[str, Any]) -> None:
+    params["expires_after"] = 0
+    outcome, summary = row(_traffic_rule.run(params, False))
+    assert (outcome, "until it is lifted" in summary) == ("done", True)
+    (entry,), _unreadable = _ledger.entries(params)
+    assert (entry["timer"], entry["expires_at"], entry["confirm_by"]) == ("none", None, None)
+    _lift.run(params, False)
+    assert table(tools) == []
+
+
+def test_no_clock_no_act(tools: Path, params: dict[str, Any], monkeypatch: Any) -> None:
+    def full(*_words: Any) -> None:
+        raise OSError("no clock today")
+
+    monkeypatch.setattr(_dead_man, "_start", full)
+    assert row(_traffic_rule.run(params, False)) == ("failed", "shop: no clock today")
+    assert table(tools) == []
+
+
+def test_a_clock_past_half_time_is_set_anew(tools: Path, params: dict[str, Any]) -> None:
+    _traffic_rule.run(params, False)
+    assert row(_traffic_rule.run({**params, "expires_after": 1000}, False))[0] == "unchanged"
+    outcome, summary = row(_traffic_rule.run({**params, "expires_after": 6000}, False))
+    assert (outcome, summary.startswith("shop stays limited, until ")) == ("done", True)
+    (entry,), _unreadable = _ledger.entries(params)
+    assert 5900 < _dead_man.remaining(entry["expires_at"]) <= 6001
+    _lift.run(params, False)
+
+
+def test_rules_that_a_reboot_took_count_as_lifted(tools: Path, params: dict[str, Any]) -> None:
+    _traffic_rule.run(params, False)
+    (tools / "table4").unlink()
+    (tools / "table6").unlink()
+    assert row(_lift.run(params, False)) == ("done", "rate_limit of shop was already gone")
+
+
+def test_a_timer_has_an_absolute_time_and_outlives_a_reboot() -> None:
+    unit = _dead_man._timer("confirm", 1893456000, 60, "x.service", "INC-1")
+    assert "OnCalendar=2030-01-01 00:00:00 UTC\n" in unit
+    assert "Persistent=true\n" in unit
+    assert "WantedBy=timers.target\n" in unit
+
+
+def test_the_undo_is_plain_json() -> None:
+    assert json.loads(json.dumps(UNDO)) == UNDO
