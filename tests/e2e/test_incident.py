@@ -221,3 +221,7 @@ def test_everybody_concerned_is_told_within_seconds(shop: Shop, monkeypatch: pyt
     shown = json.loads(next((shop.folder / "page" / "incidents").iterdir()).read_text())
     assert shown["status"] == "resolved"
     assert "this-machine" not in (shop.folder / "page" / "index.html").read_text()
+    figures = json.loads(shop.run("metrics", "--json", inventory=False).stdout)["incidents"]
+    assert figures["closed"] == 1
+    assert all(share["count"] == share["total"] > 0 for share in figures["shares"]), figures["shares"]
+    assert [duration["count"] for duration in figures["durations"]] == [0, 1, 1], "nobody acknowledged"

@@ -58,4 +58,24 @@ def report(incident: str | None, as_json: bool, config: str | None) -> None:
         console.data(json.dumps({"incident_id": found, "report": str(path)}) if as_json else str(path))
 
 
-COMMANDS = (status, timeline, report)
+@click.command(short_help="How well we respond: MTTA, MTTR and more, over all closed incidents.")
+@common.as_json
+@common.config
+def metrics(as_json: bool, config: str | None) -> None:
+    """Figures over all closed incidents, drills apart, each with its definition. Cancelled ones are left out."""
+    with common.opened(config) as (session, console):
+        from dataclasses import asdict
+
+        from incidentctl import metrics as figures
+        from incidentctl import report as reports
+
+        folder = session.settings.state_dir / "incidents"
+        found = figures.measure(
+            (session.record.events(name) for name in session.record.incidents()),
+            {name: policy.sla for name, policy in session.settings.severities.items()},
+            lambda name: reports.is_complete(folder / name),
+        )
+        console.data(json.dumps(asdict(found), indent=1) if as_json else figures.in_words(found))
+
+
+COMMANDS = (status, timeline, report, metrics)

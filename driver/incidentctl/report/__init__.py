@@ -9,8 +9,15 @@ from incidentctl.files import private_folder, private_text
 from incidentctl.incident import Event, fold
 from incidentctl.report import aftermath, content, render
 
+FILES = ("report.md", "report.html", "post-mortem.md", "post-mortem.ics")
+
 remember = aftermath.remember
 usual_follow_ups = aftermath.usual_follow_ups
+
+
+def is_complete(folder: Path) -> bool:
+    """Say whether every file of a report is there and says something."""
+    return all((folder / name).is_file() and (folder / name).stat().st_size for name in FILES)
 
 
 def write(events: Sequence[Event], folder: Path) -> Path:
