@@ -154,7 +154,19 @@ def _hotfix(situation: Situation) -> Option:
         return _infeasible(
             "hotfix", "B", title, f"{', '.join(without) or 'nothing'}: no hotfix command in the catalogue"
         )
-    return _infeasible("hotfix", "B", title, "this version carries out no hotfix: deploy it yourself, then resume")
+    points, because = _tried(
+        situation, "hotfix", BASE_CONFIDENCE, ["-15  what the hotfix holds is not known here: have it reviewed"]
+    )
+    downtime, source = _downtime(situation, "hotfix")
+    return Option(
+        "hotfix", "B", title, True,
+        downtime=downtime,
+        data_at_risk="unknown: the hotfix may change the schema",
+        confidence=_bounded(points - 15),
+        because=(*because, source),
+        steps=tuple(f"{name}: run its hotfix command, see health hold, switch back if it is no better"
+                    for name in situation.affected),
+    )  # fmt: skip
 
 
 def _mitigate(situation: Situation) -> Option:

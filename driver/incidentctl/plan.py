@@ -222,6 +222,7 @@ def _meant_for(capability: str, service: Service) -> bool:
         "maintenance_mode": "maintenance",
         "prepare_rollback": "releases",
         "rollback": "releases",
+        "hotfix": "releases",
     }
     return capability not in needs or needs[capability] in service.spec
 

@@ -14,7 +14,7 @@ from incidentctl.settings import Settings
 from incidentctl.steps import run_step
 
 # What may be played; `verdict` alone means nothing.
-CAPABILITIES = (*plan.CONTAINMENTS, *plan.TRIAGE, "diagnosis", "lift", "rollback")
+CAPABILITIES = (*plan.CONTAINMENTS, *plan.TRIAGE, "diagnosis", "hotfix", "lift", "rollback")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def _planned(play: Play, inventory: Inventory, settings: Settings) -> PlannedSte
             f"There is no playbook {play.name!r}{plan.nearest(play.name, CAPABILITIES)}.",
             fix=f"choose from: {', '.join(sorted(CAPABILITIES))}",
         )
-    if play.name in ("isolation", "rollback") and not play.services:
+    if play.name in ("hotfix", "isolation", "rollback") and not play.services:
         raise RefusedError(f"{play.name}: of which service?", fix="name it with --service")
     hosts = plan.narrow(inventory, play.limit)
     step = plan.step(play.name, (play.name,), hosts, plan.in_scope(inventory, hosts, play.services))

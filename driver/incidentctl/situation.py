@@ -30,15 +30,17 @@ def situation(desk: Desk) -> options.Situation:
 
 
 def _past(desk: Desk) -> dict[str, list[float]]:
-    """Seconds that past rollbacks of the affected services took, from all incidents of the record."""
-    affected, found = set(desk.incident().affected), []
+    """Seconds that past recoveries of the affected services took, from all incidents of the record."""
+    affected = set(desk.incident().affected)
+    found: dict[str, list[float]] = {"rollback": [], "hotfix": []}
     for other in desk.record.incidents():
         for event in desk.record.events(other):
-            if event.kind == "host_outcome" and event.data.get("capability") == "rollback":
+            capability = str(event.data.get("capability"))
+            if event.kind == "host_outcome" and capability in found:
                 for name, facts in event.data.get("facts", {}).get("services", {}).items():
-                    if name in affected and facts.get("seconds") is not None and not facts.get("forward_again"):
-                        found.append(float(facts["seconds"]))
-    return {"rollback": found}
+                    if name in affected and facts.get("seconds") is not None and event.data["outcome"] == "done":
+                        found[capability].append(float(facts["seconds"]))
+    return found
 
 
 def _tried(desk: Desk) -> tuple[str, ...]:

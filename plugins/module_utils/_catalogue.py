@@ -38,7 +38,11 @@ _KINDS: dict[str, dict[str, tuple[str, ...]]] = {
     "data": {"files": ("path",), "postgresql": ("database",), "sqlite": ("path",)},
     "releases": {"symlink": ("root", "current"), "compose_image": ("history",), "command": ("rollback", "current")},
 }
-_OPTIONAL = {"symlink": ("migrations",), "command": ("hotfix", "forward"), "postgresql": ("user", "host", "port")}
+_OPTIONAL = {
+    "symlink": ("migrations", "hotfix"),
+    "command": ("hotfix", "forward"),
+    "postgresql": ("user", "host", "port"),
+}
 _HEALTH = ("url", "expect_status", "timeout_s")
 _DEPENDENCY = ("name", "check")
 _CHECKS = ("tcp://", "http://", "https://")

@@ -1,4 +1,4 @@
-"""Go back to an earlier release, or rehearse that: the work of roles prepare_rollback and rollback."""
+"""Go back to an earlier release, rehearse that, or deploy a hotfix: the work of prepare_rollback, rollback and hotfix."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils import (
     _release_command,
+    _release_hotfix,
     _release_rollback,
     _release_symlink,
 )
@@ -14,17 +15,17 @@ from ansible_collections.incidentctl.response.plugins.module_utils._catalogue im
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
 
 _KINDS: dict[str, ModuleType] = {"symlink": _release_symlink, "command": _release_command}
-_CAPABILITIES = {"prepared": "prepare_rollback", "rolled_back": "rollback"}
+_CAPABILITIES = {"prepared": "prepare_rollback", "rolled_back": "rollback", "hotfixed": "hotfix"}
 
 
 def run(params: dict[str, Any], check_mode: bool) -> Result:
-    """Bring this host's services that declare `releases` into `state`: `prepared` or `rolled_back`.
+    """Bring this host's services that declare `releases` into `state`: `prepared`, `rolled_back` or `hotfixed`.
 
-    `prepared` changes nothing and says in its facts what a rollback would do; `rolled_back` acts on the
+    `prepared` changes nothing and says in its facts what a rollback would do; the others act on the
     services in `only`, and on none when it names none.
     """
-    if params["state"] == "rolled_back" and not params.get("only"):
-        refusal = "no service was named: set the role's _only to the services to roll back"
+    if params["state"] != "prepared" and not params.get("only"):
+        refusal = f"no service was named: set the role's _only to the services of the {capability(params)}"
         return result(capability(params), [action("services", "refused", refusal)])
     services = [s for s in services_of_host(params) if "releases" in s or params.get("only")]
     actions: list[dict[str, Any]] = []
@@ -34,13 +35,13 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
         actions.append(row)
         if told:
             facts[service["name"]] = told
-    diff = [_diff(row["target"], facts[row["target"]]) for row in actions if row["outcome"] == "done"]
+    diff = [_diff(row["target"], facts[row["target"]], params["state"]) for row in actions if row["outcome"] == "done"]
     nothing = "no service with releases runs on this host"
     return result(capability(params), actions, facts={"services": facts}, diff=diff, nothing=nothing)
 
 
 def capability(params: dict[str, Any]) -> str:
-    """Return the role that a state belongs to: prepare_rollback or rollback."""
+    """Return the role that a state belongs to: prepare_rollback, rollback or hotfix."""
     return _CAPABILITIES[params["state"]]
 
 
@@ -55,6 +56,8 @@ def _one(service: dict[str, Any], params: dict[str, Any], check_mode: bool) -> _
         return action(name, outcome, f"{name}: releases of kind {kind} are not supported yet"), {}
     if rehearsal:
         return _prepare(service, _KINDS[kind], params, check_mode)
+    if params["state"] == "hotfixed":
+        return _release_hotfix.deploy(service, _KINDS[kind], params, check_mode)
     return _release_rollback.roll_back(service, _KINDS[kind], params, check_mode)
 
 
@@ -76,12 +79,9 @@ def _prepare(
     return action(name, "unchanged", summary), facts
 
 
-def _diff(name: str, facts: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "before_header": name,
-        "before": f"current -> {facts['from']}\n",
-        "after": f"current -> {_destination(facts)}\n",
-    }
+def _diff(name: str, facts: dict[str, Any], state: str) -> dict[str, Any]:
+    after = "what its hotfix command deploys" if state == "hotfixed" else _destination(facts)
+    return {"before_header": name, "before": f"current -> {facts['from']}\n", "after": f"current -> {after}\n"}
 
 
 def _destination(facts: dict[str, Any]) -> str:

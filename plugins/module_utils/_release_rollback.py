@@ -12,6 +12,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _health,
     _ledger,
     _release_bad,
+    _release_health,
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import action
 
@@ -74,9 +75,11 @@ def _led_here(params: dict[str, Any], name: str, now: str | None) -> _ledger.Ent
 
 def _stay(service: dict[str, Any], now: str, facts: dict[str, Any]) -> Told:
     name = service["name"]
-    seen = facts["health_after"] = _probe(service)
+    seen = facts["health_after"] = _release_health.probe(service)
     verified = seen is not None and seen["healthy"]
-    return action(name, "unchanged", f"{name} is at {now} already: {_figure(seen)}", verified=verified), facts
+    return action(
+        name, "unchanged", f"{name} is at {now} already: {_release_health.figure(seen)}", verified=verified
+    ), facts
 
 
 def _would(name: str, facts: dict[str, Any], interrupted: bool) -> str:
@@ -86,7 +89,7 @@ def _would(name: str, facts: dict[str, Any], interrupted: bool) -> str:
 
 
 def _intend(service: dict[str, Any], params: dict[str, Any], facts: dict[str, Any]) -> _ledger.Entry:
-    facts["health_before"] = _probe(service)
+    facts["health_before"] = _release_health.probe(service)
     prior = {"release": facts["from"], "health": facts["health_before"]}
     # from and to as the undo goes. `keep`: lift leaves a rollback alone, it is the recovery.
     undo = {"kind": "release_switch", "keep": True, "from": facts["to"], "to": facts["from"]}
@@ -100,7 +103,7 @@ def _try(attempt: _Attempt) -> Told:
     try:
         attempt.kind.go(service, facts["from"], facts["to"])
         facts["to"] = attempt.kind.current(service["releases"])
-        seen, healthy_at = _verify(service, attempt.params)
+        seen, healthy_at = _release_health.verify(service, attempt.params)
         facts["seconds"] = None if healthy_at is None else round(healthy_at - started, 2)
     except OSError as error:
         seen = {"healthy": False, "status": None, "latency_ms": None, "detail": str(error)}
@@ -113,22 +116,9 @@ def _try(attempt: _Attempt) -> Told:
     return _go_forward(attempt)
 
 
-def _verify(service: dict[str, Any], params: dict[str, Any]) -> tuple[dict[str, Any] | None, float | None]:
-    """Return what health says in the end, and when it first said so (monotonic seconds)."""
-    if "health" not in service:
-        return None, None
-    deadline = time.monotonic() + params["within_s"]
-    first = _health.hold(service["health"], 0, params["within_s"])
-    healthy_at = time.monotonic()
-    if not first["healthy"]:
-        return first, None
-    seen = _health.hold(service["health"], params["window_s"], max(0.0, deadline - healthy_at))
-    return seen, healthy_at if seen["healthy"] else None
-
-
 def _succeed(attempt: _Attempt) -> Told:
     name, facts, seen = attempt.name, attempt.facts, attempt.facts["health_after"]
-    summary = f"{name} went back from {facts['from']} to {facts['to']}: {_figure(seen)}"
+    summary = f"{name} went back from {facts['from']} to {facts['to']}: {_release_health.figure(seen)}"
     try:
         _release_bad.remember(attempt.params, name, facts["from"], facts["to"])
     except OSError as error:
@@ -168,15 +158,5 @@ def _applied(attempt: _Attempt) -> _ledger.Entry:
 
 def _compared(attempt: _Attempt, verdict: str) -> str:
     facts = attempt.facts
-    after, before = _figure(facts["health_after"]), _figure(facts["health_before"])
+    after, before = _release_health.figure(facts["health_after"]), _release_health.figure(facts["health_before"])
     return f"{attempt.name}: release {facts['to']} {verdict} ({after}) than {facts['from']} ({before})"
-
-
-def _probe(service: dict[str, Any]) -> dict[str, Any] | None:
-    return _health.probe(service["health"]) if "health" in service else None
-
-
-def _figure(seen: dict[str, Any] | None) -> str:
-    if seen is None:
-        return "health unknown: none is declared"
-    return seen["detail"] if seen["status"] is None else str(seen["status"])

@@ -1,12 +1,12 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Go back to an earlier release of a service, or rehearse that."""
+"""Go back to an earlier release of a service, rehearse that, or deploy a hotfix."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release
-short_description: Roll services back to an earlier release, verified by their health, or rehearse that
+short_description: Roll services back or deploy their hotfix, verified by their health
 description:
   - With O(state=prepared) nothing changes. RV(incident.facts) says, per service, what a rollback would do, which
     migrations lie between, and whether its preconditions hold.
@@ -16,6 +16,8 @@ description:
     before the current one is taken, in natural order (41, 42, 100), except those known to be bad on this host because
     a rollback away from them succeeded.
   - Releases of kind C(command) are switched by the service's own commands C(rollback) and, if declared, C(forward).
+  - With O(state=hotfixed) each service in O(only) runs its own command C(hotfix), once in an incident, and must become
+    healthy. If it is no better than before, the release from before is switched back to and the act is failed.
   - A second run in the same incident goes no further back, unless O(to) names another release.
   - Each rollback is recorded in the host's ledger before it happens. M(incidentctl.response.lift) leaves it in place.
 version_added: 0.1.0
@@ -23,9 +25,9 @@ author: The incidentctl maintainers (@incidentctl)
 extends_documentation_fragment: incidentctl.response.incident
 options:
   state:
-    description: Whether to rehearse a rollback or to do it.
+    description: Whether to rehearse a rollback, to do it, or to deploy a hotfix.
     type: str
-    choices: [prepared, rolled_back]
+    choices: [prepared, rolled_back, hotfixed]
     required: true
   to:
     description:
@@ -99,7 +101,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._module impor
 from ansible_collections.incidentctl.response.plugins.module_utils._release import capability, run
 
 ARGUMENT_SPEC = options(
-    state={"type": "str", "choices": ["prepared", "rolled_back"], "required": True},
+    state={"type": "str", "choices": ["prepared", "rolled_back", "hotfixed"], "required": True},
     to={"type": "str"},
     within_s={"type": "float", "default": 60},
     window_s={"type": "float", "default": 3},

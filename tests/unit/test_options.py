@@ -119,3 +119,11 @@ def test_more_risk_never_raises_confidence(found: dict[str, Any]) -> None:
     safe = option(with_rollback(**found), "rollback").confidence
     for worse in ({"migrations": None}, {"migrations": ["1.sql"]}, {"rehearsed": False}):
         assert option(with_rollback(**{**found, **worse}), "rollback").confidence <= safe
+
+
+def test_a_hotfix_is_possible_where_every_affected_service_declares_one_and_asks_for_a_review() -> None:
+    declared = replace(SHOP, specs={"shop": {"releases": {"kind": "command", "hotfix": ["deploy"]}}})
+    hotfix = option(declared, "hotfix")
+    assert hotfix.feasible
+    assert any("reviewed" in fact for fact in hotfix.because)
+    assert not option(replace(declared, affected=("shop", "mail")), "hotfix").feasible

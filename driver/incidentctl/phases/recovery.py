@@ -23,16 +23,17 @@ def recover(desk: Desk) -> None:
     tell(desk, "decided")
     verify = desk.settings.verify
     affected = tuple(s for s in desk.services() if s.name in incident.affected)
-    if decision["option"] == "rollback":
+    option = decision["option"]
+    if option in ("rollback", "hotfix"):
         able = [s for s in affected if "releases" in s.spec]
         variables = {
-            "rollback_only": [s.name for s in able],
-            "rollback_within_s": verify.within,
-            "rollback_window_s": min(verify.window, 3.0),
-            "rollback_serial": "100%",  # one after the other, and when to stop, is decided here
+            f"{option}_only": [s.name for s in able],
+            f"{option}_within_s": verify.within,
+            f"{option}_window_s": min(verify.window, 3.0),
+            f"{option}_serial": "100%",  # one after the other, and when to stop, is decided here
         }
-        step = plan.step("recover", ("rollback",), _hosts(able, desk), tuple(able))
-    elif decision["option"] == "mitigate":
+        step = plan.step("recover", (option,), _hosts(able, desk), tuple(able))
+    elif option == "mitigate":
         able = [s for s in affected if "maintenance" in s.spec]
         variables = {"maintenance_mode_only": [s.name for s in able]}
         step = plan.step("recover", ("maintenance_mode",), _hosts(able, desk), tuple(able))
@@ -44,7 +45,7 @@ def recover(desk: Desk) -> None:
     if outcome.worst == "failed":
         ask_anew(desk)
         raise NotRecovered(
-            f"{desk.incident_id}: {decision['option']} failed.",
+            f"{desk.incident_id}: {option} failed.",
             "\n".join(f"{row.host}: {row.reason}" for row in outcome.rows if row.outcome == "failed"),
             f"containment stays; choose another way: incidentctl decide {desk.incident_id} OPTION",
         )

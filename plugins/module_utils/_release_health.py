@@ -1,0 +1,33 @@
+"""Health around a change of release: before, after, and how it is told."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ansible_collections.incidentctl.response.plugins.module_utils import _health
+
+
+def verify(service: dict[str, Any], params: dict[str, Any]) -> tuple[dict[str, Any] | None, float | None]:
+    """Return what health says in the end, and when it first said so (monotonic seconds)."""
+    if "health" not in service:
+        return None, None
+    deadline = time.monotonic() + params["within_s"]
+    first = _health.hold(service["health"], 0, params["within_s"])
+    healthy_at = time.monotonic()
+    if not first["healthy"]:
+        return first, None
+    seen = _health.hold(service["health"], params["window_s"], max(0.0, deadline - healthy_at))
+    return seen, healthy_at if seen["healthy"] else None
+
+
+def probe(service: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what health says now; None where none is declared."""
+    return _health.probe(service["health"]) if "health" in service else None
+
+
+def figure(seen: dict[str, Any] | None) -> str:
+    """Return what health said in a few characters."""
+    if seen is None:
+        return "health unknown: none is declared"
+    return seen["detail"] if seen["status"] is None else str(seen["status"])
