@@ -66,6 +66,10 @@ class Archives:
         folder = shlex.quote(str(target))
         return f"mkdir -p {folder} && tar -xpzf {shlex.quote(where)} -C {folder}"
 
+    def print_command(self, where: str, name: str) -> str:
+        """Return the command that prints one file of a backup."""
+        return f"tar -xzOf {shlex.quote(where)} {shlex.quote(name)}"
+
 
 def _unpack(tar: tarfile.TarFile, target: Path) -> None:
     """Unpack our own archive, which may be damaged: nothing outside `target`, nothing through a link.

@@ -1,7 +1,8 @@
 """Back up the data of a host's services, and prove each backup by restoring it: the work of role backup.
 
 Of every item a copy is made first, hashed as it is read. That copy goes into the repository and comes back
-into a temporary folder; only if both are the same in every hash, mode and row count is it `verified`.
+into a temporary folder (a PostgreSQL dump from there into a scratch database); only if both are the same in every
+hash, mode and row count is it `verified`.
 """
 
 from __future__ import annotations
@@ -14,18 +15,22 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple, Union
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _backup_list, _backup_room, _sqlite, _tree
+from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _backup_list,
+    _backup_room,
+    _postgresql,
+    _sqlite,
+    _tree,
+)
 from ansible_collections.incidentctl.response.plugins.module_utils._archives import Archives
 from ansible_collections.incidentctl.response.plugins.module_utils._backup_room import RefusedError
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import services_of_host
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
+from ansible_collections.incidentctl.response.plugins.module_utils._postgresql import Place
 from ansible_collections.incidentctl.response.plugins.module_utils._restic import Restic, without_password
 from ansible_collections.incidentctl.response.plugins.module_utils._tree import Tree
 
 CAPABILITY = "backup"
-# The copy and the archive, then the archive and what is restored of it; a tenth for what both tools add.
-_ROOM = 2.2
-_ROOM_TO_RESTORE = 1.1
 _NAMES_TOLD = 5
 _TOLD = ("verified", "at", "bytes", "where", "tool", "repository", "seconds", "restore")
 
@@ -37,10 +42,16 @@ class Job(NamedTuple):
 
     service: str
     kind: str
-    path: str  # as the catalogue has it; of a PostgreSQL database its name
+    path: str  # as the catalogue has it; of a PostgreSQL database its name, with the server's if that is named
+    item: dict[str, Any]
     work: Path
     params: dict[str, Any]
     check_mode: bool
+
+    @property
+    def place(self) -> Place:
+        """Where a PostgreSQL database is."""
+        return Place.of(self.item)
 
 
 class Seen(NamedTuple):
@@ -49,7 +60,9 @@ class Seen(NamedTuple):
     source: Path
     at: datetime.datetime
     tree: Tree
-    counts: _sqlite.Counts | None
+    counts: dict[str, int] | None
+    digest: str  # of the copy
+    content: str  # a digest that changes only if the content does: no two dumps of a database are the same
 
 
 class Done(NamedTuple):
@@ -71,8 +84,8 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
     if items:
         with _backup_room.work_place(params["state_dir"], check_mode) as work:
             for name, item in items:
-                path = str(item["database"] if item["kind"] == "postgresql" else item["path"])
-                row, fact = _attempt(Job(name, item["kind"], path, work, params, check_mode))
+                path = str(Place.of(item) if item["kind"] == "postgresql" else item["path"])
+                row, fact = _attempt(Job(name, item["kind"], path, item, work, params, check_mode))
                 actions.append(row)
                 facts.setdefault(name, []).append(fact)
     diff = [
@@ -103,29 +116,41 @@ def _attempt(job: Job) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _back_up(job: Job) -> Done:
     """Make, store and prove a copy, unless the newest backup holds just what is there now."""
-    if job.kind == "postgresql":
-        raise RefusedError("PostgreSQL databases cannot be backed up yet: use pg_dump by hand")
-    if not job.path.startswith("/"):
-        raise RefusedError("its path is not absolute")
-    started = time.monotonic()
-    tool, source = _tool(job.params), Path(job.path).resolve(strict=True)
-    for ours in (Path(job.params["state_dir"]).resolve(), Path(job.params["repository"]).resolve()):
-        if source in (ours, *ours.parents):  # a copy of it would have to hold itself
-            raise RefusedError(f"{ours} lies in it, where backups go: name the folders in it that hold data")
-    size = _sqlite.size(source) if job.kind == "sqlite" else _tree.size(source)
-    _backup_room.require(_places(job), size, _ROOM, job.params["reserve_mb"])
+    started, tool = time.monotonic(), _tool(job.params)
+    source, size = _measure(job)
     with _backup_room.scratch(job.work) as scratch:
         seen = _look(job, source, scratch)
         if not seen.tree.rows:
             return Done("skipped", "it is empty, there is nothing to back up", {})
         last = _backup_list.newest(_list(job), **_identity(job, tool))
-        if last and last["content"] == seen.tree.digest and _still_good(job, tool, last["where"], seen, scratch):
+        if last and last["content"] == seen.content and _still_good(job, tool, last, seen, scratch):
             return Done("unchanged", "what is there now is backed up already", last)
         if job.check_mode:
             return Done("done", f"{size} bytes would be backed up with {tool.name}", {})
         if job.kind == "files":
-            seen = seen._replace(at=_now(), tree=_tree.copy(source, _copy(scratch)))
+            tree = _tree.copy(source, _copy(scratch))
+            seen = seen._replace(at=_now(), tree=tree, digest=tree.digest, content=tree.digest)
         return _store(job, tool, seen, scratch, started)
+
+
+def _measure(job: Job) -> tuple[Path, int]:
+    """Return where an item lies and how many bytes it has. Raise RefusedError if it is not to be backed up."""
+    reserve_mb = job.params["reserve_mb"]
+    if job.kind == "postgresql":
+        if reason := _postgresql.why_not(job.place):
+            raise RefusedError(reason)
+        size, folder = _postgresql.size(job.place)
+        _backup_room.require_with_database(_places(job), folder, size, reserve_mb)
+        return Path(job.path), size
+    if not job.path.startswith("/"):
+        raise RefusedError("its path is not absolute")
+    source = Path(job.path).resolve(strict=True)
+    for ours in (Path(job.params["state_dir"]).resolve(), Path(job.params["repository"]).resolve()):
+        if source in (ours, *ours.parents):  # a copy of it would have to hold itself
+            raise RefusedError(f"{ours} lies in it, where backups go: name the folders in it that hold data")
+    size = _sqlite.size(source) if job.kind == "sqlite" else _tree.size(source)
+    _backup_room.require(_places(job), size, _backup_room.ROOM, reserve_mb)
+    return source, size
 
 
 def _look(job: Job, source: Path, scratch: Path) -> Seen:
@@ -133,13 +158,18 @@ def _look(job: Job, source: Path, scratch: Path) -> Seen:
     at, counts = _now(), None
     if job.kind == "sqlite":
         counts = _sqlite.copy(source, _copy(scratch))
+    elif job.kind == "postgresql":
+        counts = _postgresql.copy(job.place, _copy(scratch))
     tree = _tree.scan(source if counts is None else _copy(scratch))
-    return Seen(source, at, tree, counts)
+    content = _postgresql.content(_copy(scratch)) if job.kind == "postgresql" else tree.digest
+    return Seen(source, at, tree, counts, tree.digest, content)
 
 
-def _still_good(job: Job, tool: Tool, where: str, seen: Seen, scratch: Path) -> bool:
+def _still_good(job: Job, tool: Tool, last: dict[str, Any], seen: Seen, scratch: Path) -> bool:
     """Say whether an earlier backup still restores to what is there now; in check mode, whether it is there."""
-    return tool.holds(where) if job.check_mode else not _difference(tool, where, seen, scratch)
+    if job.check_mode:
+        return tool.holds(last["where"])
+    return not _difference(job, tool, last["where"], seen._replace(digest=last.get("digest", "")), scratch)
 
 
 def _store(job: Job, tool: Tool, seen: Seen, scratch: Path, started: float) -> Done:
@@ -153,15 +183,16 @@ def _store(job: Job, tool: Tool, seen: Seen, scratch: Path, started: float) -> D
         "at": seen.at.isoformat(timespec="milliseconds"),
         "state": "intended",
         "verified": False,
-        "content": seen.tree.digest,
+        "content": seen.content,
+        "digest": seen.digest,
         "bytes": seen.tree.size,
     }
     _backup_list.put(_list(job), entry)
     where = tool.store(seen.tree, _copy(scratch), entry["name"])
     _tree.remove(_copy(scratch))
     try:
-        _backup_room.require(_places(job), seen.tree.size, _ROOM_TO_RESTORE, job.params["reserve_mb"])
-        problem = _difference(tool, where, seen, scratch)
+        _backup_room.require(_places(job), seen.tree.size, _backup_room.ROOM_TO_RESTORE, job.params["reserve_mb"])
+        problem = _difference(job, tool, where, seen, scratch)
     except RefusedError as error:
         problem = str(error)
     seconds = round(time.monotonic() - started, 3)
@@ -182,11 +213,13 @@ def _identity(job: Job, tool: Tool) -> dict[str, str]:
     return {"incident": job.params["incident_id"], "tool": tool.name, "repository": repository}
 
 
-def _difference(tool: Tool, where: str, seen: Seen, scratch: Path) -> str:
+def _difference(job: Job, tool: Tool, where: str, seen: Seen, scratch: Path) -> str:
     """Restore a backup and return in what it differs from what was seen; nothing if it is the same."""
     target = scratch / "restored"
     try:
         tool.restore(where, target)
+        if job.kind == "postgresql":
+            return _database_difference(job, target, seen)
         came_back = _tree.scan(target).rows
         wanted = seen.tree.rows
         other = sorted(name for name in {*wanted, *came_back} if wanted.get(name) != came_back.get(name))
@@ -197,6 +230,15 @@ def _difference(tool: Tool, where: str, seen: Seen, scratch: Path) -> str:
         return str(error)
     finally:
         _tree.remove(target)
+
+
+def _database_difference(job: Job, target: Path, seen: Seen) -> str:
+    if _tree.scan(target).digest != seen.digest:
+        return "the dump came back otherwise"
+    size, folder = _postgresql.size(job.place)
+    if folder:
+        _backup_room.require([folder], size, _backup_room.ROOM_TO_RESTORE, job.params["reserve_mb"])
+    return _postgresql.difference(job.place, target, seen.counts or {}, str(job.work))
 
 
 def _caveat(seen: Seen) -> str:
@@ -224,6 +266,8 @@ def _tool(params: dict[str, Any]) -> Tool:
 
 
 def _restore_command(job: Job, tool: Tool, where: str, source: Path) -> str:
+    if job.kind == "postgresql":
+        return _postgresql.restore_command(job.place, tool.print_command(where, _postgresql.DUMP))
     command = tool.command(where, source if source.is_dir() else source.parent)
     if job.kind == "sqlite":
         # A newer write-ahead log would be played into the restored database and destroy it.

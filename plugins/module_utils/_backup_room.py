@@ -12,6 +12,9 @@ from pathlib import Path
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _durable, _tree
 
+# The copy and the archive, then the archive and what is restored of it; a tenth for what both tools add.
+ROOM = 2.2
+ROOM_TO_RESTORE = 1.1
 _MB = 1024 * 1024
 
 
@@ -23,13 +26,26 @@ def require(places: list[Path], size: int, factor: float, reserve_mb: int) -> No
     """Raise RefusedError unless each disk has room for `factor` times `size` bytes and keeps its reserve."""
     needed = int(size * factor) + reserve_mb * _MB
     for place in places:
-        there = next(path for path in (place, *place.parents) if path.exists())
+        there = _there(place)
         free = shutil.disk_usage(there).free
         if free < needed:
             raise RefusedError(
-                f"{needed // _MB} MB would have to be free on {there} ({factor} × {size / _MB:.1f} MB and a reserve of"
+                f"{needed // _MB} MB would have to be free on {there} ({factor:.1f} × {size / _MB:.1f} MB and a reserve of"
                 f" {reserve_mb} MB), but only {free // _MB} MB are"
             )
+
+
+def require_with_database(places: list[Path], folder: Path | None, size: int, reserve_mb: int) -> None:
+    """Require room for a dump and, in the `folder` where a server on this host keeps its data, for a scratch database."""
+    disks = {_there(place).stat().st_dev for place in places}
+    shared = folder is not None and folder.stat().st_dev in disks
+    require(places, size, ROOM + ROOM_TO_RESTORE if shared else ROOM, reserve_mb)
+    if folder and not shared:
+        require([folder], size, ROOM_TO_RESTORE, reserve_mb)
+
+
+def _there(place: Path) -> Path:
+    return next(path for path in (place, *place.parents) if path.exists())
 
 
 @contextlib.contextmanager

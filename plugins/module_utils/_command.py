@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from typing import BinaryIO
 
 OUTPUT_LIMIT = 4000  # bytes kept of what a command says: enough for an error, too little to hurt
 
@@ -27,18 +28,26 @@ class Finished:
         return f"{' '.join(self.argv)}: {how}" + (f": {self.said}" if self.said else "")
 
 
-def run(argv: Sequence[str], timeout_s: float = 60.0, folder: str | None = None) -> Finished:
+def run(
+    argv: Sequence[str],
+    timeout_s: float = 60.0,
+    folder: str | None = None,
+    *,
+    source: BinaryIO | None = None,
+    into: BinaryIO | None = None,
+) -> Finished:
     """Run `argv`, at most `timeout_s` seconds, in `folder` if one is given; its output goes to a file, not a pipe.
 
     A pipe would stay open for as long as a daemon that the command started keeps it, and hang us.
+    It reads the file `source`, if one is given; the file `into` takes its output, and only its errors are kept.
     A command that cannot be started at all ends with code 127.
     """
     with tempfile.TemporaryFile() as output:
         try:
             process = subprocess.Popen(
                 list(argv),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdin=subprocess.DEVNULL if source is None else source,
+                stdout=output if into is None else into,
                 stderr=output,
                 start_new_session=True,
                 cwd=folder,

@@ -63,6 +63,10 @@ class Restic:
         restore = self._words("restore", where, "--target", str(target))
         return f"mkdir -p {shlex.quote(str(target))} && {without_password(shlex.join(restore))}"
 
+    def print_command(self, where: str, name: str) -> str:
+        """Return the command that prints one file of a backup."""
+        return without_password(shlex.join(self._words("dump", where, f"/{name}")))
+
     def _run(self, *words: str, folder: Path | None = None) -> _command.Finished:
         # Without a cache: nothing of it is to stay on the host, and root may have no home.
         return _command.run(self._words("--no-cache", *words), _TIMEOUT_S, str(folder) if folder else None)

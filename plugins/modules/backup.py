@@ -8,12 +8,15 @@ DOCUMENTATION = r"""
 module: backup
 short_description: Back up the data of a host's services, and prove each backup by restoring it
 description:
-  - Backs up every C(data) item of this host's services, of kind C(files) or C(sqlite). An item of kind C(postgresql) is
-    refused, and says so.
+  - Backs up every C(data) item of this host's services, of kind C(files), C(sqlite) or C(postgresql).
   - Uses restic where the host has it and O(password_file) is there, else a C(tar.gz) with a manifest, mode 0600.
   - Of each item a copy is made first; of SQLite with its own online backup, checked with C(integrity_check). The backup is
     restored into a temporary folder and compared with that copy in every SHA-256, mode and row count. Only then is it
     C(verified).
+  - A PostgreSQL database is dumped by C(pg_dump) in its custom format, with the roles of the server beside it, as the OS
+    user that C(user) names where root can become it. The dump is restored into a scratch database of the same server,
+    C(incidentctl_verify_...), which is dropped afterwards, and the rows of every table are compared with those counted in
+    the snapshot that was dumped. Passwords come from C(~/.pgpass), never from the catalogue.
   - Content that this incident has backed up already, and that still restores, is left unchanged. Nothing is ever pruned.
   - Refuses, with figures, an item that would take a disk below its reserve.
 version_added: 0.1.0
@@ -32,7 +35,8 @@ options:
     type: str
     default: /etc/incidentctl/restic
   reserve_mb:
-    description: Megabytes that have to stay free on each disk that takes part, beyond 2.2 times the size of the item.
+    description: Megabytes that have to stay free on each disk that takes part, beyond 2.2 times the size of the item (3.3 times
+      where a PostgreSQL server keeps its data on the same disk).
     type: int
     default: 200
 """

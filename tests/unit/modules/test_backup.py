@@ -369,7 +369,7 @@ def test_a_disk_that_fills_up_at_any_point_is_a_failure_that_leaves_no_copy(
 @pytest.mark.parametrize(
     ("item", "outcome", "why"),
     [
-        ({"kind": "postgresql", "database": "shop"}, "refused", "PostgreSQL"),
+        ({"kind": "postgresql", "database": "postgresql:///shop"}, "refused", "connection string"),
         (files("relative/data"), "refused", "not absolute"),
         (files("/nowhere/at/all"), "failed", "No such file"),
         (files("/nul\0"), "failed", "null"),
@@ -400,7 +400,7 @@ def test_an_unreadable_file_is_a_failure_not_a_gap(params: Params, folder: Path)
 
 
 def test_one_item_that_fails_does_not_keep_the_others_from_their_backup(params: Params, folder: Path) -> None:
-    items = [files("/nowhere"), {"kind": "postgresql", "database": "shop"}, files(folder)]
+    items = [files("/nowhere"), files("relative"), files(folder)]
     block = _backup.run(of(params, *items), check_mode=False)["incident"]
     assert [row["outcome"] for row in block["actions"]] == ["failed", "refused", "done"]
     assert block["outcome"] == "failed"
