@@ -7,9 +7,10 @@ import time
 from typing import Any
 
 import pytest
+from tests.small_service import endpoint
+
 from incidentctl import monitoring
 from incidentctl.settings import Monitoring
-from tests.small_service import endpoint
 
 UP = {"data": {"result": [{"metric": {"job": "shop", "instance": "web2:8000"}, "value": [0, "0"]}]}}
 ALERTS = [{"labels": {"alertname": "CheckoutFails", "instance": "web1:8000"}}, {"labels": {"alertname": "Odd"}}]
