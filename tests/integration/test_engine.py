@@ -19,9 +19,11 @@ from incidentctl.errors import ConfigurationError, IncidentctlError
 
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of the user's own, without an ansible.cfg, and with TMPDIR where leftovers would show."""
+    """A folder of the user's own, without an ansible.cfg; our own private folders are made where leftovers show.
+
+    Only ours: Ansible opens a socket in $TMPDIR, whose path must not be as long as pytest's.
+    """
     (tmp_path / "tmp").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     monkeypatch.delenv("ANSIBLE_CONFIG", raising=False)
     monkeypatch.chdir(tmp_path)
