@@ -135,10 +135,14 @@ def remark(session: Session, incident_id: str | None, kind: str, **data: Any) ->
 
 
 def pass_on(session: Session, event: Event) -> None:
-    """Deliver what is not out yet beside us; and that an incident was none is told to everybody who was told of it."""
+    """Deliver what is not out yet beside us; tell of another severity, and of an incident that was none."""
     incident = incidents.fold(session.record.events(event.incident_id))
-    names = session.settings.severities[incident.severity].notify if event.kind == "cancelled" else ()
-    notify.tell(session.record, incident, names, event.kind, session.settings)
+    names = set(session.settings.severities[incident.severity].notify)
+    known = {str(row.get("audience")) for row in incident.notified if row.get("about") == "declared"}
+    if event.kind == "severity_changed":  # whom only the new one names hears of the incident for the first time
+        notify.tell(session.record, incident, sorted(names - known), "declared", session.settings)
+    told = sorted(names & known) if event.kind in ("severity_changed", "cancelled") else ()
+    notify.tell(session.record, incident, told, event.kind, session.settings)
 
 
 def plans(session: Session, severity: str | None, limit: str | None, services: Iterable[str]) -> list[plan.Plan]:

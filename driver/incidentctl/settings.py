@@ -14,13 +14,14 @@ from pydantic import (
     Field,
     StrictBool,
     StrictInt,
+    TypeAdapter,
     ValidationError,
     model_validator,
 )
 
 from incidentctl import _settings_problems, _yaml_lines
 from incidentctl._settings_values import Duration, ExistingFile, PathFromFile, RecordUrl, Url, wrong
-from incidentctl.errors import ConfigurationError
+from incidentctl.errors import ConfigurationError, UsageError
 
 FILE_NAME = "incidentctl.yml"
 # Half of a handful of hosts is no blast radius: of one host, that host is all there is.
@@ -231,6 +232,15 @@ def find_file(path: Path | None, environ: Mapping[str, str], cwd: Path) -> Path 
         return cwd / named
     places = (cwd / FILE_NAME, platformdirs.user_config_path("incidentctl") / FILE_NAME)
     return next((place for place in places if place.exists()), None)
+
+
+def seconds(text: str) -> float:
+    """Given a duration as a person types it (30s, 5m), return its seconds. Raise UsageError if it is none."""
+    try:
+        found: float = TypeAdapter(Positive).validate_python(text)
+    except ValidationError as error:
+        raise UsageError(f"{text!r} is not a duration.", fix="write 30s, 5m, 4h, 1d, or a number of seconds") from error
+    return found
 
 
 def resolve_secret(secret: Secret) -> str:

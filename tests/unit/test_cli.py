@@ -51,6 +51,7 @@ def incidentctl(*words: str) -> subprocess.CompletedProcess[str]:
         (["run", "--sevrity", "high", "x"], "Did you mean"),
         (["run", "--severity", "high", "-rf"], "Fix: put -- before a description"),
         (["run", "checkout is down"], "--severity is missing"),
+        (["watch", "--times", "0"], "--times"),
         (["decide"], "decide takes the option"),
     ],
 )

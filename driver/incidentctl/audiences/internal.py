@@ -41,7 +41,8 @@ def message(incident: Incident, about: str) -> Message:
     if incident.decision:
         lines.append(f"Decided: {incident.decision.get('option')}, by {incident.decision.get('actor')}.")
     return Message(
-        f"[{incident.severity}] {incident.incident_id} {about}", "\n".join([*lines, f"Next: {_next(incident)}"])
+        f"[{incident.severity}] {incident.incident_id} {about.replace('_', ' ')}",
+        "\n".join([*lines, f"Next: {_next(incident)}"]),
     )
 
 

@@ -15,6 +15,7 @@ _WAYS = {
 _STATUS = {
     "declared": "The problem is being looked into.",
     "escalated": "The problem was reported, and nobody has taken it on yet. Please see that somebody does.",
+    "severity_changed": "The problem was found to be more, or less, serious than it seemed: see above.",
     "decided": "A way out was chosen and is being carried out.",
     "resolved": "The problem is solved, and the services were seen to work again.",
     "cancelled": "It was found to be no problem. Nothing more will be done.",
@@ -30,7 +31,7 @@ def concerned(incident: Incident, _about: str) -> bool:
 def message(incident: Incident, about: str) -> Message:
     """Return impact, status, decision and expected end."""
     return Message(
-        f"Incident {incident.incident_id} ({incident.severity}): {about}",
+        f"Incident {incident.incident_id} ({incident.severity}): {about.replace('_', ' ')}",
         "\n".join(
             (
                 f"Reported as: {title(incident)}",

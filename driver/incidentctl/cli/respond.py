@@ -42,6 +42,8 @@ def run(
 ) -> None:
     """Declare an incident and drive it to its end, or to where a person must decide.
 
+    Without --severity the health of the services is checked and one suggested; you choose.
+
     Put -- before a DESCRIPTION that begins with a dash.
 
     \b
@@ -52,12 +54,15 @@ def run(
         from incidentctl import session as sessions
 
         _known(option)
+        rule = None
         if severity is None:
-            raise click.UsageError("--severity is missing: critical, high, medium or low. When unsure take the higher.")
+            severity, rule = _severity(session, console, limit, services)
         title = " ".join(description)
         if not title and console.interactive:
             title = click.prompt("What is wrong?", default=sessions.UNTITLED, err=True)
         desk = sessions.declare(session, title, severity, limit, services, console.show, console.ask)
+        if rule is not None:
+            sessions.remark(session, desk.incident_id, "note", text=f"severity {severity} chosen; {rule}")
         if console.interactive:  # somebody sits here and has it
             sessions.remark(session, desk.incident_id, "acknowledged")
         _drive(desk, session, console, as_json, contain_approved=yes, option=option, playbook=playbook)
@@ -161,6 +166,33 @@ def _known(option: str | None) -> None:
 
     if option is not None:
         options.known(option)
+
+
+def _severity(session: Session, console: Console, limit: str | None, services: tuple[str, ...]) -> tuple[str, str]:
+    """Ask for the severity, with what the health check suggests; return it and what was suggested. Never guess it."""
+    from incidentctl import errors, watch
+    from incidentctl.incident import parse_severity
+
+    missing = "--severity is missing: critical, high, medium or low."
+    try:
+        found = watch.suggest(session, limit, services, console.show)
+        suggested, told = found.severity, f"the health check suggests {found.severity}: {found.rule}"
+    except errors.UsageError:
+        raise
+    except errors.IncidentctlError as error:
+        suggested, told = None, f"nothing could be suggested: {error.what}"
+    if not console.interactive:
+        fix = f"--severity {suggested or 'LEVEL'}; when unsure take the higher one"
+        raise errors.UsageError(missing, f"{told[0].upper()}{told[1:]}.", fix)
+    console.say(console.plain(f"{told[0].upper()}{told[1:]}."))
+
+    def known(typed: str) -> str:
+        try:
+            return parse_severity(typed, session.settings.severities)
+        except errors.UsageError as error:
+            raise click.UsageError(str(error)) from error
+
+    return click.prompt("Which severity?", default=suggested, value_proc=known, err=True), told
 
 
 def _drive(desk: Desk, session: Session, console: Console, as_json: bool, **answers: Any) -> None:

@@ -1,0 +1,163 @@
+"""Look again at services: for a suggestion of the severity, and to see an incident get worse. It changes no host."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from incidentctl import engine, monitoring, notify, plan, suggestion
+from incidentctl import incident as incidents
+from incidentctl.desk import Desk, Show
+from incidentctl.incident import SEVERITIES, Incident
+from incidentctl.plan import Service
+from incidentctl.session import Session, pass_on, take_up
+from incidentctl.settings import Settings
+from incidentctl.suggestion import STATES, Seen, Suggestion
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look at an incident saw. `proposed` is the severity that a person is asked to set."""
+
+    incident_id: str
+    severity: str
+    services: Mapping[str, str]
+    changed: bool
+    rule: str
+    proposed: str | None = None
+    raised_from: str | None = None
+
+    def in_words(self) -> str:
+        """Return it on a line."""
+        seen = ", ".join(f"{name} {how}" for name, how in self.services.items())
+        line = f"{self.incident_id} ({self.severity}): {seen or 'no service is in scope'}"
+        if self.raised_from is not None:
+            return f"{line}; severity raised from {self.raised_from}: {self.rule}"
+        return line if self.proposed is None else f"{line}; severity {self.proposed} is proposed: {self.rule}"
+
+
+def suggest(session: Session, limit: str | None, names: Iterable[str], show: Show) -> Suggestion:
+    """Check the health of the services that are meant, and return what it suggests. Nothing is changed."""
+    inventory = session.hosts()
+    hosts = plan.narrow(inventory, limit)
+    services = plan.in_scope(inventory, hosts, names)
+    hosts = tuple(host for host in hosts if any(host in service.hosts for service in services))
+    show("phase", phase="look", capabilities=("health_check",), hosts=hosts)
+    outcome = _ask(hosts, services, session.sources(), session.settings, show)
+    show("phase_done", outcome=outcome)
+    return suggestion.suggest(services, hosts, _seen(outcome), monitoring.look(session.settings.monitoring))
+
+
+def watch(session: Session, incident_id: str | None, every_s: float, times: int | None, show: Show) -> Iterator[Look]:
+    """Look at the incident (or at all open ones whose severity says `watch`) every so often, until they have ended.
+
+    Each round delivers what is to be told, too. Yield every look; a change, and what follows from it, is recorded.
+    """
+    desks: dict[str, Desk] = {}
+    done = 0
+    while names := _watched(session, incident_id):
+        for name in names:
+            if name not in desks:
+                desks[name] = take_up(session, name, show, lambda *_words, **_facts: None)
+            yield look(session, desks[name])
+        notify.follow_up(session.record, session.settings)
+        done += 1
+        if done == times:
+            return
+        time.sleep(every_s)
+
+
+def look(session: Session, desk: Desk) -> Look:
+    """Check the health of an incident's services once, record a change, and propose or make an escalation."""
+    incident, services = desk.incident(), desk.services()
+    outcome = _ask(desk.hosts(), services, desk.sources, desk.settings, _unseen)
+    seen = _seen(outcome)
+    now = suggestion.states(services, desk.hosts(), seen)
+    before, standing = _before(incident, services)
+    found = suggestion.suggest(services, desk.hosts(), seen, monitoring.look(desk.settings.monitoring))
+    changed = now != before
+    proposed = _higher(incident, found, before, now) if changed else standing
+    if proposed is not None and _rank(proposed) >= _rank(incident.severity):
+        proposed = None
+    told = Look(desk.incident_id, incident.severity, now, changed, found.rule, proposed)
+    if not changed:
+        return told
+    raise_it = proposed is not None and desk.settings.severities[incident.severity].escalate
+    desk.note("note", text=_in_words(told, before), watch=now, proposed=None if raise_it else proposed)
+    if not raise_it or proposed is None:
+        return told
+    event = session.record.append(
+        desk.incident_id, "severity_changed", {"severity": proposed, "reason": found.rule, "by": "watch"}, desk.actor
+    )
+    pass_on(session, event)
+    return Look(desk.incident_id, proposed, now, True, found.rule, raised_from=incident.severity)
+
+
+def _watched(session: Session, incident_id: str | None) -> list[str]:
+    names = session.record.incidents() if incident_id is None else [session.record.find(incident_id)]
+    found = []
+    for name in names:
+        incident = incidents.fold(session.record.events(name))
+        policy = session.settings.severities.get(incident.severity)
+        if incident.status not in incidents.ENDED and (incident_id is not None or (policy and policy.watch)):
+            found.append(name)
+    return found
+
+
+def _ask(
+    hosts: tuple[str, ...], services: Sequence[Service], sources: tuple[str, ...], settings: Settings, show: Show
+) -> engine.Outcome:
+    variables = {"incident_continue": True, "health_check_only": [service.name for service in services]}
+    step = engine.Step("look", ("health_check",), hosts, variables, deadline_s=settings.deadlines.phase)
+    outcome = engine.run(step, sources, show, settings.secret_environment())
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    return outcome
+
+
+def _seen(outcome: engine.Outcome) -> Seen:
+    return {row.host: row.facts["services"] for row in outcome.rows if "services" in row.facts}
+
+
+def _before(incident: Incident, services: Sequence[Service]) -> tuple[Mapping[str, str] | None, str | None]:
+    """Return how the services were when last looked at, by us or by the triage, and what was proposed then."""
+    looks = [note for note in incident.notes if "watch" in note]
+    if looks:
+        proposed = looks[-1].get("proposed")
+        return looks[-1]["watch"], None if proposed is None else str(proposed)
+    rows = [row for row in incident.outcomes.get("triage", ()) if row.get("capability") == "health_check"]
+    if not rows:
+        return None, None
+    seen = {str(row["host"]): row["facts"]["services"] for row in rows if "services" in row.get("facts", {})}
+    return suggestion.states(services, incident.hosts, seen), None
+
+
+def _higher(
+    incident: Incident, found: Suggestion, before: Mapping[str, str] | None, now: Mapping[str, str]
+) -> str | None:
+    """What the facts suggest; one more than now when it only got worse."""
+    if _rank(found.severity) < _rank(incident.severity):
+        return found.severity
+    worse = any(STATES.index(how) > STATES.index((before or now).get(name, "well")) for name, how in now.items())
+    return SEVERITIES[max(0, _rank(incident.severity) - 1)] if worse else None
+
+
+def _rank(severity: str) -> int:
+    return SEVERITIES.index(severity)
+
+
+def _in_words(told: Look, before: Mapping[str, str] | None) -> str:
+    was = before or {}
+    changes = [
+        f"{name} is {how}" + (f", was {was[name]}" if name in was else "")
+        for name, how in told.services.items()
+        if was.get(name) != how
+    ]
+    text = f"watch: {'; '.join(changes) or 'other services are in scope'}"
+    return text if told.proposed is None else f"{text}. Severity {told.proposed} is proposed: {told.rule}"
+
+
+def _unseen(_kind: str, **_facts: Any) -> None:
+    """A look that is repeated has no place on the screen; what it saw is told."""
