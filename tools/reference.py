@@ -21,7 +21,7 @@ import yaml
 from pydantic import BaseModel
 
 from incidentctl import _settings_values as values
-from incidentctl import settings
+from incidentctl import settings, single
 from incidentctl.cli import cli
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,8 +58,8 @@ KEYS = {
     "incidents of services with `user_facing`.",
     "tracker.kind": "Where tickets are opened: JSON files in `state_dir`, or a JSON document by POST.",
     "tracker.url": "Where the webhook is. Needed by it, and by it alone.",
-    "monitoring.prometheus": "The Prometheus to ask. Not yet.",
-    "monitoring.alertmanager": "The Alertmanager to ask. Not yet.",
+    "monitoring.prometheus": "The Prometheus that is asked for its down targets, at the triage and by `watch`.",
+    "monitoring.alertmanager": "The Alertmanager that is asked for its active alerts, at the triage and by `watch`.",
     "guards.max_hosts_changed": "Refuse a containment that changes more hosts.",
     "guards.max_fraction_changed": "Refuse a containment that changes a larger part of the inventory. From four hosts on.",
     "guards.never_isolate": "Hosts and groups on which isolation is refused.",
@@ -126,7 +126,7 @@ def role_page(role: str, spec: dict[str, Any], docs: str) -> str:
     lines += [
         "```",
         f"ansible-playbook incidentctl.response.{role} -i inventory -l web{chosen}",
-        f"incidentctl play {role}{service} -l web",
+        *([f"incidentctl play {role}{service} -l web"] if role in single.CAPABILITIES else []),
         "```",
         "",
         "`--check` says what would be done and changes nothing; with `ansible-playbook`, `--diff` shows before and after.",
