@@ -1,0 +1,308 @@
+"""A rate limit on a real host: it holds back the attacker alone, never locks us out, and leaves no trace."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import crowd
+import pytest
+import yaml
+from tests.lab.play import INVENTORY, Hosts, Play, lab
+
+EDGE = "edge1"
+FAMILIES = ("ipv4", "ipv6")
+PORTS = {"container": crowd.OF_CONTAINER, "host": crowd.OF_HOST}
+INNOCENTS = range(1, crowd.SOURCES)
+GRACE_S = 5  # after its deadline, for a clock to have done its work
+SAVE = {"ipv4": "iptables-save", "ipv6": "ip6tables-save"}
+
+
+class Incident:
+    """An incident of a test's own on edge1."""
+
+    def __init__(self, hosts: Hosts, inventory: Path) -> None:
+        self.hosts, self.inventory, self.id = hosts, inventory, f"INC-{secrets.token_hex(4)}"
+        self.rebooted = False  # then the containers have other addresses, and podman's rules say so
+
+    def play(self, playbook: str, *flags: str, **variables: Any) -> Play:
+        return self.hosts.play(playbook, EDGE, "-i", str(self.inventory), *flags, incident_id=self.id, **variables)
+
+    def act_alone(self, **options: Any) -> dict[str, Any]:
+        """Put the limit in as the role does, and die before it is confirmed."""
+        catalogue = yaml.safe_load(self.inventory.read_text())["all"]["hosts"][EDGE]["incident_services"]
+        options |= {"capability": "rate_limit", "services": catalogue, "host_name": EDGE, "incident_id": self.id}
+        words = ["-m", "incidentctl.response.traffic_rule", "-a", json.dumps(options), "--become", "--one-line"]
+        done = subprocess.run(
+            [program("ansible"), EDGE, "-i", str(INVENTORY), "-i", str(self.inventory), *words],
+            cwd=lab.REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return dict(json.loads(done.stdout.partition(" => ")[2])["incident"])
+
+    def entries(self) -> list[dict[str, Any]]:
+        folder = f"/var/lib/incidentctl/ledger/{self.id}"
+        names = lab.inside(EDGE, "sh", "-c", f"ls {folder}/*.json 2>/dev/null || true").split()
+        return [json.loads(lab.inside(EDGE, "cat", name)) for name in names]
+
+    def states(self) -> set[str]:
+        return {entry["state"] for entry in self.entries()}
+
+
+def program(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
+
+
+def rules() -> dict[str, list[str]]:
+    """Return edge1's rules of both families, without counters, comments and tables that hold nothing."""
+    return {family: normal(lab.inside(EDGE, save)) for family, save in SAVE.items()}
+
+
+def normal(text: str) -> list[str]:
+    kept: list[str] = []
+    table = ""
+    for line in text.splitlines():
+        if line.startswith("*"):
+            table = line
+        elif line.startswith("-A") or (line.startswith(":") and " ACCEPT " not in line):
+            kept.append(f"{table} {line.partition(' [')[0] if line.startswith(':') else line}")
+    return sorted(kept)
+
+
+def traces() -> str:
+    """Return what is left on edge1 of clocks: scripts, units and their stamps."""
+    folders = "/etc/systemd/system /run/systemd/system /var/lib/incidentctl/clocks /var/lib/systemd/timers"
+    files = lab.inside(EDGE, "sh", "-c", f"find {folders} -name '*incidentctl-*' 2>/dev/null || true")
+    return files + lab.inside(EDGE, "systemctl", "--quiet", "--no-legend", "list-units", "--all", "incidentctl*")
+
+
+def wait_for_no_trace() -> None:
+    """Wait for a clock that struck to have put itself away."""
+    deadline = time.monotonic() + GRACE_S
+    while (left := traces()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert left == ""
+
+
+def fresh_login() -> None:
+    assert lab.ssh(EDGE, "true").returncode == 0
+
+
+def power(incident: Incident, off_until: float) -> None:
+    """Cut edge1's power, and give it back at a time."""
+    incident.rebooted = True
+    lab.podman("kill", lab.container(EDGE))
+    lab.podman("wait", lab.container(EDGE))
+    lab.podman("container", "cleanup", lab.container(EDGE))  # else the network's rules may be there yet
+    time.sleep(max(0.0, off_until - time.time()))
+    lab.podman("start", lab.container(EDGE))
+    lab.wait_for_boot(EDGE)
+    crowd.lead_back()
+
+
+def wait_for(incident: Incident, state: str, until: float) -> float:
+    """Wait for all entries to come to a state; return the seconds it was before (after: negative) `until`."""
+    while incident.states() != {state}:
+        assert time.time() < until + GRACE_S, (incident.entries(), rules())
+        time.sleep(0.2)
+    return until - time.time()
+
+
+@pytest.fixture(scope="module")
+def edge(hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with crowd.present():
+        inventory = tmp_path_factory.mktemp("edge") / "edge.yml"
+        inventory.write_text(yaml.safe_dump(crowd.inventory()))
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            if all(
+                crowd.connect([crowd.source(1, f)], f, p)[crowd.source(1, f)] for f in FAMILIES for p in PORTS.values()
+            ):
+                break
+        yield inventory
+
+
+@pytest.fixture
+def incident(hosts: Hosts, edge: Path) -> Iterator[Incident]:
+    before = rules()
+    incident = Incident(hosts, edge)
+    yield incident
+    incident.play("lift")
+    wait_for_no_trace()
+    left = rules()
+    if incident.rebooted:
+        before, left = (
+            {f: [r for r in table if r.startswith("*mangle")] for f, table in x.items()} for x in (before, left)
+        )
+    assert left == before
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("port", PORTS.values(), ids=PORTS)
+def test_the_limit_limits_the_attacker_alone(incident: Incident, family: str, port: int, capsys: Any) -> None:
+    attacker = crowd.source(0, family)
+    assert crowd.connect([attacker] * 60, family, port) == {attacker: 60}
+    with crowd.transfer(family, port) as figures:
+        play = incident.play("rate_limit")
+        assert (play.code, play.block(EDGE)["outcome"]) == (0, "done"), play.said
+        through = crowd.connect([attacker] * 60, family, port)[attacker]
+        innocent = crowd.connect([crowd.source(n, family) for n in INNOCENTS], family, port)
+        fresh_login()
+        again = incident.play("rate_limit")
+    with capsys.disabled():
+        print(
+            f"\n{family} port {port}: attacker {through}/60, innocents {sum(innocent.values())}/20, transfer {figures}"
+        )
+    assert 10 <= through <= 12
+    assert set(innocent.values()) == {1}
+    assert figures[0] == figures[1] > 0
+    assert (again.code, again.block(EDGE)["outcome"]) == (0, "unchanged")
+    held = {limit["service"]: limit["held_back"][family] for limit in again.block(EDGE)["facts"]["limits"]}
+    assert sum(held.values()) == 60 - through
+    lifted = incident.play("lift")
+    assert lifted.block(EDGE)["outcome"] == "done"
+    assert crowd.connect([attacker] * 60, family, port) == {attacker: 60}
+
+
+def test_who_has_a_whole_64_is_one_source(incident: Incident) -> None:
+    incident.play("rate_limit")
+    through = crowd.connect(crowd.neighbours("ipv6") * 20, "ipv6", crowd.OF_HOST)
+    assert 10 <= sum(through.values()) <= 12
+
+
+def test_management_is_never_limited(incident: Incident) -> None:
+    incident.play("rate_limit")
+    for address in crowd.EDGE.addresses:
+        probe = f"for n in $(seq 30); do timeout 1 bash -c '</dev/tcp/{address}/{crowd.OF_HOST}' || exit 1; done"
+        assert subprocess.run(["bash", "-c", probe], check=False).returncode == 0
+    probe = probe.replace(crowd.EDGE.addresses[1], "127.0.0.1")
+    lab.inside(EDGE, "bash", "-c", probe)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("port", PORTS.values(), ids=PORTS)
+def test_the_rule_that_everybody_writes_holds_nobody_back(incident: Incident, family: str, port: int) -> None:
+    """A rule that accepts up to a limit, and nothing that drops beyond it: the attacker gets through, all 60 times."""
+    command = {"ipv4": "iptables", "ipv6": "ip6tables"}[family]
+    rule = ["INPUT", "-p", "tcp", "--dport", str(port), "-m", "limit", "--limit", "10/minute", "-j", "ACCEPT"]
+    attacker = crowd.source(0, family)
+    lab.inside(EDGE, command, "-A", *rule)
+    try:
+        assert crowd.connect([attacker] * 60, family, port)[attacker] == 60
+    finally:
+        lab.inside(EDGE, command, "-D", *rule)
+
+
+def test_what_nobody_confirms_is_gone_at_the_deadline(incident: Incident) -> None:
+    before = rules()
+    block = incident.act_alone(confirm_within=4)
+    began = time.time()
+    assert block["facts"]["to_confirm"] == ["echo-in-container", "echo-on-host"]
+    assert rules() != before
+    wait_for(incident, "lifted", began + 4)
+    assert {entry["lifted_because"] for entry in incident.entries()} == {"it was not confirmed in time"}
+    assert rules() == before
+    assert incident.play("lift").block(EDGE)["outcome"] == "unchanged"
+
+
+def test_a_killed_controller_locks_nobody_out(incident: Incident) -> None:
+    before = rules()
+    words = ["incidentctl.response.rate_limit", "-i", str(INVENTORY), "-i", str(incident.inventory), "-l", EDGE]
+    variables = json.dumps({"incident_id": incident.id, "rate_limit_confirm_within": 5})
+    process = subprocess.Popen(
+        [program("ansible-playbook"), *words, "-e", variables],
+        cwd=lab.REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "Have the limits confirmed" in line:
+            os.killpg(process.pid, signal.SIGKILL)
+    process.stdout.close()
+    assert process.wait(10) == -signal.SIGKILL
+    began = time.time()
+    wait_for(incident, "lifted", began + 5)
+    assert rules() == before
+    fresh_login()
+
+
+def test_a_connection_that_was_open_before_does_not_confirm(incident: Incident) -> None:
+    """Somebody shuts new logins out. The open one would still answer, and must not count."""
+    before = rules()
+    incident.play("lift")  # leaves an open connection behind
+    shut = ["INPUT", "-p", "tcp", "--dport", "22", "--syn", "-j", "DROP"]
+    lab.inside(EDGE, "iptables", "-I", *shut)
+    try:
+        began = time.time()
+        play = incident.play("rate_limit", "--timeout", "3", rate_limit_confirm_within=6)
+        assert play.code == 4, play.said
+        wait_for(incident, "lifted", began + 12)
+    finally:
+        lab.inside(EDGE, "iptables", "-D", *shut)
+    assert rules() == before
+
+
+def test_a_forgotten_limit_ends_by_itself(incident: Incident) -> None:
+    before = rules()
+    began = time.time()
+    play = incident.play("rate_limit", rate_limit_expires_after=8)
+    assert play.block(EDGE)["actions"][0]["summary"].endswith("; confirmed by a fresh login")
+    assert rules() != before
+    wait_for(incident, "lifted", began + 12)
+    assert {entry["lifted_because"] for entry in incident.entries()} == {"its time ran out"}
+    assert rules() == before
+
+
+def test_the_clocks_outlive_a_reboot(incident: Incident) -> None:
+    """The power fails, and is back when the deadline is over."""
+    incident.act_alone(confirm_within=5, expires_after=600)
+    began = time.time()
+    power(incident, off_until=began + 6)
+    wait_for(incident, "lifted", time.time())
+
+
+def test_a_limit_that_a_reboot_took_counts_as_lifted(incident: Incident) -> None:
+    incident.play("rate_limit")
+    power(incident, off_until=0)
+    assert "incidentctl-" in traces()
+    lifted = incident.play("lift").block(EDGE)
+    assert {row["outcome"] for row in lifted["actions"]} == {"done"}
+    assert all("already gone" in row["summary"] for row in lifted["actions"])
+
+
+def test_what_others_changed_meanwhile_stays(incident: Incident) -> None:
+    incident.play("rate_limit")
+    theirs = ["PREROUTING", "-s", "203.0.113.9/32", "-j", "ACCEPT"]
+    lab.inside(EDGE, "iptables", "-t", "mangle", "-I", *theirs)
+    lab.inside(EDGE, "iptables", "-A", "INPUT", *theirs[1:])
+    try:
+        assert incident.play("lift").block(EDGE)["outcome"] == "done"
+        assert [line for line in rules()["ipv4"] if "203.0.113.9" in line] == [
+            "*filter -A INPUT -s 203.0.113.9/32 -j ACCEPT",
+            "*mangle -A PREROUTING -s 203.0.113.9/32 -j ACCEPT",
+        ]
+        assert incident.play("lift").block(EDGE)["outcome"] == "unchanged"
+    finally:
+        lab.inside(EDGE, "iptables", "-t", "mangle", "-D", *theirs)
+        lab.inside(EDGE, "iptables", "-D", "INPUT", *theirs[1:])
+
+
+def test_the_check_changes_nothing_and_shows_the_rules(incident: Incident) -> None:
+    before = rules()
+    play = incident.play("rate_limit", "--check", "--diff")
+    assert (play.code, play.block(EDGE)["outcome"], play.results[EDGE]["changed"]) == (0, "done", True)
+    assert "--hashlimit-above 10/minute" in play.said
+    assert (rules(), incident.entries(), traces()) == (before, [], "")
