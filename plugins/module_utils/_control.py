@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _command
+from ansible_collections.incidentctl.response.plugins.module_utils import _command, _compose
 
 WAIT_S = 20.0
+_COMMAND_S = 60.0
+_COMPOSE_S = 300.0  # podman-compose stops one container after the other, and gives each ten seconds
 _PAUSE_S = 0.1
 
 
@@ -19,6 +21,8 @@ def is_running(service: dict[str, Any]) -> bool:
     """Ask the manager whether the service runs. Raise ControlError if the manager cannot tell."""
     if service.get("manager") == "systemd":
         return _systemd_state(service["unit"]) in ("active", "activating", "reloading")
+    if service.get("manager") == "compose":
+        return _compose.is_running(service)
     finished = _command.run(_argv(service, "status"))
     if finished.code is None or finished.code in (126, 127):
         raise ControlError(str(finished))
@@ -37,19 +41,25 @@ def start(service: dict[str, Any]) -> None:
 
 def restart(service: dict[str, Any]) -> None:
     """Stop, if it runs, and start."""
+    kept = handle(service)
     if is_running(service):
         stop(service)
-    start(service)
+    start(kept)
 
 
 def handle(service: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of a service that is enough to control it later, without today's inventory."""
-    kept = ("name", "manager", "control", "unit", "compose_file", "health")
-    return {key: service[key] for key in kept if key in service}
+    """Return the part of a service that is enough to control it later, without today's inventory.
+
+    Of a compose file that is also which of its services run now: no others are started again.
+    """
+    kept = ("name", "manager", "control", "unit", "compose_file", "compose_service", "health")
+    more = _compose.handle(service) if service.get("manager") == "compose" else {}
+    return {**{key: service[key] for key in kept if key in service}, **more}
 
 
 def _do(service: dict[str, Any], verb: str, running: bool) -> None:
-    finished = _command.run(_argv(service, verb))
+    timeout_s = _COMPOSE_S if service.get("manager") == "compose" else _COMMAND_S
+    finished = _command.run(_argv(service, verb), timeout_s)
     if not finished.ok:
         raise ControlError(str(finished))
     deadline = time.monotonic() + WAIT_S
@@ -65,7 +75,11 @@ def _argv(service: dict[str, Any], verb: str) -> list[str]:
         return list(service["control"][verb])
     if manager == "systemd":
         return ["systemctl", verb, "--", service["unit"]]
-    raise ControlError(f"{service['name']}: manager {manager!r} cannot be controlled (command and systemd can)")
+    if manager == "compose":
+        return _compose.argv(service, verb)
+    raise ControlError(
+        f"{service['name']}: manager {manager!r} cannot be controlled (command, compose and systemd can)"
+    )
 
 
 def _systemd_state(unit: str) -> str:

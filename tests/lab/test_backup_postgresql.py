@@ -91,22 +91,23 @@ def test_writes_during_the_dump_do_not_break_the_verification(database: Database
 def test_a_backup_that_rotted_is_seen_and_made_again(database: Database) -> None:
     plain = {"incident_backup_password_file": "/nowhere"}
     first = database.back_up(**plain)["fact"]
-    database.hosts.run(
-        DB, "dd", "if=/dev/zero", f"of={first['where']}", "bs=1", "count=64", "seek=9000", "conv=notrunc"
-    )
+    size = int(database.hosts.run(DB, "stat", "--format=%s", first["where"]))
+    middle = ("bs=1", "count=64", f"seek={size // 2}", "conv=notrunc")
+    database.hosts.run(DB, "dd", "if=/dev/zero", f"of={first['where']}", *middle)
     second = database.back_up(**plain)
     assert (second["outcome"], second["fact"]["verified"]) == ("done", True)
     assert second["fact"]["where"] != first["where"]
 
 
 def test_a_dump_that_comes_out_damaged_is_not_verified(database: Database) -> None:
-    # On this host's PATH first: the real tool, and one byte of what it says is another.
-    broken = f"{database.folder}/bin"
-    script = "#!/bin/sh\n/usr/bin/pg_dump \"$@\" | sed 's/xxxxx/xxxx/; s/PGDMP/PGDMQ/'\n"
-    database.hosts.run(DB, "mkdir", "-p", broken)
-    lab.ssh(DB, f"sudo tee {broken}/pg_dump >/dev/null && sudo chmod -R 755 {database.folder}", feed=script.encode())
-    own = {"ansible_python_interpreter": f"/usr/bin/env PATH={broken}:/usr/sbin:/usr/bin:/sbin:/bin /usr/bin/python3"}
-    seen = database.back_up(**own)
+    # First on the PATH that sudo gives: the real tool, but its output is cut short.
+    own = "/usr/local/sbin/pg_dump"
+    script = '#!/bin/sh\n/usr/bin/pg_dump "$@" | head -c 5000\n'
+    lab.ssh(DB, f"sudo tee {own} >/dev/null && sudo chmod 755 {own}", feed=script.encode())
+    try:
+        seen = database.back_up()
+    finally:
+        database.hosts.run(DB, "rm", own)
     assert (seen["outcome"], seen["fact"]["verified"]) == ("failed", False)
     assert "restore" not in seen["fact"]
     assert database.scratch_databases() == ""

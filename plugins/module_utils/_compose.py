@@ -1,0 +1,127 @@
+"""Services of a compose file: which of their containers run, and the commands that stop and start them.
+
+What runs is asked of the engine, by the labels that every compose tool gives its containers: podman-compose 1.0
+has no answer that could be read. Labels hold the folder and the file, so that no project's name is guessed.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ansible_collections.incidentctl.response.plugins.module_utils import _capture, _command
+
+ENGINES = ("podman", "docker")
+_ALIVE = ("running", "restarting", "paused", "stopping")
+_LABEL = "com.docker.compose."
+_ANSWER_LIMIT = 8 << 20
+_ANSWER_S = 20.0
+
+
+class ComposeError(OSError):
+    """It cannot be told what runs, or there is nothing to tell it with; the message says why."""
+
+
+class Container(NamedTuple):
+    """One container of a compose file."""
+
+    id: str
+    service: str
+    project: str
+    alive: bool
+
+
+class Deployment(NamedTuple):
+    """The engine that runs a compose file, and the file's containers, stopped ones too."""
+
+    engine: str
+    containers: list[Container]
+
+    @property
+    def running(self) -> list[str]:
+        """The services of which a container runs."""
+        return sorted({container.service for container in self.containers if container.alive})
+
+
+def look(service: dict[str, Any]) -> Deployment:
+    """Ask every engine of this host for the containers of a service. Raise ComposeError if that cannot be told."""
+    engines = [engine for engine in ENGINES if shutil.which(engine)]
+    if not engines:
+        raise ComposeError(f"{service['name']}: this host has neither podman nor docker")
+    problems = []
+    for engine in engines:
+        try:
+            containers = _containers(engine, service)
+        except (OSError, ValueError) as error:
+            problems.append(f"{engine}: {error}")
+            continue
+        if containers:
+            return Deployment(engine, containers)
+    if problems:
+        raise ComposeError(f"{service['name']}: {'; '.join(problems)}")
+    return Deployment(engines[0], [])
+
+
+def is_running(service: dict[str, Any]) -> bool:
+    """Say whether a container of the service runs; of a `handle`, whether one of each that it names does."""
+    running = look(service).running
+    wanted = service.get("compose_running")
+    return set(wanted) <= set(running) if wanted else bool(running)
+
+
+def argv(service: dict[str, Any], verb: str) -> list[str]:
+    """Return the command that stops or starts a service with what this host has. Raise ComposeError if it has nothing."""
+    deployment = look(service)
+    projects = sorted({container.project for container in deployment.containers})
+    if len(projects) > 1:
+        raise ComposeError(f"{service['name']}: its file runs as several projects: {', '.join(projects)}")
+    project = ["-p", projects[0]] if projects else []
+    one = [service["compose_service"]] if "compose_service" in service else []
+    words = ["stop"] if verb == "stop" else ["up", "-d"]
+    names = service.get("compose_running") or one
+    return [*_tool(deployment.engine), "-f", service["compose_file"], *project, *words, *names]
+
+
+def handle(service: dict[str, Any]) -> dict[str, Any]:
+    """Return what else is needed to start exactly what runs now. Raise ComposeError if that cannot be told."""
+    return {"compose_running": look(service).running}
+
+
+def _containers(engine: str, service: dict[str, Any]) -> list[Container]:
+    listing = [engine, "ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={_LABEL}project.working_dir"]
+    ids = _ask(listing).split()
+    if not ids:
+        return []
+    answer = _ask(
+        [engine, "inspect", "--type=container", "--format={{.Id}} {{.State.Status}} {{json .Config.Labels}}", *ids]
+    )
+    found = []
+    for line in answer.splitlines():
+        container, status, text = line.split(" ", 2)
+        labels = {key[len(_LABEL) :]: str(value) for key, value in json.loads(text).items() if key.startswith(_LABEL)}
+        if _is_of(labels, service):
+            project = labels.get("project", "")
+            found.append(Container(container, labels.get("service", ""), project, status in _ALIVE))
+    return found
+
+
+def _is_of(labels: dict[str, str], service: dict[str, Any]) -> bool:
+    file = Path(service["compose_file"])
+    names = [Path(path).name for path in labels.get("project.config_files", "").split(",")]
+    here = Path(labels["project.working_dir"]).resolve() == file.parent.resolve()
+    return here and file.name in names and service.get("compose_service") in (None, labels.get("service"))
+
+
+def _ask(argv: list[str]) -> str:
+    said, _cut = _capture.capture(argv, _ANSWER_LIMIT, _ANSWER_S)
+    return said.decode("utf-8", "replace")
+
+
+def _tool(engine: str) -> list[str]:
+    if shutil.which(f"{engine}-compose") and engine == "podman":
+        return ["podman-compose"]
+    if _command.run([engine, "compose", "version"]).ok:
+        return [engine, "compose"]
+    raise ComposeError(f"{engine} is here, but not {'podman-compose' if engine == 'podman' else 'its compose plugin'}")
