@@ -24,16 +24,17 @@ import http.server, json, os, pathlib, signal, sys
 home, port = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 said = home / "current" / "health"
 health = said.read_text().strip() if said.exists() else "200"
-maintenance = {"enabled": False}
+maintenance, breaker = {"enabled": False}, {"state": "closed"}
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        self.answer(200 if self.path == "/maintenance" else int(health))
+        self.answer(int(health) if self.path == "/health" else 200)
     def do_POST(self):
-        maintenance.update(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        (breaker if self.path == "/breaker" else maintenance).update(said)
         self.answer(200)
     def answer(self, status):
-        body = json.dumps(maintenance).encode()
+        body = json.dumps(breaker if self.path == "/breaker" else maintenance).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -60,7 +61,7 @@ server.serve_forever()
 
 
 class SmallService:
-    """A service in a folder of its own, as the catalogue has it: manager command, health, releases, maintenance."""
+    """A service in a folder of its own, as the catalogue has it, with all that a role may need of it."""
 
     def __init__(self, home: Path, name: str = "shop") -> None:
         """Lay out the folder; nothing runs yet."""
@@ -84,6 +85,14 @@ class SmallService:
                 "off": {"url": f"{url}/maintenance", "json": {"enabled": False}},
                 "status": {"url": f"{url}/maintenance"},
             },
+            "circuit_breakers": [
+                {
+                    "name": "payments",
+                    "open": {"url": f"{url}/breaker", "json": {"state": "open"}},
+                    "close": {"url": f"{url}/breaker", "json": {"state": "closed"}},
+                    "status": {"url": f"{url}/breaker"},
+                }
+            ],
         }
         control = {
             "start": ["sh", str(self.home / "start.sh")],

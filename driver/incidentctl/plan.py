@@ -16,6 +16,7 @@ from incidentctl.errors import ConfigurationError, RefusedError, UsageError
 # What a severity may name under `contain`, and what each does to a host, in words for the plan.
 CONTAINMENTS: Mapping[str, str] = {
     "backup": "back up the data and restore it elsewhere to prove it",
+    "circuit_breaker": "open the circuit breakers that services declare",
     "enhanced_monitoring": "load alerting rules for the affected services into Prometheus",
     "isolation": "stop the affected services",
     "maintenance_mode": "switch the maintenance mode on",
@@ -23,7 +24,7 @@ CONTAINMENTS: Mapping[str, str] = {
     "scale_down": "stop what is not essential",
 }
 # Those that change a host and are taken back by lift.
-LIFTABLE = frozenset({"enhanced_monitoring", "isolation", "maintenance_mode", "scale_down"})
+LIFTABLE = frozenset({"circuit_breaker", "enhanced_monitoring", "isolation", "maintenance_mode", "scale_down"})
 TRIAGE = ("health_check", "log_collection")
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LITERALS = {"name": str, "hosts": str, "essential": bool, "user_facing": bool, "integrations": list}
@@ -219,6 +220,7 @@ def _meant_for(capability: str, service: Service) -> bool:
         return not service.essential
     needs = {
         "backup": "data",
+        "circuit_breaker": "circuit_breakers",
         "maintenance_mode": "maintenance",
         "prepare_rollback": "releases",
         "rollback": "releases",

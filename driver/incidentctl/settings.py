@@ -32,7 +32,7 @@ Names = tuple[str, ...]
 
 DEFAULT_SEVERITIES: dict[str, dict[str, Any]] = {
     "critical": {
-        "contain": ["backup", "scale_down"],
+        "contain": ["backup", "scale_down", "circuit_breaker"],
         "sla": {"acknowledge": "5m", "contain": "15m", "resolve": "4h"},
     },
     "high": {

@@ -15,6 +15,7 @@ _SERVICE = {
     "hosts": _STR,
     "manager": _STR,
     "compose_file": _STR,
+    "compose_service": _STR,
     "unit": _STR,
     "control": _DICT,
     "essential": _BOOL,
@@ -47,6 +48,8 @@ _HEALTH = ("url", "expect_status", "timeout_s")
 _DEPENDENCY = ("name", "check")
 _CHECKS = ("tcp://", "http://", "https://")
 _TOGGLE = ("on", "off", "status")
+_BREAKER = ("open", "close", "status")
+_EGRESS = ("host", "port")
 _REQUEST = ("url", "method", "json", "headers", "secret_ref", "expect_status", "expect", "timeout_s")
 
 
@@ -129,6 +132,7 @@ def _check_service(service: dict[str, Any]) -> list[str]:
         problems += _check_keys(service["maintenance"], _TOGGLE, ("on", "off"), "maintenance.")
         for key, request in service["maintenance"].items():
             problems += _check_keys(request, _REQUEST, ("url",), f"maintenance.{key}.")
+    problems += _check_breakers(service.get("circuit_breakers", []))
     for key in ("logs", "data"):
         for item in service.get(key, []):
             problems += _check_kind(key, item)
@@ -148,6 +152,34 @@ def _check_probes(service: dict[str, Any]) -> list[str]:
     for alert in service.get("alerts", []):
         problems += _check_keys(alert, ("name", "expr"), ("name", "expr"), "alerts.")
     return problems
+
+
+def _check_breakers(breakers: list[Any]) -> list[str]:
+    problems: list[str] = []
+    for breaker in breakers:
+        problems += (
+            _check_egress(breaker) if isinstance(breaker, dict) and "egress" in breaker else _check_breaker(breaker)
+        )
+    names = [str(breaker["name"]) for breaker in breakers if isinstance(breaker, dict) and "name" in breaker]
+    problems += [
+        f"circuit_breakers.name must be lower-case letters, digits and dashes, 63 at most: {name!r}"
+        for name in names
+        if not _NAME.fullmatch(name)
+    ]
+    return problems + [f"circuit breaker {name} is there twice" for name in sorted(set(names)) if names.count(name) > 1]
+
+
+def _check_breaker(breaker: Any) -> list[str]:
+    problems = _check_keys(breaker, ("name", *_BREAKER), ("name", "open", "close"), "circuit_breakers.")
+    for key in _BREAKER if isinstance(breaker, dict) else ():
+        if key in breaker:
+            problems += _check_keys(breaker[key], _REQUEST, ("url",), f"circuit_breakers.{key}.")
+    return problems
+
+
+def _check_egress(breaker: dict[str, Any]) -> list[str]:
+    problems = _check_keys(breaker, ("name", "egress"), ("name",), "circuit_breakers.")
+    return problems + _check_keys(breaker["egress"], _EGRESS, _EGRESS, "circuit_breakers.egress.")
 
 
 def _check_dependency(item: Any) -> list[str]:

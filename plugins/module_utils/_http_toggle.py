@@ -1,10 +1,10 @@
-"""Turn a service's own maintenance mode on over HTTP, and off again: the work of role maintenance_mode."""
+"""Turn on over HTTP what a service offers for an incident, and off again: roles maintenance_mode and circuit_breaker."""
 
 from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _http, _ledger
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import services_of_host
@@ -18,16 +18,46 @@ class ToggleError(OSError):
     """An endpoint did not do what it was asked; the message says which and what it answered."""
 
 
+class Words(NamedTuple):
+    """What the toggles of a capability are called, in the catalogue and in sentences."""
+
+    key: str
+    on: str
+    off: str
+    named: str
+    is_on: str
+    is_off: str
+    turned_on: str
+    turned_off: str
+
+
+WORDS = {
+    "maintenance_mode": Words("maintenance", "on", "off", "maintenance of", "on", "off", "turned on", "turned off"),
+    "circuit_breaker": Words(
+        "circuit_breakers", "open", "close", "circuit breaker", "open", "closed", "opened", "closed"
+    ),
+}
+
+
 def run(params: dict[str, Any], check_mode: bool) -> Result:
-    """Turn maintenance on for this host's services that declare it (those in `only`, when it names any)."""
-    services = [s for s in services_of_host(params) if "maintenance" in s or params.get("only")]
-    actions = [_turn_on(service, params, check_mode) for service in services]
+    """Turn on what this host's services (those in `only`, when it names any) declare for the capability."""
+    words = WORDS[params["capability"]]
+    actions = []
+    for service in services_of_host(params):
+        toggles = _toggles(service, words)
+        actions += [_turn_on(target, toggle, params, check_mode) for target, toggle in toggles]
+        if not toggles and params.get("only"):
+            actions.append(action(service["name"], "skipped", f"{service['name']} declares no {words.key}"))
     diff = [
-        {"before_header": row["target"], "before": "not in maintenance\n", "after": "in maintenance\n"}
+        {
+            "before_header": row["target"],
+            "before": f"{words.named} {row['target']} {words.is_off}\n",
+            "after": f"{words.named} {row['target']} {words.is_on}\n",
+        }
         for row in actions
         if row["outcome"] == "done"
     ]
-    nothing = "no service on this host declares maintenance"
+    nothing = f"no service on this host declares {words.key}"
     return result(params["capability"], actions, diff=diff, nothing=nothing)
 
 
@@ -36,70 +66,86 @@ def turn_off(entry: _ledger.Entry, check_mode: bool) -> tuple[str, bool]:
 
     Raise ToggleError if the endpoint refuses, or its status does not say that the toggle is off.
     """
-    undo, name = entry["undo"], entry["target"]
+    undo, words = entry["undo"], WORDS[entry["capability"]]
+    name = f"{words.named} {entry['target']}"
     if _look(undo)["on"] is False:
-        return f"maintenance of {name} was already off", True
+        return f"{name} was already {words.is_off}", True
     if check_mode:
-        return f"maintenance of {name} would be turned off", False
+        return f"{name} would be {words.turned_off}", False
     answer = _http.call(undo["request"])
+    told = f"{words.off} of {entry['target']} answered {_answered(answer)}"
     if not _accepted(undo["request"], answer):
-        raise ToggleError(f"off of {name} answered {_answered(answer)}")
+        raise ToggleError(told)
     if "status" not in undo:
-        return f"maintenance of {name} turned off; it declares no status to verify this by", False
+        return f"{name} {words.turned_off}; it declares no status to verify this by", False
     seen = _wait_for(undo, False)
     if seen["on"] is not False:
-        raise ToggleError(f"off of {name} answered {_answered(answer)}, but status says {seen['said']}")
-    return f"maintenance of {name} turned off", True
+        raise ToggleError(f"{told}, but status says {seen['said']}")
+    return f"{name} {words.turned_off}", True
 
 
-def _turn_on(service: dict[str, Any], params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    name = service["name"]
-    if "maintenance" not in service:
-        return action(name, "skipped", f"{name} declares no maintenance")
-    toggle, undo = service["maintenance"], _undo(service["maintenance"])
+def _toggles(service: dict[str, Any], words: Words) -> list[tuple[str, dict[str, Any]]]:
+    """Return what a service declares, each with the target that the ledger knows it by."""
+    if words.key not in service:
+        return []
+    declared, name = service[words.key], service["name"]
+    if isinstance(declared, dict):
+        return [(name, declared)]
+    return [(f"{name}/{toggle['name']}", toggle) for toggle in declared]
+
+
+def _turn_on(target: str, toggle: dict[str, Any], params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    capability = params["capability"]
+    words = WORDS[capability]
+    name = f"{words.named} {target}"
+    if "egress" in toggle:
+        where = f"{toggle['egress']['host']} port {toggle['egress']['port']}"
+        reason = f"{name} would have to cut traffic to {where}, and traffic_rule cannot do that yet"
+        return action(target, "refused", reason)
+    on, undo = toggle[words.on], _undo(toggle, words)
     try:
         before = _look(undo)
-        earlier = _ledger.latest_open(params, params["capability"], name)
+        earlier = _ledger.latest_open(params, capability, target)
         if before["on"]:
-            return action(name, "unchanged", f"maintenance of {name} is already on", verified=True)
+            return action(target, "unchanged", f"{name} is already {words.is_on}", verified=True)
         if "status" not in undo and earlier is not None and earlier["state"] == "applied":
-            summary = f"maintenance of {name} was turned on earlier in this incident; {before['said']}"
-            return action(name, "unchanged", summary, entry=earlier["name"], verified=False)
+            summary = f"{name} was {words.turned_on} earlier in this incident; {before['said']}"
+            return action(target, "unchanged", summary, entry=earlier["name"], verified=False)
         if check_mode:
-            return action(name, "done", f"maintenance of {name} would be turned on")
+            return action(target, "done", f"{name} would be {words.turned_on}")
         # Before anything is recorded or done: what cannot be turned off again must not be turned on.
-        _http.check_secret(toggle["on"])
-        _http.check_secret(toggle["off"])
-        entry = _ledger.intend_once(params, params["capability"], name, {"status": before}, undo)
-        return _call_on(toggle["on"], entry)
+        _http.check_secret(on)
+        _http.check_secret(undo["request"])
+        entry = _ledger.intend_once(params, capability, target, {"status": before}, undo)
+        return _call_on(on, entry)
     except OSError as error:
-        return action(name, "failed", str(error))
+        return action(target, "failed", str(error))
 
 
 def _call_on(request: dict[str, Any], entry: _ledger.Entry) -> dict[str, Any]:
-    name, undo = entry["target"], entry["undo"]
+    target, undo, words = entry["target"], entry["undo"], WORDS[entry["capability"]]
     answer = _http.call(request)
-    told = f"on of {name} answered {_answered(answer)}"
+    told = f"{words.on} of {target} answered {_answered(answer)}"
     if not _accepted(request, answer):
         # Refused, and seen to be off: nothing is left to take back. Without an answer it may yet come on.
         if answer["status"] is not None and _look(undo)["on"] is False:
             _ledger.mark(entry, "lifted")
-            return action(name, "failed", told, verified=False)
-        return action(name, "failed", told, entry=entry["name"], verified=False)
+            return action(target, "failed", told, verified=False)
+        return action(target, "failed", told, entry=entry["name"], verified=False)
     seen = _wait_for(undo, True)
     if seen["on"] is False:
         summary = f"{told}, but status says {seen['said']}"
-        return action(name, "failed", summary, entry=entry["name"], verified=False)
+        return action(target, "failed", summary, entry=entry["name"], verified=False)
     _ledger.mark(entry, "applied")
     unsure = "" if seen["on"] else f", not verified: {seen['said']}"
-    summary = f"maintenance of {name} turned on{unsure}"
-    return action(name, "done", summary + _ledger.caveat(entry), entry=entry["name"], verified=bool(seen["on"]))
+    summary = f"{words.named} {target} {words.turned_on}{unsure}{_ledger.caveat(entry)}"
+    return action(target, "done", summary, entry=entry["name"], verified=bool(seen["on"]))
 
 
-def _undo(toggle: dict[str, Any]) -> dict[str, Any]:
+def _undo(toggle: dict[str, Any], words: Words) -> dict[str, Any]:
     """Return all that lift needs; the status only where there is something to compare its answer with."""
-    undo: dict[str, Any] = {"kind": "http_call", "request": toggle["off"]}
-    expect = toggle.get("status", {}).get("expect", toggle["on"].get("json"))
+    undo: dict[str, Any] = {"kind": "http_call", "request": toggle[words.off]}
+    expect = toggle.get("status", {}).get("expect", toggle[words.on].get("json"))
     if "status" in toggle and isinstance(expect, dict) and expect:
         undo.update(status=toggle["status"], expect=expect)
     return undo

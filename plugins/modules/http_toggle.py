@@ -6,12 +6,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: http_toggle
-short_description: Turn services' own maintenance mode on over HTTP, so that lift can turn it off again
+short_description: Turn on services' own maintenance mode or circuit breakers over HTTP, so that lift can turn them off again
 description:
-  - Calls, for each service of this host that declares C(maintenance), the request C(maintenance.on).
-  - Where C(maintenance.status) is declared, it is read before and after. The toggle is on when every key that
-    C(status.expect) (without it, the JSON body of C(on)) shares with the JSON object that comes back is equal.
-  - A service that is in maintenance already stays as it is, and M(incidentctl.response.lift) will leave it so.
+  - Calls, for each service of this host that declares C(maintenance), the request C(maintenance.on); with
+    O(capability=circuit_breaker), for each of its C(circuit_breakers), the request C(open).
+  - Where C(status) is declared, it is read before and after. The toggle is on when every key that C(status.expect)
+    (without it, the JSON body of C(on) or C(open)) shares with the JSON object that comes back is equal.
+  - What is on already stays as it is, and M(incidentctl.response.lift) will leave it so.
+  - A circuit breaker with C(egress) instead of requests is refused.
   - Any 2xx answer counts as accepted, or exactly C(expect_status) where a request declares it. Redirects are not
     followed.
   - Records each call in the host's ledger before it acts.
@@ -22,7 +24,7 @@ options:
   capability:
     description: The role that asks; it names the ledger entries.
     type: str
-    choices: [maintenance_mode]
+    choices: [circuit_breaker, maintenance_mode]
     required: true
 """
 
@@ -39,7 +41,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 incident:
-  description: What was done, one action per service (docs/contracts.md, 3).
+  description: What was done, one action per service or circuit breaker (docs/contracts.md, 3).
   returned: always
   type: dict
   sample:
@@ -59,7 +61,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._http_toggle 
 from ansible_collections.incidentctl.response.plugins.module_utils._module import main, options
 
 ARGUMENT_SPEC = options(
-    capability={"type": "str", "choices": ["maintenance_mode"], "required": True},
+    capability={"type": "str", "choices": ["circuit_breaker", "maintenance_mode"], "required": True},
 )
 
 if __name__ == "__main__":

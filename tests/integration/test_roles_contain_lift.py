@@ -44,7 +44,7 @@ class Site:
         self.shop.release("41", migrations={"V1.sql": ""})
         self.shop.release("42", health="500", migrations={"V1.sql": "", "V2.sql": ""})
         self.shop.point("42")
-        shop = self.shop.entry("health", "releases", "maintenance")
+        shop = self.shop.entry("health", "releases", "maintenance", "circuit_breakers")
         shop["releases"]["migrations"] = "migrations"
         self.variables: dict[str, Any] = {
             "incident_become": False,
@@ -80,8 +80,11 @@ class Site:
         return Run(finished.returncode, int(recap.group(1)), block, said)
 
     def in_maintenance(self) -> bool:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.shop.port}/maintenance", timeout=5) as answer:
-            return bool(json.load(answer)["enabled"])
+        return bool(self.asked("maintenance")["enabled"])
+
+    def asked(self, path: str) -> dict[str, Any]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.shop.port}/{path}", timeout=5) as answer:
+            return dict(json.load(answer))
 
     def seen(self) -> tuple[bool, bool, str]:
         """Return all that the roles change: who runs, and which release is current."""
@@ -143,6 +146,24 @@ def test_maintenance_mode_is_turned_on_and_lift_turns_it_off(site: Site) -> None
     assert site.in_maintenance()
     lift_and_lift_again(site)
     assert not site.in_maintenance()
+
+
+def test_circuit_breakers_are_opened_and_lift_closes_them(site: Site) -> None:
+    done = act_and_run_again(site, "circuit_breaker")
+    (row,) = done.block["actions"]
+    assert (row["entry"], row["verified"]) == ("000001-circuit-breaker-shop-payments", True)
+    assert site.asked("breaker") == {"state": "open"}
+    lift_and_lift_again(site)
+    assert site.asked("breaker") == {"state": "closed"}
+
+
+def test_a_breaker_that_would_cut_traffic_fails_the_play_and_the_others_are_opened(site: Site) -> None:
+    cut = {"name": "cache", "egress": {"host": "10.0.0.9", "port": 9200}}
+    site.variables["incident_services"][0]["circuit_breakers"].append(cut)
+    refused = site.play("circuit_breaker")
+    assert (refused.code, refused.outcome) == (2, "refused"), refused.said
+    assert "traffic_rule cannot do that yet" in refused.said
+    assert site.asked("breaker") == {"state": "open"}
 
 
 def test_a_rollback_is_rehearsed_done_once_and_left_alone_by_lift(site: Site) -> None:

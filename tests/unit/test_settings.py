@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from incidentctl.errors import ConfigurationError
 from incidentctl.settings import DEFAULT_SEVERITIES, Secret, Settings, find_file, load, resolve_secret
 
-CAPABILITIES = frozenset({"backup", "scale_down", "prepare_rollback", "isolation", "rate_limit"})
+CAPABILITIES = frozenset({"backup", "circuit_breaker", "scale_down", "prepare_rollback", "isolation", "rate_limit"})
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +57,7 @@ def test_without_a_file_everything_has_its_default(tmp_path: Path) -> None:
     assert (found.guards.max_hosts_changed, found.guards.max_fraction_changed) == (10, 0.5)
     assert (found.tracker.kind, found.execution.kind) == ("file", "local")
     critical, high = found.severities["critical"], found.severities["high"]
-    assert (critical.contain, critical.approvals) == (("backup", "scale_down"), 1)
+    assert (critical.contain, critical.approvals) == (("backup", "scale_down", "circuit_breaker"), 1)
     assert (critical.sla.acknowledge, critical.sla.contain, critical.sla.resolve) == (300.0, 900.0, 14400.0)
     assert (high.contain, high.ticket) == (("enhanced_monitoring", "prepare_rollback"), True)
     for name in ("medium", "low"):

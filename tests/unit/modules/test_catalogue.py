@@ -60,3 +60,33 @@ def test_a_bare_on_and_off_which_yaml_makes_booleans_are_taken_as_meant(keys: tu
     toggles = {key: {"url": "http://127.0.0.1/x"} for key in keys}
     (service,) = services_of_host(params({"name": "shop", "hosts": "web", "maintenance": toggles}))
     assert set(service["maintenance"]) == {"on", "off"}
+
+
+def test_circuit_breakers_are_checked_by_their_kind() -> None:
+    request = {"url": "http://127.0.0.1/x"}
+    good = [
+        {"name": "payments", "open": request, "close": request, "status": {**request, "expect": {"open": True}}},
+        {"name": "search", "egress": {"host": "10.0.0.9", "port": 9200}},
+    ]
+    assert check([{"name": "shop", "hosts": "web", "circuit_breakers": good}]) == []
+    bad = [
+        {"name": "payments", "open": request},
+        {"name": "payments", "open": {"ulr": "x"}, "close": request},
+        {"name": "Search/x", "egress": {"host": "10.0.0.9"}, "open": request},
+        {"egress": 9200},
+        "text",
+    ]
+    problems = check([{"name": "shop", "hosts": "web", "circuit_breakers": bad}])
+    for told in (
+        "circuit_breakers.close is missing",
+        "circuit_breakers.open.ulr (did you mean url?)",
+        "circuit_breakers.open.url is missing",
+        "unknown key circuit_breakers.open",
+        "circuit_breakers.egress.port is missing",
+        "'Search/x'",
+        "circuit_breakers.egress must be a mapping",
+        "circuit_breakers.name is missing",
+        "circuit_breakers must be a mapping",
+        "circuit breaker payments is there twice",
+    ):
+        assert any(told in problem for problem in problems), told

@@ -83,7 +83,7 @@ def test_maintenance_is_turned_on_and_seen_on(tmp_path: Path) -> None:
     entry = _ledger.entries(given)[0][0]
     assert entry["prior"] == {"status": {"on": False, "said": {"enabled": False}}}
     assert entry["undo"]["request"]["url"] == f"{app.url}/off"
-    assert answer["diff"][0]["after"] == "in maintenance\n"
+    assert answer["diff"][0]["after"] == "maintenance of shop on\n"
 
 
 def test_the_intent_is_on_disk_when_the_endpoint_is_called(tmp_path: Path) -> None:
@@ -321,3 +321,104 @@ def test_nothing_but_http_is_called(url: str) -> None:
     answer = _http.call({"url": url})
     assert answer["status"] is None
     assert "not an http or https address" in answer["error"]
+
+
+class Breakers:
+    """An application with circuit breakers that are opened and closed by name; those in `deaf` do not react."""
+
+    def __init__(self, *deaf: str) -> None:
+        self.open: set[str] = set()
+        self.deaf = deaf
+
+    def __call__(self, method: str, path: str, body: Any) -> Answer:
+        name = path.strip("/")
+        if method == "POST" and name not in self.deaf:
+            (self.open.add if body["state"] == "open" else self.open.discard)(name)
+        return 200, {"state": "open" if name in self.open else "closed"}
+
+
+def breaker(url: str, name: str, *, status: bool = True) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "name": name,
+        "open": {"url": f"{url}/{name}", "json": {"state": "open"}},
+        "close": {"url": f"{url}/{name}", "json": {"state": "closed"}},
+    }
+    return {**made, "status": {"url": f"{url}/{name}"}} if status else made
+
+
+def breaking(tmp_path: Path, *services: dict[str, Any], only: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {**params(tmp_path, *services, only=only), "capability": "circuit_breaker"}
+
+
+def shop_with(*breakers: dict[str, Any]) -> dict[str, Any]:
+    return {"name": "shop", "hosts": "all", "circuit_breakers": list(breakers)}
+
+
+def test_every_breaker_is_opened_seen_open_and_closed_again(tmp_path: Path) -> None:
+    script = Breakers()
+    with endpoint(script) as app:
+        given = breaking(tmp_path, shop_with(breaker(app.url, "payments"), breaker(app.url, "search")))
+        check = _http_toggle.run(given, True)
+        assert (check["incident"]["outcome"], script.open, states(given)) == ("done", set(), [])
+        answer = _http_toggle.run(given, False)
+        assert script.open == {"payments", "search"}
+        again = _http_toggle.run(given, False)
+        assert (again["incident"]["outcome"], states(given)) == ("unchanged", ["applied", "applied"])
+        payments = _ledger.entries(given)[0][0]
+        told = [_http_toggle.turn_off(payments, check_mode) for check_mode in (True, False, False)]
+        assert script.open == {"search"}
+    row = answer["incident"]["actions"][0]
+    assert (row["target"], row["entry"], row["verified"]) == (
+        "shop/payments",
+        "000001-circuit-breaker-shop-payments",
+        True,
+    )
+    assert row["summary"] == "circuit breaker shop/payments opened"
+    assert answer["diff"][0]["before"] == "circuit breaker shop/payments closed\n"
+    assert told == [
+        ("circuit breaker shop/payments would be closed", False),
+        ("circuit breaker shop/payments closed", True),
+        ("circuit breaker shop/payments was already closed", True),
+    ]
+
+
+def test_a_breaker_that_was_open_before_is_left_alone(tmp_path: Path) -> None:
+    script = Breakers()
+    script.open.add("payments")
+    with endpoint(script) as app:
+        given = breaking(tmp_path, shop_with(breaker(app.url, "payments")))
+        row = turn_on(given)
+    assert (row["outcome"], row["summary"]) == ("unchanged", "circuit breaker shop/payments is already open")
+    assert states(given) == []
+
+
+def test_a_breaker_that_does_not_open_fails_alone(tmp_path: Path) -> None:
+    script = Breakers("payments")
+    with endpoint(script) as app:
+        given = breaking(tmp_path, shop_with(breaker(app.url, "payments"), breaker(app.url, "search", status=False)))
+        answer = _http_toggle.run(given, False)
+    assert [(row["outcome"], row["verified"]) for row in answer["incident"]["actions"]] == [
+        ("failed", False),
+        ("done", False),
+    ]
+    assert "status says {'state': 'closed'}" in answer["incident"]["reason"]
+
+
+def test_a_breaker_that_cuts_traffic_is_refused_and_the_others_open(tmp_path: Path) -> None:
+    script = Breakers()
+    cut = {"name": "cache", "egress": {"host": "10.0.0.9", "port": 9200}}
+    with endpoint(script) as app:
+        given = breaking(tmp_path, shop_with(cut, breaker(app.url, "search")))
+        answer = _http_toggle.run(given, False)
+    assert [row["outcome"] for row in answer["incident"]["actions"]] == ["refused", "done"]
+    assert "10.0.0.9 port 9200" in answer["incident"]["reason"]
+    assert script.open == {"search"}
+
+
+def test_a_service_without_breakers_is_skipped_and_says_so_when_it_was_named(tmp_path: Path) -> None:
+    plain = {"name": "plain", "hosts": "all"}
+    assert _http_toggle.run(breaking(tmp_path, plain), False)["incident"]["reason"] == (
+        "no service on this host declares circuit_breakers"
+    )
+    named = _http_toggle.run(breaking(tmp_path, plain, only=("plain",)), False)["incident"]
+    assert (named["outcome"], named["reason"]) == ("skipped", "plain declares no circuit_breakers")
