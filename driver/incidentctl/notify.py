@@ -21,7 +21,7 @@ from incidentctl.errors import IncidentctlError
 from incidentctl.files import private_folder
 from incidentctl.incident import ENDED, Event, Incident, fold
 from incidentctl.record import Record
-from incidentctl.settings import Settings
+from incidentctl.settings import Audience, Settings, resolve_secret
 
 ACTOR = "incidentctl"
 WAIT_S = 5.0
@@ -39,7 +39,8 @@ def tell(record: Record, incident: Incident, names: Iterable[str], about: str, s
     """
     events = record.events(incident.incident_id)
     for name in names:
-        if audiences.concerned(settings.audiences[name].kind, incident, about):
+        kind = settings.audiences[name].kind
+        if audiences.concerned(kind, incident, about) and (audiences.KINDS[kind].ours or not _is_drill(events)):
             _queue(record, incident, events, name, about)
     told = fold(record.events(incident.incident_id))
     if pending(told) or settings.status_page.folder is not None:
@@ -53,9 +54,9 @@ def pending(incident: Incident) -> list[Row]:
     return [row for row in newest.values() if row.get("state") != "sent"]
 
 
-def wait() -> None:
+def wait(patience_s: float = WAIT_S) -> None:
     """Give the messages that are on their way a few seconds; what is not out then is tried at the next command."""
-    until = time.monotonic() + WAIT_S
+    until = time.monotonic() + patience_s
     for thread in threading.enumerate():
         if thread.name == _THREAD:
             thread.join(max(0.0, until - time.monotonic()))
@@ -67,7 +68,8 @@ def deliver(record: Record, incident_id: str, settings: Settings) -> None:
         incident = fold(record.events(incident_id))
         for row in pending(incident):
             if row["audience"] in settings.audiences:
-                _note(record, incident_id, row, _send(settings, row, incident, record.head(incident_id)))
+                told = _written(settings, row, record.events(incident_id))
+                _note(record, incident_id, row, _send(settings.audiences[str(row["audience"])], told))
         _publish(record, incident_id, settings)
 
 
@@ -100,13 +102,13 @@ def escalations(incident: Incident, settings: Settings) -> list[tuple[str, datet
     return sorted(found.items(), key=lambda pair: pair[1])
 
 
-def follow_up(record: Record, settings: Settings) -> list[dict[str, Any]]:
+def follow_up(record: Record, settings: Settings, now: datetime | None = None) -> list[dict[str, Any]]:
     """Escalate what is due and deliver what is not out, of every incident; return what was tried, with its state."""
-    tried = []
-    for incident_id in record.incidents():
-        escalate(record, incident_id, settings, datetime.now(UTC))
+    now, tried = now or datetime.now(UTC), []
+    for incident_id in record.unsettled(now - GIVE_UP_AFTER):
+        escalate(record, incident_id, settings, now)
         incident = fold(record.events(incident_id))
-        waiting = {row["key"] for row in pending(incident) if _worth_trying(row, incident, settings)}
+        waiting = {row["key"] for row in pending(incident) if _worth_trying(row, incident, settings, now)}
         if not waiting and (settings.status_page.folder is None or incident.status in ENDED):
             continue
         deliver(record, incident_id, settings)
@@ -134,10 +136,10 @@ def attended(record: Record, incident_id: str, settings: Settings) -> Iterator[N
         done.set()
 
 
-def _worth_trying(row: Row, incident: Incident, settings: Settings) -> bool:
+def _worth_trying(row: Row, incident: Incident, settings: Settings, now: datetime) -> bool:
     first = next(datetime.fromisoformat(str(one["at"])) for one in incident.notified if one.get("key") == row["key"])
     known = row["audience"] in settings.audiences or settings.status_page.folder is not None
-    return known and datetime.now(UTC) - first < GIVE_UP_AFTER
+    return known and now - first < GIVE_UP_AFTER
 
 
 _delivering = threading.Lock()
@@ -166,15 +168,19 @@ def _queue(record: Record, incident: Incident, events: Sequence[Event], audience
 def _note(record: Record, incident_id: str, row: Row, problem: str | None) -> None:
     data = {"key": row["key"], "about": row["about"], "audience": row["audience"]}
     data |= {"state": "failed", "detail": problem} if problem else {"state": "sent"}
-    record.append(incident_id, "notified", data, ACTOR)
+    told = (one for one in reversed(fold(record.events(incident_id)).notified) if one.get("key") == row["key"])
+    last: Row = next(told, {})
+    if any(last.get(name) != value for name, value in data.items()):  # that it failed in the same way again is no news
+        record.append(incident_id, "notified", data, ACTOR)
 
 
 def _publish(record: Record, incident_id: str, settings: Settings) -> None:
     """The status page is a picture of the record: it is drawn anew whenever it would look different."""
-    incident = fold(record.events(incident_id))
-    if settings.status_page.folder is None or not status_page.concerned(incident):
+    events = record.events(incident_id)
+    incident = fold(events)
+    if settings.status_page.folder is None or _is_drill(events) or not status_page.concerned(incident):
         return
-    document = status_page.document(incident, record.events(incident_id))
+    document = status_page.document(incident, events)
     row = {"key": f"{incident_id}:status_page", "about": document["status"], "audience": "status page"}
     try:
         if status_page.publish(settings.status_page.folder, document):
@@ -183,17 +189,26 @@ def _publish(record: Record, incident_id: str, settings: Settings) -> None:
         _note(record, incident_id, row, error.strerror or type(error).__name__)
 
 
-def _send(settings: Settings, row: Row, incident: Incident, head: str) -> str | None:
+def _is_drill(events: Sequence[Event]) -> bool:
+    """Nobody outside is told of a drill."""
+    return bool(events[0].data.get("drill"))
+
+
+def _written(settings: Settings, row: Row, events: Sequence[Event]) -> Message:
+    kind, about, key = settings.audiences[str(row["audience"])].kind, str(row["about"]), str(row["key"])
+    told = audiences.message(kind, fold(events), about, key, events[-1].hash)
+    return Message(f"[DRILL] {told.title}", told.body) if _is_drill(events) else told
+
+
+def _send(audience: Audience, told: Message) -> str | None:
     """Return None when every address of the audience took it, else why not (never the address: it is a secret)."""
     import apprise  # noqa: PLC0415 - 0.3 s, and only who tells somebody needs it
 
     logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it would write addresses across the screen
-    audience = settings.audiences[str(row["audience"])]
-    told = audiences.message(audience.kind, incident, str(row["about"]), str(row["key"]), head)
     problems = []
     for secret in audience.send:
         try:
-            address = settings.resolve_secret(secret)
+            address = resolve_secret(secret)
         except IncidentctlError as error:
             problems.append(str(error.what))
             continue

@@ -106,6 +106,14 @@ class Record:
         with self._transaction() as connection:
             return list(connection.scalars(newest_first))
 
+    def unsettled(self, since: datetime) -> list[str]:
+        """Return the ids of the incidents that are open, or of which something was recorded since; newest first."""
+        lately = sa.select(_EVENT.c.incident_id).where(_EVENT.c.at >= since.astimezone(UTC).isoformat()).distinct()
+        with self._transaction() as connection:
+            stirred = set(connection.scalars(lately))
+        ended = self._ended()
+        return [name for name in self.incidents() if name in stirred or name not in ended]
+
     def find(self, prefix: str | None = None) -> str:
         """Given the beginning of an id, in any case, return the incident that is meant.
 

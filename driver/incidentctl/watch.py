@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from incidentctl import engine, monitoring, notify, plan, suggestion
@@ -96,10 +97,11 @@ def look(session: Session, desk: Desk) -> Look:
 
 
 def _watched(session: Session, incident_id: str | None) -> list[str]:
-    names = session.record.incidents() if incident_id is None else [session.record.find(incident_id)]
+    record = session.record
+    names = record.unsettled(datetime.now(UTC)) if incident_id is None else [record.find(incident_id)]
     found = []
     for name in names:
-        incident = incidents.fold(session.record.events(name))
+        incident = incidents.fold(record.events(name))
         policy = session.settings.severities.get(incident.severity)
         if incident.status not in incidents.ENDED and (incident_id is not None or (policy and policy.watch)):
             found.append(name)

@@ -23,6 +23,7 @@ from incidentctl.record import Record, open_record
 from incidentctl.settings import Settings, load
 
 ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_S = 120  # a machine that is busy with other tests is slow
 DECLARED = {
     "title": "checkout {{ 7*7 }} is <down>",
     "severity": "high",
@@ -45,7 +46,7 @@ def record(tmp_path: Path) -> Iterator[Record]:
     with open_record(f"sqlite:///{tmp_path}/record.db") as record:
         record.append("INC-1", "declared", DECLARED, "anna@laptop")
         yield record
-        notify.wait()
+        notify.wait(PATIENCE_S)
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_an_audience_is_told_once_with_the_head_of_the_record(
 ) -> None:
     for _ in range(2):
         notify.tell(record, incident(record), ["on_call"], "declared", settings)
-        notify.wait()
+        notify.wait(PATIENCE_S)
     assert states(record) == ["queued", "sent"]
     ((_path, _headers, content),) = receiver.got
     assert "INC-1" in content["title"]
@@ -96,11 +97,11 @@ def test_what_was_not_accepted_is_told_again_at_the_next_event(
 ) -> None:
     receiver.status = 500
     notify.tell(record, incident(record), ["on_call"], "declared", settings)
-    notify.wait()
+    notify.wait(PATIENCE_S)
     assert states(record) == ["queued", "failed"]
     receiver.status = 200
     notify.tell(record, incident(record), [], "decided", settings)
-    notify.wait()
+    notify.wait(PATIENCE_S)
     assert states(record) == ["queued", "failed", "sent"]
     assert not notify.pending(incident(record))
 
@@ -112,14 +113,14 @@ def test_a_receiver_that_hangs_does_not_hold_up_the_response(
     started = time.monotonic()
     notify.tell(record, incident(record), ["on_call"], "declared", settings)
     assert time.monotonic() - started < 1
-    notify.wait()
+    notify.wait(PATIENCE_S)
 
 
 def test_one_audience_without_an_address_does_not_silence_the_next(
     record: Record, settings: Settings, receiver: Receiver
 ) -> None:
     notify.tell(record, incident(record), ["nobody", "on_call"], "declared", settings)
-    notify.wait()
+    notify.wait(PATIENCE_S)
     newest = {row["audience"]: row for row in incident(record).notified}
     assert newest["nobody"]["state"] == "failed"
     assert "NOT_SET" in newest["nobody"]["detail"]
@@ -130,7 +131,7 @@ def test_one_audience_without_an_address_does_not_silence_the_next(
 def test_an_address_is_never_in_the_record(record: Record, settings: Settings, receiver: Receiver, status: int) -> None:
     receiver.status = status
     notify.tell(record, incident(record), ["on_call"], "declared", settings)
-    notify.wait()
+    notify.wait(PATIENCE_S)
     assert "sesame" not in json.dumps([event.data for event in record.events("INC-1")])
 
 
@@ -175,7 +176,7 @@ def triaged(record: Record, *affected: str) -> None:
 
 def tell(record: Record, settings: Settings, about: str) -> None:
     notify.tell(record, incident(record), settings.severities["high"].notify, about, settings)
-    notify.wait()
+    notify.wait(PATIENCE_S)
 
 
 def page_folder(settings: Settings) -> Path:
@@ -228,6 +229,38 @@ def test_a_second_decision_is_told_too_and_no_decision_twice(record: Record, set
     assert told(record) == [("decided", "on_call")] * 2
 
 
+def test_a_drill_is_said_to_be_one_and_nobody_outside_hears_of_it(
+    record: Record, settings: Settings, receiver: Receiver
+) -> None:
+    record.append("INC-2", "declared", {**DECLARED, "drill": "bad release", "affected": ["shop"]}, "anna@laptop")
+    record.append("INC-2", "step_started", {"phase": "triage"}, "anna@laptop")
+    record.append("INC-2", "step_finished", {"phase": "triage"}, "anna@laptop")
+    notify.tell(record, fold(record.events("INC-2")), ["on_call", "public", "partners"], "declared", settings)
+    notify.wait(PATIENCE_S)
+    ((_path, _headers, content),) = receiver.got
+    assert content["title"].startswith("[DRILL] [high] INC-2")
+    assert not page_folder(settings).exists()
+
+
+def test_that_it_fails_in_the_same_way_again_is_recorded_once(
+    record: Record, settings: Settings, receiver: Receiver
+) -> None:
+    receiver.status = 500
+    for _ in range(3):
+        tell(record, settings, "declared")
+    assert states(record) == ["queued", "failed"]
+    assert len(receiver.got) == 3
+
+
+def test_what_is_older_than_a_day_is_not_tried_any_more(record: Record, settings: Settings, receiver: Receiver) -> None:
+    receiver.status = 500
+    tell(record, settings, "declared")
+    record.append("INC-1", "acknowledged", {}, "bob@laptop")
+    later = datetime.now(UTC) + notify.GIVE_UP_AFTER
+    assert not notify.follow_up(record, settings, later)
+    assert notify.follow_up(record, settings)
+
+
 # --- the status page ------------------------------------------------------------------------------
 
 
@@ -247,7 +280,7 @@ def test_the_status_page_shows_the_incident_from_beginning_to_end(record: Record
         if kind is not None:
             record.append("INC-1", kind, {"option": "rollback", "recovered": True}, "anna@laptop")
         notify.tell(record, incident(record), (), "", settings)
-        notify.wait()
+        notify.wait(PATIENCE_S)
         shown = json.loads((folder / "incidents" / "INC-1.json").read_text())
         assert (shown["status"], shown["impact"]) == (status, "major")
         assert status in (folder / "index.html").read_text()
@@ -262,7 +295,8 @@ def test_a_status_page_that_cannot_be_written_is_told_and_written_later(record: 
     folder.write_text("a file stands in the way")
     triaged(record, "shop")
     notify.tell(record, incident(record), (), "", settings)
-    notify.wait()
+    notify.wait(PATIENCE_S)
+    notify.follow_up(record, settings)
     assert states(record) == ["failed"]
     folder.unlink()
     assert [row["state"] for row in notify.follow_up(record, settings)] == ["sent"]
@@ -276,7 +310,7 @@ def test_what_stands_in_the_folder_already_is_shown_escaped(record: Record, sett
     (folder / "broken.json").write_text("{")
     triaged(record, "shop")
     notify.tell(record, incident(record), (), "", settings)
-    notify.wait()
+    notify.wait(PATIENCE_S)
     page = (folder.parent / "index.html").read_text()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
@@ -307,12 +341,12 @@ def test_it_escalates_while_the_response_goes_on(record: Record, settings: Setti
     tell(record, settings, "declared")
     with notify.attended(record, "INC-1", settings):
         until(lambda: ("escalated", "lead") in told(record))
-    notify.wait()
+    notify.wait(PATIENCE_S)
     assert "asked to take it" in receiver.got[-1][2]["message"]
 
 
 def until(reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while not reached():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -378,7 +412,7 @@ def test_two_at_a_time_tell_nobody_twice(record: Record, settings: Settings, rec
     receiver.delay_s = 1
     env = {**os.environ, "PYTHONPATH": str(ROOT / "driver")}
     processes = [subprocess.Popen(followup(settings), env=env) for _ in range(3)]
-    assert [process.wait(30) for process in processes] == [0, 0, 0]
+    assert [process.wait(PATIENCE_S) for process in processes] == [0, 0, 0]
     assert len(receiver.got) == 1
 
 
