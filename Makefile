@@ -24,7 +24,7 @@ integration: .venv/dev ## Real playbooks and a real shop on this machine
 	$(BIN)/pytest -q -n 2 tests/integration
 
 e2e: .venv/dev ## The wheel, the tarball, the demo, the terminal
-	$(BIN)/pytest -q tests/e2e
+	$(BIN)/pytest -q -n 2 --dist loadfile tests/e2e
 
 on-lab: .venv/dev ## On real hosts: systemd, sshd, PostgreSQL, Prometheus in containers (root, Debian)
 ifeq ($(shell id -u)$(shell command -v apt-get),0/usr/bin/apt-get)
