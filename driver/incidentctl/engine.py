@@ -351,7 +351,7 @@ def _take(
     row = _row(kind, host, capability, data.get("res") or {}, bool(data.get("ignore_errors")))
     if row is not None:
         begun.add(pair)
-        rows[pair] = row
+        rows[pair] = row = _merged(rows[pair], row) if pair in rows else row
         show("cell", host=host, capability=capability, outcome=row.outcome)
 
 
@@ -374,6 +374,25 @@ def _row(kind: Any, host: str, capability: str, res: dict[str, Any], ignored: bo
     if kind == "runner_on_failed" and not ignored:
         return HostOutcome(host, capability, "failed", _message(res))
     return None
+
+
+def _merged(earlier: HostOutcome, later: HostOutcome) -> HostOutcome:
+    """Two tasks of one capability (an act, and its confirmation) are one outcome: the worse, with all that is known."""
+    actions = {action.get("target"): action for action in earlier.actions}
+    for action in later.actions:
+        before = actions.get(action.get("target"), {})
+        both = [told["outcome"] for told in (before, action) if told]
+        actions[action.get("target")] = {**before, **action, "outcome": worst(both)}
+    return HostOutcome(
+        host=later.host,
+        capability=later.capability,
+        outcome=worst((earlier.outcome, later.outcome)),
+        reason="; ".join(reason for reason in dict.fromkeys((earlier.reason, later.reason)) if reason),
+        actions=tuple(actions.values()),
+        facts={**earlier.facts, **later.facts},
+        files=tuple({str(f.get("path")): f for f in (*earlier.files, *later.files)}.values()),
+        diff=earlier.diff + later.diff,
+    )
 
 
 def _message(res: dict[str, Any]) -> str:
