@@ -126,7 +126,7 @@ def _script(entry: _ledger.Entry, clock: dict[str, Any]) -> str:
 def _start(clock: dict[str, Any], times: dict[str, int], deadlines: dict[str, int], incident: str) -> None:
     if clock["timer"] == "detached":
         for which, moment in times.items():
-            _write(Path(clock["units"][which]), "", 0o600)
+            _write(Path(clock["units"][which]), str(moment), 0o600)
             _detach([sys.executable, "-I", "-B", clock["script"], "wait", which, str(moment)])
         return
     service = Path(clock["units"]["service"])

@@ -175,7 +175,7 @@ def strike(plan: dict[str, Any]) -> int:
     `wait WHICH TIME` among the words: without systemd the script waits for its own time, and ends as soon
     as that clock was stopped.
     """
-    if sys.argv[1:2] == ["wait"] and not _wait(plan["clock"]["units"][sys.argv[2]], float(sys.argv[3])):
+    if sys.argv[1:2] == ["wait"] and not _wait(Path(plan["clock"]["units"][sys.argv[2]]), sys.argv[3]):
         return 0
     while True:
         try:
@@ -193,12 +193,18 @@ def strike(plan: dict[str, Any]) -> int:
             return 0
 
 
-def _wait(token: str, until: float) -> bool:
-    while time.time() < until:
-        if not Path(token).exists():
-            return False
-        time.sleep(min(_POLL_S, max(0.0, until - time.time())))
-    return Path(token).exists()
+def _wait(token: Path, until: str) -> bool:
+    """Wait for a time; say whether the clock still stands at it then, neither stopped nor set anew."""
+    while (stands := _stands_at(token, until)) and time.time() < float(until):
+        time.sleep(min(_POLL_S, max(0.0, float(until) - time.time())))
+    return stands
+
+
+def _stands_at(token: Path, until: str) -> bool:
+    try:
+        return token.read_text(encoding="utf-8") == until
+    except FileNotFoundError:
+        return False
 
 
 def _close(path: Path) -> None:

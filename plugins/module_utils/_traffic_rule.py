@@ -83,18 +83,23 @@ def _limit(
             entry = _ledger.mark(earlier, "intended")
         else:
             entry = _ledger.intend(params, params["capability"], name, {"rules": _ours(undo, before)}, undo)
-        entry = _dead_man.arm({**entry, "peers": peers, "ssh": session}, _deadlines(params))
-        return _load(entry, limit, before, notes), diff
+        entry = {**entry, "peers": peers, "ssh": session}
+        return _load(entry, _deadlines(params), limit, before, notes), diff
     except OSError as error:
         return action(name, "failed", f"{name}: {error}"), []
 
 
 def _load(
-    entry: _ledger.Entry, limit: dict[str, Any], before: dict[str, list[str]], notes: list[str]
+    entry: _ledger.Entry,
+    deadlines: dict[str, int],
+    limit: dict[str, Any],
+    before: dict[str, list[str]],
+    notes: list[str],
 ) -> dict[str, Any]:
-    """Load the rules while the clock is held, and see them in place; what was half done is taken back."""
+    """Start the clocks, load the rules while they are held, and see them in place; what was half done is taken back."""
     name, undo = entry["target"], entry["undo"]
     try:
+        entry = _dead_man.arm(entry, deadlines)
         if not entry["clock"]:
             _put_in(undo, limit, before)
         else:
@@ -104,12 +109,20 @@ def _load(
                 _put_in(undo, limit, before)
         entry = _ledger.mark(entry, "applied")
     except OSError as error:
-        _rule_removal.remove(undo)
-        _dead_man.disarm(entry)
-        _ledger.mark(entry, "lifted")
-        return action(name, "failed", f"{name}: {error}; nothing of it was left in place")
+        return action(name, "failed", f"{name}: {error}; {_given_up(entry)}", entry=entry["name"])
     summary = _told("limited", name, limit, notes, _until(entry)) + _ledger.caveat(entry)
     return action(name, "done", summary, entry=entry["name"], verified=True)
+
+
+def _given_up(entry: _ledger.Entry) -> str:
+    """Take back what an act that failed may have put in, an older limit in its place included; return what to tell."""
+    try:
+        _rule_removal.remove(entry["undo"])
+        _dead_man.disarm(entry)
+        _ledger.mark(entry, "lifted")
+    except OSError as error:
+        return f"taking it back failed, too: {error}"
+    return "nothing of it was left in place"
 
 
 def _put_in(undo: dict[str, Any], limit: dict[str, Any], before: dict[str, list[str]]) -> None:

@@ -300,6 +300,19 @@ def test_what_others_changed_meanwhile_stays(incident: Incident) -> None:
         lab.inside(EDGE, "iptables", "-D", "INPUT", *theirs[1:])
 
 
+def test_when_one_family_fails_the_other_is_taken_back(incident: Incident) -> None:
+    before = rules()
+    broken = "/usr/local/sbin/ip6tables-restore"  # which sudo finds before the real one
+    lab.inside(EDGE, "sh", "-c", f"printf '#!/bin/sh\\necho broken >&2; exit 2\\n' >{broken}; chmod 755 {broken}")
+    try:
+        play = incident.play("rate_limit")
+    finally:
+        lab.inside(EDGE, "rm", broken)
+    assert play.code == 2, play.said
+    assert {row["outcome"] for row in play.block(EDGE)["actions"]} == {"failed"}
+    assert (rules(), incident.states(), traces()) == (before, {"lifted"}, "")
+
+
 def test_the_check_changes_nothing_and_shows_the_rules(incident: Incident) -> None:
     before = rules()
     play = incident.play("rate_limit", "--check", "--diff")

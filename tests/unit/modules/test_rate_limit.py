@@ -331,8 +331,20 @@ def test_no_clock_no_act(tools: Path, params: dict[str, Any], monkeypatch: Any) 
         raise OSError("no clock today")
 
     monkeypatch.setattr(_dead_man, "_start", full)
-    assert row(_traffic_rule.run(params, False)) == ("failed", "shop: no clock today")
+    assert row(_traffic_rule.run(params, False)) == ("failed", "shop: no clock today; nothing of it was left in place")
     assert table(tools) == []
+
+
+def test_a_limit_that_lost_its_clock_does_not_stay(tools: Path, params: dict[str, Any], monkeypatch: Any) -> None:
+    _traffic_rule.run(params, False)
+
+    def full(*_words: Any) -> None:
+        raise OSError("no clock today")
+
+    monkeypatch.setattr(_dead_man, "_start", full)
+    assert row(_traffic_rule.run({**params, "per_minute": 30}, False))[0] == "failed"
+    assert table(tools) == []
+    assert [e["state"] for e in _ledger.entries(params)[0]] == ["lifted"]
 
 
 def test_a_clock_past_half_time_is_set_anew(tools: Path, params: dict[str, Any]) -> None:
@@ -343,6 +355,14 @@ def test_a_clock_past_half_time_is_set_anew(tools: Path, params: dict[str, Any])
     (entry,), _unreadable = _ledger.entries(params)
     assert 5900 < _dead_man.remaining(entry["expires_at"]) <= 6001
     _lift.run(params, False)
+
+
+def test_a_clock_that_was_set_anew_does_not_strike_at_its_old_time(tools: Path, params: dict[str, Any]) -> None:
+    _traffic_rule.run({**params, "expires_after": 2}, False)
+    assert row(_traffic_rule.run(params, False))[0] == "done"
+    time.sleep(3)
+    assert table(tools)
+    assert row(_lift.run(params, False)) == ("done", "rate_limit of shop removed")
 
 
 def test_rules_that_a_reboot_took_count_as_lifted(tools: Path, params: dict[str, Any]) -> None:
