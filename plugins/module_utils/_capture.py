@@ -16,14 +16,19 @@ _CHUNK = 1 << 16
 _COMPLAINT_LIMIT = 300
 
 
-def capture(argv: Sequence[str], cap: int, timeout_s: float = TIMEOUT_S) -> tuple[bytes, bool]:
+def capture(argv: Sequence[str], cap: int, timeout_s: float = TIMEOUT_S, *, merged: bool = False) -> tuple[bytes, bool]:
     """Run `argv`; return the tail of its standard output, at most `cap` bytes, and whether more was said.
 
-    Raise OSError if it cannot be started, says nothing and fails, or does not end in time.
+    `merged`: together with its standard error. Raise OSError if it cannot be started, says nothing and fails (merged:
+    fails, whatever it said), or does not end in time.
     """
     with tempfile.TemporaryFile() as complaint:
         process = subprocess.Popen(
-            list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaint, start_new_session=True
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merged else complaint,
+            start_new_session=True,
         )
         with process.stdout as output:
             ended, tail, cut = _read_tail(output, cap, time.monotonic() + timeout_s)
@@ -32,9 +37,10 @@ def capture(argv: Sequence[str], cap: int, timeout_s: float = TIMEOUT_S) -> tupl
         code = process.wait()
         if not ended:
             raise OSError(f"{argv[0]} did not finish in {timeout_s:.0f} s and was ended")
-        if code != 0 and not tail:
+        if code != 0 and (merged or not tail):
             complaint.seek(0)
-            said = complaint.read(_COMPLAINT_LIMIT).decode("utf-8", "replace").strip()
+            told = tail[-_COMPLAINT_LIMIT:] if merged else complaint.read(_COMPLAINT_LIMIT)
+            said = told.decode("utf-8", "replace").strip()
             raise OSError(f"{argv[0]} exited {code}" + (f": {said}" if said else ""))
         return tail, cut
 

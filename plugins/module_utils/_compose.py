@@ -24,6 +24,25 @@ class ComposeError(OSError):
     """It cannot be told what runs, or there is nothing to tell it with; the message says why."""
 
 
+class ContainerLog(NamedTuple):
+    """What a container of a compose file said, if it still runs or not: how to ask for it, and what it is called."""
+
+    engine: str
+    id: str
+    service: str
+
+    def argv(self, lines: int, since_s: int = 0) -> list[str]:
+        """Return the command that prints its last lines (0: all), on both of its outputs, with their times."""
+        words = ["--timestamps"]
+        words += [f"--tail={lines}"] if lines else []
+        words += [f"--since={since_s}s"] if since_s else []
+        return [self.engine, "logs", *words, self.id]
+
+    def __str__(self) -> str:
+        """Return what it is called."""
+        return f"{self.service} {self.id[:12]}"
+
+
 class Container(NamedTuple):
     """One container of a compose file."""
 
@@ -87,6 +106,16 @@ def argv(service: dict[str, Any], verb: str) -> list[str]:
 def handle(service: dict[str, Any]) -> dict[str, Any]:
     """Return what else is needed to start exactly what runs now. Raise ComposeError if that cannot be told."""
     return {"compose_running": look(service).running}
+
+
+def logs(service: dict[str, Any]) -> list[ContainerLog]:
+    """Return the logs of a service's containers, stopped ones too. Raise FileNotFoundError where there is none."""
+    if "compose_file" not in service:
+        raise FileNotFoundError(f"{service['name']} names no compose_file")
+    deployment = look(service)
+    if not deployment.containers:
+        raise FileNotFoundError(f"no container of {service['compose_file']} is on this host")
+    return [ContainerLog(deployment.engine, each.id, each.service) for each in deployment.containers]
 
 
 def _containers(engine: str, service: dict[str, Any]) -> list[Container]:

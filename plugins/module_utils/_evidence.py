@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _ledger, _volatile
+from ansible_collections.incidentctl.response.plugins.module_utils import _capture, _compose, _ledger, _volatile
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import services_of_host
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
 from ansible_collections.incidentctl.response.plugins.module_utils._regular_file import NotRegularError, open_regular
@@ -93,7 +93,7 @@ def _logs(service: dict[str, Any], params: dict[str, Any]) -> Iterator[Part]:
         elif kind == "journal":
             yield _journal(name, str(log["unit"]), params)
         else:
-            yield _skipped(name, f"{kind} logs of {service['name']}", f"logs of kind {kind} cannot be collected yet")
+            yield from _containers(name, service, params)
 
 
 def _file(name: str, path: str, lines: int) -> Part:
@@ -120,6 +120,22 @@ def _journal(name: str, unit: str, params: dict[str, Any]) -> Part:
     if shutil.which("journalctl") is None:
         return _skipped(name, f"journal of {unit}", "this host has no journalctl")
     return Part(name, f"journal of {unit}", _volatile.said_by(argv))
+
+
+def _containers(name: str, service: dict[str, Any], params: dict[str, Any]) -> Iterator[Part]:
+    try:
+        logs = _compose.logs(service)
+    except OSError as error:
+        yield _skipped(name, f"compose logs of {service['name']}", str(error))
+        return
+    for log in logs:
+        label = re.sub(r"[^A-Za-z0-9._-]", "_", str(log))[:100]
+        yield Part(f"{name}-{label}", f"container {log}", _said_by_container(log, params))
+
+
+def _said_by_container(log: _compose.ContainerLog, params: dict[str, Any]) -> _volatile.Read:
+    argv = log.argv(params["lines"], params["since_s"])
+    return lambda cap: _capture.capture(argv, cap, merged=True)
 
 
 def _skipped(name: str, origin: str, reason: str) -> Part:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import re
@@ -15,12 +16,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _timestamps
+from ansible_collections.incidentctl.response.plugins.module_utils import _capture, _compose, _timestamps
 from ansible_collections.incidentctl.response.plugins.module_utils._regular_file import open_regular
 
 LINE_LIMIT = 32 * 1024  # of a longer line, the rest is passed over
 JOURNAL_S = 60.0
 _JOURNAL_ENTRY = 400  # bytes a journal entry has, about: to turn a limit in bytes into one in entries
+_CONTAINER_LINE = 100  # the same of a container's line, with its time
 
 
 class Line(NamedTuple):
@@ -73,6 +75,24 @@ def of_journal(unit: str, limit: int) -> Iterator[Source]:
             ending.cancel()
             process.kill()
             process.communicate()
+
+
+@contextlib.contextmanager
+def of_container(log: _compose.ContainerLog, limit: int) -> Iterator[Source]:
+    """Open the newest lines of a container, at most `limit` bytes. Raise OSError if its engine does not tell them."""
+    count = max(1, limit // _CONTAINER_LINE)
+    said, cut = _capture.capture(log.argv(count), max(1, limit), JOURNAL_S, merged=True)
+    lines = _lines(io.BytesIO(said), len(said))
+    if cut:
+        next(lines, None)  # most likely half a line
+    yield Source(map(_of_container, lines), older=cut or said.count(b"\n") >= count)
+
+
+def _of_container(line: Line) -> Line:
+    """Take off the time that the engine put before a line: it is when the line was said, whatever itself says."""
+    moment, _space, text = line.text.partition(" ")
+    at = _timestamps.moment(moment)
+    return Line(text, at) if at else line
 
 
 def _lines(stream: IO[bytes], left: int) -> Iterator[Line]:

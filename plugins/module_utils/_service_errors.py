@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _log_errors, _log_lines, _timestamps
+from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _compose,
+    _log_errors,
+    _log_lines,
+    _timestamps,
+)
 from ansible_collections.incidentctl.response.plugins.module_utils._patterns import KEPT, Patterns
 
 _ALWAYS = datetime.min.replace(tzinfo=timezone.utc)
@@ -33,7 +39,7 @@ def read(service: dict[str, Any], limit: int, deployed_at: str | None, until: fl
     """
     reading, patterns = Reading(), Patterns()
     known_from = _ALWAYS
-    for log in service.get("logs", []):
+    for log in _logs(service, reading):
         if time.monotonic() > until:
             reading.unread.append(f"{_name(log)} was not read: the other logs took all the time there was")
             continue
@@ -45,6 +51,20 @@ def read(service: dict[str, Any], limit: int, deployed_at: str | None, until: fl
     reading.onset = _onset(top, new)
     reading.errors = [_told(group, is_new) for group, is_new in zip(top, new)]
     return reading
+
+
+def _logs(service: dict[str, Any], reading: Reading) -> Iterator[dict[str, Any]]:
+    """Give the logs of a service, those of its containers one by one."""
+    for log in service.get("logs", []):
+        if log["kind"] != "compose":
+            yield log
+            continue
+        try:
+            yield from [{"kind": "container", "unit": f"of {each}", "log": each} for each in _compose.logs(service)]
+        except FileNotFoundError as error:
+            reading.notes.append(f"{_name(log)}: {error}")
+        except OSError as error:
+            reading.unread.append(f"{_name(log)} cannot be read: {error}")
 
 
 def _read_one(log: dict[str, Any], limit: int, patterns: Patterns, reading: Reading) -> datetime:
@@ -89,7 +109,7 @@ def _open(log: dict[str, Any], limit: int) -> AbstractContextManager[_log_lines.
         return _log_lines.of_file(log["path"], limit)
     if log["kind"] == "journal":
         return _log_lines.of_journal(log["unit"], limit)
-    raise FileNotFoundError(f"logs of kind {log['kind']} are not searched for errors")
+    return _log_lines.of_container(log["log"], limit)
 
 
 def _name(log: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,3 +113,18 @@ def test_a_reboot_loses_neither_the_ledger_nor_the_service(incident: Incident) -
     assert incident.running() == []
     assert incident.outcome("lift") == "done"
     assert incident.running() == ["shop_shop_1"]
+
+
+def test_what_its_containers_said_is_brought_home_and_searched_for_errors(incident: Incident, tmp_path: Path) -> None:
+    service = {**SERVICE, "health": HEALTH, "logs": [{"kind": "compose"}]}
+    incident.hosts.run(NAME, "curl", "--silent", "--retry", "9", "--retry-connrefused", HEALTH["url"])
+    own = {"incident_services": [service], "incident_evidence_dir": str(tmp_path / "evidence")}
+    assert incident.play("log_collection", **own).code == 0
+    (bundle,) = (tmp_path / "evidence").rglob("*.tar.gz")
+    with tarfile.open(bundle) as tar:
+        (name,) = [name for name in tar.getnames() if name.startswith("logs/shop/01-compose-shop_")]
+        member = tar.extractfile(name)
+        assert member
+        assert b"sells on port 8000" in member.read()
+    facts = incident.play("diagnosis", **own).block(NAME)["facts"]["services"]["shop"]
+    assert not [note for note in facts["notes"] if "compose" in note or "container" in note]

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.incidentctl.response.plugins.module_utils import _compose, _control, _ledger, _service_state
+from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _compose,
+    _control,
+    _evidence,
+    _ledger,
+    _service_errors,
+    _service_state,
+)
 
 # An engine and its compose, as small as can be: containers are in a file, calls in another.
 _FAKE = """#!{python}
@@ -188,3 +196,60 @@ def test_an_engine_that_does_not_answer_is_not_taken_for_a_stopped_service(machi
         _control.is_running(machine.service())
     machine.runs("podman", "web")
     assert _control.is_running(machine.service())
+
+
+# What a container says on both of its outputs, with the times that the engine puts before each line.
+_LOGS = """#!/bin/sh
+case "$1" in
+  ps) echo 0123456789abcdef ;;
+  inspect) cat {labels} ;;
+  logs) echo "$@" >{home}/asked
+    echo '2026-01-01T03:00:00.5Z GET /health 200'
+    echo '2026-01-01T03:00:01.123456789Z ERROR no such column: x' >&2 ;;
+esac
+"""
+
+
+@pytest.fixture
+def talking(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """A host whose container was ended by its error: what it said is asked of the engine."""
+    machine.has("podman")
+    labels = {"project.working_dir": str(machine.folder), "project.config_files": machine.file, "service": "web"}
+    named = {f"com.docker.compose.{key}": value for key, value in labels.items()}
+    (machine.home / "labels").write_text(f"0123456789abcdef exited {json.dumps(named)}\n")
+    script = _LOGS.format(home=machine.home, labels=machine.home / "labels")
+    (machine.home / "bin" / "podman").write_text(script)
+    monkeypatch.setenv("PATH", f"{machine.home / 'bin'}:/usr/bin:/bin")
+    monkeypatch.setattr(_compose, "ENGINES", ("podman",))
+    return machine
+
+
+def test_errors_are_found_in_what_containers_said(talking: Machine) -> None:
+    service = talking.service(logs=[{"kind": "compose"}])
+    reading = _service_errors.read(service, 100_000, "2026-01-01T02:00:00+00:00", time.monotonic() + 60)
+    (error,) = reading.errors
+    assert (error["first_seen"], error["count"], error["new"]) == ("2026-01-01T03:00:01.123+00:00", 1, True)
+    assert "no such column" in str(error)
+    assert (reading.unread, (talking.home / "asked").read_text()) == (
+        [],
+        "logs --timestamps --tail=1000 0123456789abcdef\n",
+    )
+
+
+def test_what_containers_said_is_evidence_within_its_caps(talking: Machine) -> None:
+    given = {"lines": 50, "since_s": 600}
+    (part,) = _evidence._logs(talking.service(logs=[{"kind": "compose"}]), given)
+    assert (part.name, part.origin) == ("logs/shop/01-compose-web_0123456789ab", "container web 0123456789ab")
+    said, cut = part.read(1000)
+    assert (said.count(b"\n"), cut) == (2, False)
+    assert (talking.home / "asked").read_text() == "logs --timestamps --tail=50 --since=600s 0123456789abcdef\n"
+    assert part.read(10)[1] is True
+
+
+def test_an_engine_that_fails_is_no_log(talking: Machine) -> None:
+    script = (talking.home / "bin" / "podman").read_text()
+    (talking.home / "bin" / "podman").write_text(
+        script.replace("  logs)", "  logs) echo 'no such container'; exit 125;")
+    )
+    reading = _service_errors.read(talking.service(logs=[{"kind": "compose"}]), 100_000, None, time.monotonic() + 60)
+    assert "no such container" in reading.unread[0]

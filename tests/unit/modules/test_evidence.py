@@ -228,7 +228,7 @@ def test_what_is_missing_is_said_and_nothing_fails(params: Params, tmp_path: Pat
     block, _members, manifest = collect(params)
     reasons = {row["origin"]: row["reason"] for row in manifest["missing"]}
     assert block["outcome"] == "done"
-    assert "cannot be collected yet" in reasons["compose logs of shop"]
+    assert "names no compose_file" in reasons["compose logs of shop"]
     assert "No such file" in reasons[str(tmp_path / "nowhere.log")]
 
 
