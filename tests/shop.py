@@ -43,6 +43,7 @@ class Shop:
             "state_dir": "state",
             "memory_bank": "memory_bank",
             "severities": {"high": {"contain": ["backup", "scale_down", "maintenance_mode", "prepare_rollback"]}},
+            "mitigate": ["maintenance_mode"],
             "verify": {"window": "2s", "within": "20s"},
             **settings,
         }

@@ -77,6 +77,9 @@ def dangling(
         elif isinstance(then, str) and _mapping(audiences[then]).get("kind") in ("customers", "partners"):
             what, fix = f"{then} is outside, and cannot take an incident", "name an audience of your own people"
             yield _problem(document, ("audiences", str(name), "then"), what, fix)
+    for index, word in enumerate(_list(data.get("mitigate"))):
+        if capabilities is not None and isinstance(word, str) and word not in capabilities:
+            yield _unknown(document, ("mitigate", index), f"there is no capability {word}", word, capabilities)
     for name in _mapping(data.get("custom_playbooks")):
         if capabilities is not None and name in capabilities:
             what, fix = "a capability of ours has this name", "choose another name"

@@ -31,6 +31,7 @@ class Situation:
     backups: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     past_seconds: Mapping[str, Sequence[float]] = field(default_factory=dict)  # option key → seconds it took before
     within_s: float = 120.0  # how long a recovery may take to become healthy (verify.within)
+    mitigations: Mapping[str, Sequence[str]] = field(default_factory=dict)  # what it does → affected services
     custom: tuple[str, ...] = ()
     tried: tuple[str, ...] = ()  # options that were carried out in this incident and did not recover it
 
@@ -170,20 +171,17 @@ def _hotfix(situation: Situation) -> Option:
 
 
 def _mitigate(situation: Situation) -> Option:
-    title = "Mitigate and watch: maintenance mode, until a proper fix"
-    able = [n for n in situation.affected if "maintenance" in situation.specs.get(n, {})]
-    if not able:
-        return _infeasible("mitigate", "C", title, "no affected service has a maintenance mode")
-    points, because = _tried(
-        situation, "mitigate", 30, ["-20  the cause stays: users see the maintenance page until it is fixed"]
-    )
+    title = "Mitigate and watch, until a proper fix"
+    if not situation.mitigations:
+        return _infeasible("mitigate", "C", title, "nothing under `mitigate` fits an affected service")
+    points, because = _tried(situation, "mitigate", 30, ["-20  the cause stays until it is fixed"])
     return Option(
         "mitigate", "C", title, True,
         downtime="unknown: until the proper fix",
         data_at_risk="none by this act",
         confidence=_bounded(points),
         because=tuple(because),
-        steps=tuple(f"{name}: maintenance mode on, and it stays on" for name in able),
+        steps=tuple(f"{', '.join(names)}: {does}, until it is lifted" for does, names in situation.mitigations.items()),
     )  # fmt: skip
 
 

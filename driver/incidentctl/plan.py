@@ -21,10 +21,13 @@ CONTAINMENTS: Mapping[str, str] = {
     "isolation": "stop the affected services",
     "maintenance_mode": "switch the maintenance mode on",
     "prepare_rollback": "find the release to go back to and rehearse the switch",
+    "rate_limit": "limit new connections, each source by itself",
     "scale_down": "stop what is not essential",
 }
 # Those that change a host and are taken back by lift.
-LIFTABLE = frozenset({"circuit_breaker", "enhanced_monitoring", "isolation", "maintenance_mode", "scale_down"})
+LIFTABLE = frozenset(
+    {"circuit_breaker", "enhanced_monitoring", "isolation", "maintenance_mode", "rate_limit", "scale_down"}
+)
 TRIAGE = ("health_check", "log_collection")
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LITERALS = {"name": str, "hosts": str, "essential": bool, "user_facing": bool, "integrations": list}
@@ -178,7 +181,7 @@ def step(phase: str, capabilities: Iterable[str], hosts: tuple[str, ...], servic
         for capability in capabilities
         for service in services
         for host in service.hosts
-        if host in hosts and _meant_for(capability, service)
+        if host in hosts and is_meant_for(capability, service)
     )
     return PlannedStep(phase, capabilities, hosts, targets)
 
@@ -215,7 +218,8 @@ def _signed(part: str) -> tuple[str, str]:
     return (part[0], part[1:]) if part[0] in "!&" else ("", part)
 
 
-def _meant_for(capability: str, service: Service) -> bool:
+def is_meant_for(capability: str, service: Service) -> bool:
+    """Say whether the capability has anything to do with the service, as the catalogue has it."""
     if capability == "scale_down":
         return not service.essential
     needs = {
@@ -225,6 +229,7 @@ def _meant_for(capability: str, service: Service) -> bool:
         "prepare_rollback": "releases",
         "rollback": "releases",
         "hotfix": "releases",
+        "rate_limit": "ports",
     }
     return capability not in needs or needs[capability] in service.spec
 

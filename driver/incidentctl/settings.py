@@ -176,6 +176,7 @@ class Settings(_Part):
     guards: Guards = Guards()
     verify: Verify = Verify()
     deadlines: Deadlines = Deadlines()
+    mitigate: Names = ("enhanced_monitoring", "rate_limit")  # what option C does to the affected services
     custom_playbooks: dict[str, ExistingFile] = {}
     memory_bank: PathFromFile = Path("memory_bank")
     execution: Execution = Execution()

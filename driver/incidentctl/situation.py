@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from incidentctl import engine, options
+from incidentctl import engine, options, plan
 from incidentctl.desk import Desk
 from incidentctl.incident import Incident
 
@@ -24,6 +24,7 @@ def situation(desk: Desk) -> options.Situation:
         backups=by_service(_rows(incident, "contain"), "backup"),
         past_seconds=_past(desk),
         within_s=desk.settings.verify.within,
+        mitigations=_mitigations(desk),
         custom=tuple(sorted(desk.settings.custom_playbooks)),
         tried=_tried(desk),
     )
@@ -41,6 +42,16 @@ def _past(desk: Desk) -> dict[str, list[float]]:
                     if name in affected and facts.get("seconds") is not None and event.data["outcome"] == "done":
                         found[capability].append(float(facts["seconds"]))
     return found
+
+
+def _mitigations(desk: Desk) -> dict[str, list[str]]:
+    """What `mitigate` of incidentctl.yml would do, in words, with the affected services that it fits."""
+    affected = [service for service in desk.services() if service.name in desk.incident().affected]
+    found = {
+        plan.CONTAINMENTS[name]: [service.name for service in affected if plan.is_meant_for(name, service)]
+        for name in desk.settings.mitigate
+    }
+    return {does: names for does, names in found.items() if names}
 
 
 def _tried(desk: Desk) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ SHOP = Situation(
     now=NOW,
     specs={"shop": {"releases": {"kind": "symlink"}, "maintenance": {}}},
     rollback={"shop": READY},
+    mitigations={"limit new connections": ["shop"]},
     onset={"shop": (NOW - timedelta(minutes=9)).isoformat()},
 )
 
@@ -76,7 +77,7 @@ def test_data_at_risk_of_a_schema_change_is_the_age_of_the_last_verified_backup(
 
 
 def test_no_known_affected_service_means_no_option() -> None:
-    assert not any(o.feasible for o in assess(replace(SHOP, affected=(), rollback={})))
+    assert not any(o.feasible for o in assess(replace(SHOP, affected=(), rollback={}, mitigations={})))
 
 
 def test_what_was_tried_in_vain_is_not_recommended_again() -> None:

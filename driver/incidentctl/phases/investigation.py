@@ -12,7 +12,7 @@ from incidentctl.plan import Service
 from incidentctl.steps import finish_step, run_step
 
 # These act on the affected services; the other containments on all services in the scope.
-FOR_AFFECTED = ("enhanced_monitoring", "isolation", "maintenance_mode", "prepare_rollback")
+FOR_AFFECTED = ("enhanced_monitoring", "isolation", "maintenance_mode", "prepare_rollback", "rate_limit")
 
 
 def triage(desk: Desk) -> None:

@@ -34,9 +34,9 @@ def recover(desk: Desk) -> None:
         }
         step = plan.step("recover", (option,), _hosts(able, desk), tuple(able))
     elif option == "mitigate":
-        able = [s for s in affected if "maintenance" in s.spec]
-        variables = {"maintenance_mode_only": [s.name for s in able]}
-        step = plan.step("recover", ("maintenance_mode",), _hosts(able, desk), tuple(able))
+        # On all hosts: Prometheus does not run where the service does.
+        variables = {f"{name}_only": [s.name for s in affected] for name in desk.settings.mitigate}
+        step = plan.step("recover", desk.settings.mitigate, desk.hosts(), affected)
     else:
         variables = {}
         playbook = str(desk.settings.custom_playbooks[decision["playbook"]])
@@ -56,10 +56,10 @@ def verify(desk: Desk) -> None:
     incident = desk.incident()
     if incident.decision and incident.decision["option"] == "mitigate":
         if not incident.follow_ups:
-            desk.note("follow_up", text="Schedule the proper fix, then lift the maintenance mode", owner=desk.actor)
+            desk.note("follow_up", text="Schedule the proper fix, then lift the mitigation", owner=desk.actor)
         raise DecisionAwaited(
             f"{desk.incident_id} is mitigated, not solved: the containment stays.",
-            "Users see the maintenance mode until the proper fix is there.",
+            "It is no more than held until the proper fix is there.",
             f"when it is: incidentctl lift {desk.incident_id}, then incidentctl close {desk.incident_id}",
         )
     window = desk.settings.verify

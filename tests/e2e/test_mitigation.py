@@ -1,0 +1,42 @@
+"""Option C: held, not solved. The mitigation stays until a person lifts it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.shop import Shop
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    shop = Shop(tmp_path)
+    shop.lay_out(severities={"high": {"contain": []}})
+    shop.start()
+    try:
+        shop.break_it()
+        yield shop
+    finally:
+        shop.stop()
+
+
+def mode(shop: Shop) -> str:
+    return str(shop.ask("GET", "/admin/maintenance-mode")[1]["mode"])
+
+
+def test_a_mitigation_stays_says_so_and_is_lifted_by_a_person(shop: Shop) -> None:
+    done = shop.run("run", "-s", "high", "--yes", "--option", "mitigate", "checkout returns 500")
+    assert done.returncode == 10, done.stderr
+    assert "mitigated, not solved" in done.stderr
+    assert mode(shop) == "enabled"
+    incident = shop.status()
+    assert [c["capability"] for c in incident["contained"]] == ["maintenance_mode"]
+    assert "Schedule the proper fix" in incident["follow_ups"][0]["text"]
+    assert shop.run("close", inventory=False).returncode == 15
+    assert shop.run("lift", inventory=False).returncode == 0
+    assert mode(shop) == "disabled"
+    closed = shop.run("close", inventory=False)
+    assert closed.returncode == 0, closed.stderr
+    assert shop.status()["status"] == "closed"
