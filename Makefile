@@ -10,7 +10,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: demo test unit integration e2e floor host-floor on-lab lab lab-down lint format docs lock clean
+.PHONY: demo test unit integration e2e floor host-floor on-lab lab lab-down molecule lint format docs lock clean
 
 demo: .venv/runtime ## The whole incident on this machine, in under a minute
 	@$(BIN)/python demo/run.py
@@ -38,6 +38,9 @@ lab: .venv/dev ## Real hosts in containers, as inventories/lab has them (root, D
 
 lab-down: ## Back to nothing but the cached image
 	@python3 tests/lab/lab.py down
+
+molecule: .venv/dev ## Each role on a lab host, and sabotaged; SCENARIO=isolation for that one (root, Debian)
+	@$(BIN)/python molecule/run.py $(SCENARIO)
 
 host-floor: ## What runs on managed hosts, on the lowest Python that they may have
 ifeq ($(HOST_FLOOR),)
