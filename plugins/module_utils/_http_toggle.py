@@ -66,7 +66,8 @@ def turn_off(entry: _ledger.Entry, check_mode: bool) -> tuple[str, bool]:
 
     Raise ToggleError if the endpoint refuses, or its status does not say that the toggle is off.
     """
-    undo, words = entry["undo"], WORDS[entry["capability"]]
+    # The undo alone is enough to take it back; the capability only lends the words.
+    undo, words = entry["undo"], WORDS.get(entry["capability"], WORDS["maintenance_mode"])
     name = f"{words.named} {entry['target']}"
     if _look(undo)["on"] is False:
         return f"{name} was already {words.is_off}", True
