@@ -136,9 +136,9 @@ def _start(clock: dict[str, Any], times: dict[str, int], deadlines: dict[str, in
         timer = Path(clock["units"][which])
         _write(timer, _timer(which, moment, deadlines[which], service.name, incident), 0o644)
         timers.append(timer.name)
-    _rule_removal.call(["systemctl", "daemon-reload"])
-    if str(service.parent) == LASTING:
-        _rule_removal.call(["systemctl", "enable", "--quiet", *timers])
+    # enable makes systemd read its units anew, too.
+    lasting = str(service.parent) == LASTING
+    _rule_removal.call(["systemctl", "enable", "--quiet", *timers] if lasting else ["systemctl", "daemon-reload"])
     _rule_removal.call(["systemctl", "restart", *timers])
     _rule_removal.call(["systemctl", "is-active", *timers])
 

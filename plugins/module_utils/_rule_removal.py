@@ -129,24 +129,23 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
-def stop(clock: dict[str, Any], which: str) -> None:
-    """Stop one of the two clocks, `confirm` or `expire`, for good. Raise OSError if it could still strike."""
-    path = clock["units"][which]
+def stop(clock: dict[str, Any], *which: str) -> None:
+    """Stop clocks, `confirm` or `expire`, for good. Raise OSError if one could still strike."""
+    paths = [Path(clock["units"][name]) for name in which if name in clock["units"]]
     if clock["timer"] == "systemd":
-        timer = Path(path).name
-        with contextlib.suppress(RuleError):  # a timer that is gone already is no error
-            call(["systemctl", "disable", "--now", "--quiet", timer])
-        if _active(timer):
-            raise RuleError(f"{timer} could not be stopped")
-        _unlink(f"/var/lib/systemd/timers/stamp-{timer}")
-    _unlink(path)
+        there = [path.name for path in paths if path.exists()]
+        if there:
+            with contextlib.suppress(RuleError):  # what counts is whether it still runs
+                call(["systemctl", "disable", "--now", "--quiet", *there])
+        if running := [path.name for path in paths if _active(path.name)]:
+            raise RuleError(f"{', '.join(running)} could not be stopped")
+        _unlink(*(f"/var/lib/systemd/timers/stamp-{path.name}" for path in paths))
+    _unlink(*map(str, paths))
 
 
 def disarm(clock: dict[str, Any]) -> None:
     """Remove both clocks and their script: nothing of them is left on the host."""
-    for which in ("confirm", "expire"):
-        if which in clock["units"]:
-            stop(clock, which)
+    stop(clock, "confirm", "expire")
     _unlink(*clock["units"].values(), clock["script"])
     if clock["timer"] == "systemd":
         call(["systemctl", "daemon-reload"])
