@@ -66,6 +66,7 @@ KEYS = {
     "verify.window": "How long health must hold before an incident counts as recovered.",
     "verify.within": "How long health may take to come back. A rollback goes forward again after it.",
     "deadlines.phase": "How long one phase may take, on all hosts together.",
+    "mitigate": "What option C, mitigate, does to the affected services: names of containments.",
     "custom_playbooks": "Recoveries of your own: name → playbook.",
     "memory_bank": "Folder whose `activeContext.md` and `progress.md` get a line for each closed incident.",
     "execution.kind": "Where Ansible runs. Here, so far.",

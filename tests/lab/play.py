@@ -36,17 +36,19 @@ class Hosts:
     def __init__(self, scratch: Path) -> None:
         """Keep what Ansible is told, and tells, in `scratch`."""
         self._scratch = scratch
-        self._before = [name for name in lab.HOSTS if lab.running(name)]
+        self._started: set[str] = set()
         self._plays = 0
 
     def need(self, *names: str) -> None:
         """Start the hosts that do not run yet."""
         with lab.alone():
+            self._started |= {name for name in names if not lab.running(name)}
             lab.up(list(names))
 
     def fresh(self, *names: str) -> None:
         """Bring hosts back to how they started."""
         with lab.alone():
+            self._started |= {name for name in names if not lab.running(name)}
             lab.reset(list(names))
 
     def reboot(self, name: str) -> None:
@@ -54,11 +56,10 @@ class Hosts:
         lab.reboot(name)
 
     def end(self) -> None:
-        """Remove what `need` started."""
+        """Remove what was started here, and the rest of the lab with the last of its hosts."""
         with lab.alone():
-            if self._before:
-                lab.remove([name for name in lab.HOSTS if name not in self._before])
-            else:
+            lab.remove(sorted(self._started))
+            if not any(lab.running(name) for name in lab.HOSTS):
                 lab.down()
 
     def run(self, name: str, *words: str) -> str:
