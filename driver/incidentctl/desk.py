@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from incidentctl import engine, notify, plan, trackers
 from incidentctl import incident as incidents
+from incidentctl import notify, plan, trackers
 from incidentctl.errors import IncidentctlError, RefusedError, UsageError
 from incidentctl.incident import Incident
+from incidentctl.outcome import Outcome
 from incidentctl.plan import Inventory, Service
 from incidentctl.record import Record
 from incidentctl.settings import Settings
@@ -92,7 +93,7 @@ def record_decision(desk: Desk, choice: str, playbook: str | None = None) -> Non
     desk.note("decided", option=choice, **({"playbook": playbook} if choice == "custom" else {}))
 
 
-def record_lifted(desk: Desk, outcome: engine.Outcome) -> None:
+def record_lifted(desk: Desk, outcome: Outcome) -> None:
     """Record every ledger entry that the hosts say is lifted."""
     for contained in desk.incident().contained:
         for row in outcome.rows:

@@ -6,99 +6,27 @@ with exactly one outcome, also when the run was cut off (docs/contracts.md, 6).
 
 from __future__ import annotations
 
-import configparser
 import contextlib
 import json
 import os
 import shutil
 import signal
-import stat
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import ansible_runner
 import yaml
 
-from incidentctl.errors import ConfigurationError, IncidentctlError
+from incidentctl import ansible_setup
+from incidentctl.errors import IncidentctlError
+from incidentctl.outcome import HostOutcome, Outcome, Step, complete, merged
 
 COLLECTION = "incidentctl.response"
-# From what must be looked at first to what needs no look.
-WORST_FIRST = (
-    "failed", "unknown", "unreachable", "refused", "not_attempted", "done", "unchanged", "skipped",
-)  # fmt: skip
-SUCCESS = frozenset({"done", "unchanged", "skipped"})
 _SAID_LINES = 40
-# Ours where the user's own ansible.cfg says nothing: (section, option), environment, value. Pipelining saves
-# round trips; the keep-alives end a host that vanished in the middle after 20 s instead of never.
-_DEFAULTS = (
-    (("defaults", "forks"), "ANSIBLE_FORKS", "50"),
-    (("connection", "pipelining"), "ANSIBLE_PIPELINING", "True"),
-    (("ssh_connection", "ssh_args"), "ANSIBLE_SSH_ARGS",
-     "-C -o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=5 -o ServerAliveCountMax=3"),
-    (("defaults", "timeout"), "ANSIBLE_TIMEOUT", "10"),
-    # ansible-runner would switch it off.
-    (("defaults", "host_key_checking"), "ANSIBLE_HOST_KEY_CHECKING", "True"),
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Step:
-    """What to run: playbooks of the collection by name (or a path of the user's own), on which hosts.
-
-    `variables` holds ids, numbers and names that the inventory has; nothing that a person typed.
-    """
-
-    phase: str
-    capabilities: tuple[str, ...]
-    hosts: tuple[str, ...]
-    variables: Mapping[str, Any] = field(default_factory=dict)
-    check: bool = False
-    diff: bool = False
-    deadline_s: float = 600.0
-
-
-@dataclass(frozen=True)
-class HostOutcome:
-    """How one capability ended on one host."""
-
-    host: str
-    capability: str
-    outcome: str
-    reason: str = ""
-    actions: tuple[dict[str, Any], ...] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    files: tuple[dict[str, Any], ...] = ()
-    diff: tuple[dict[str, Any], ...] = ()
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a step ended: one row for each (host, capability), and what Ansible said that belongs to no host."""
-
-    step: Step
-    rows: tuple[HostOutcome, ...]
-    seconds: float
-    interrupted: bool = False
-    timed_out: bool = False
-    said: str = ""
-
-    @property
-    def worst(self) -> str:
-        """The outcome that must be looked at first; `skipped` for a step without hosts."""
-        return worst(row.outcome for row in self.rows)
-
-
-def worst(outcomes: Iterator[str] | Any) -> str:
-    """Given outcomes, return the one that must be looked at first."""
-    seen = set(outcomes)
-    return next((name for name in WORST_FIRST if name in seen), "skipped")
 
 
 def run(
@@ -138,7 +66,7 @@ def run(
             inventory=list(inventory),
             limit=",".join(step.hosts),
             extravars=dict(step.variables),
-            envvars=environment(),
+            envvars=ansible_setup.environment(),
             cmdline=" ".join(flag for flag, on in (("--check", step.check), ("--diff", step.diff)) if on) or None,
             event_handler=on_event,
             status_handler=lambda _status, runner_config: _forget(runner_config.env, hide),
@@ -156,109 +84,12 @@ def run(
         )
     return Outcome(
         step=step,
-        rows=tuple(_complete(step, rows, begun, cut=interrupted or late.is_set())),
+        rows=tuple(complete(step, rows, begun, cut=interrupted or late.is_set())),
         seconds=time.monotonic() - started,
         interrupted=interrupted,
         timed_out=late.is_set(),
         said="\n".join(said),
     )
-
-
-def capability_of(playbook: str) -> str:
-    """Return the capability that a playbook's name, or the path of one of the user's own, stands for."""
-    return Path(playbook).stem
-
-
-def read_inventory(sources: tuple[str, ...]) -> dict[str, Any]:
-    """Return what `ansible-inventory --list` says of the sources. Raise ConfigurationError if it cannot."""
-    for source in sources:
-        if "," not in source and not Path(source).exists():
-            raise ConfigurationError(
-                f"The inventory {source} does not exist.", fix="name one that does with -i, or in incidentctl.yml"
-            )
-    argv = [sys.executable, "-m", "ansible", "inventory", "--list"]
-    for source in sources:
-        argv += ["-i", source]
-    env = {**os.environ, **environment(), "ANSIBLE_INVENTORY_UNPARSED_FAILED": "True"}
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, errors="replace", check=False)
-    if done.returncode != 0:
-        raise ConfigurationError(
-            "Ansible cannot read the inventory.",
-            done.stderr.strip()[-2000:],
-            "ansible-inventory --list -i INVENTORY shows the same",
-        )
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
-
-
-def own_inventory() -> bool:
-    """Say whether Ansible itself has an inventory configured: then -i can be left out."""
-    if os.environ.get("ANSIBLE_INVENTORY") or Path("/etc/ansible/hosts").exists():
-        return True
-    return _configured(_ansible_cfg()).has_option("defaults", "inventory")
-
-
-def collection_root() -> Path:
-    """Return the folder whose ansible_collections holds the copy that belongs to this driver.
-
-    A checkout (also one installed with pip -e) runs itself, an installed wheel runs what came with it.
-    """
-    here = Path(__file__).resolve()
-    checkout = here.parents[2]
-    if (checkout / "ansible_collections" / "incidentctl" / "response" / "galaxy.yml").exists():
-        return checkout
-    return here.parents[1]
-
-
-def environment() -> dict[str, str]:
-    """Return what Ansible needs in its environment, the user's own ansible.cfg honoured.
-
-    ansible-runner works in a folder of its own, where Ansible would not find the user's ansible.cfg.
-    """
-    cfg = _ansible_cfg()
-    configured = _configured(cfg)
-    usual = "~/.ansible/collections:/usr/share/ansible/collections"
-    theirs = os.environ.get("ANSIBLE_COLLECTIONS_PATH") or configured.get(
-        "defaults", "collections_path", fallback=usual
-    )
-    base = cfg.parent if cfg else Path.cwd()
-    paths = [str(base / Path(part).expanduser()) for part in (theirs or usual).split(":") if part]
-    env = {"ANSIBLE_COLLECTIONS_PATH": ":".join(dict.fromkeys([str(collection_root()), *paths]))}
-    if cfg:
-        env["ANSIBLE_CONFIG"] = str(cfg)
-    for (section, option), name, value in _DEFAULTS:
-        if name in os.environ:
-            continue
-        found = configured.get(section, option, fallback=None)
-        if name == "ANSIBLE_HOST_KEY_CHECKING":
-            env[name] = found or value
-        elif found is None:
-            env[name] = value
-    env["ANSIBLE_NOCOLOR"] = "1"
-    env["PATH"] = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
-    return env
-
-
-def _ansible_cfg() -> Path | None:
-    """Find ansible.cfg where Ansible would: environment, this folder (unless others may write it), home, /etc."""
-    named = os.environ.get("ANSIBLE_CONFIG")
-    if named:
-        path = Path(named).expanduser().absolute()
-        return path / "ansible.cfg" if path.is_dir() else path
-    places = [Path.home() / ".ansible.cfg", Path("/etc/ansible/ansible.cfg")]
-    if not Path.cwd().stat().st_mode & stat.S_IWOTH:
-        places.insert(0, Path.cwd() / "ansible.cfg")
-    return next((place for place in places if place.is_file()), None)
-
-
-def _configured(cfg: Path | None) -> configparser.ConfigParser:
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
-    if cfg is not None:
-        try:
-            parser.read(cfg, encoding="utf-8")
-        except (configparser.Error, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"Ansible's own {cfg} cannot be read.", str(error), "mend that file") from error
-    return parser
 
 
 @contextlib.contextmanager
@@ -351,7 +182,7 @@ def _take(
     row = _row(kind, host, capability, data.get("res") or {}, bool(data.get("ignore_errors")))
     if row is not None:
         begun.add(pair)
-        rows[pair] = row = _merged(rows[pair], row) if pair in rows else row
+        rows[pair] = row = merged(rows[pair], row) if pair in rows else row
         show("cell", host=host, capability=capability, outcome=row.outcome)
 
 
@@ -376,25 +207,6 @@ def _row(kind: Any, host: str, capability: str, res: dict[str, Any], ignored: bo
     return None
 
 
-def _merged(earlier: HostOutcome, later: HostOutcome) -> HostOutcome:
-    """Two tasks of one capability (an act, and its confirmation) are one outcome: the worse, with all that is known."""
-    actions = {action.get("target"): action for action in earlier.actions}
-    for action in later.actions:
-        before = actions.get(action.get("target"), {})
-        both = [told["outcome"] for told in (before, action) if told]
-        actions[action.get("target")] = {**before, **action, "outcome": worst(both)}
-    return HostOutcome(
-        host=later.host,
-        capability=later.capability,
-        outcome=worst((earlier.outcome, later.outcome)),
-        reason="; ".join(reason for reason in dict.fromkeys((earlier.reason, later.reason)) if reason),
-        actions=tuple(actions.values()),
-        facts={**earlier.facts, **later.facts},
-        files=tuple({str(f.get("path")): f for f in (*earlier.files, *later.files)}.values()),
-        diff=earlier.diff + later.diff,
-    )
-
-
 def _message(res: dict[str, Any]) -> str:
     text = str(res.get("msg") or res.get("stderr") or "Ansible gave no reason")
     return " ".join(text.split())[:1000]
@@ -406,29 +218,3 @@ def _capability(data: dict[str, Any]) -> str:
     if role:
         return str(role).rpartition(".")[2]
     return Path(str(data.get("task_path") or "").rpartition(":")[0]).stem
-
-
-def _complete(
-    step: Step, rows: dict[tuple[str, str], HostOutcome], begun: set[tuple[str, str]], cut: bool
-) -> Iterator[HostOutcome]:
-    """One row for every (host, capability) of the step; what nobody reported is said to be so."""
-    for host in step.hosts:
-        lost = ""
-        for name in step.capabilities:
-            capability = capability_of(name)
-            row = rows.get((host, capability))
-            if row is None:
-                row = _unreported(step, host, capability, (host, capability) in begun, cut, lost)
-            if row.outcome == "unreachable" or (row.outcome == "failed" and not row.actions):
-                lost = lost or f"{capability} {row.outcome} there before"
-            yield row
-
-
-def _unreported(step: Step, host: str, capability: str, begun: bool, cut: bool, lost: str) -> HostOutcome:
-    if begun and cut:
-        return HostOutcome(host, capability, "unknown", "cut off in the middle: the host's ledger knows")
-    if begun and Path(step.capabilities[0]).is_absolute():
-        return HostOutcome(host, capability, "done", "every task of the playbook ended well")
-    if cut:
-        return HostOutcome(host, capability, "not_attempted", "cut off before its turn")
-    return HostOutcome(host, capability, "not_attempted", lost or "the play did not reach this host")

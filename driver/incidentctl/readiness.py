@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from incidentctl import engine, plan
 from incidentctl.desk import Show
 from incidentctl.errors import IncidentctlError
+from incidentctl.outcome import SUCCESS, Outcome, Step
 from incidentctl.session import Session
 
 # In check mode these connect, become, read the catalogue and look at releases and data, and change nothing.
@@ -38,7 +39,7 @@ def check(session: Session, limit: str | None, show: Show) -> list[Finding]:
     hosts = plan.narrow(inventory, limit)
     found.append(Finding("inventory", True, f"{len(hosts)} host(s), {len(inventory.services)} service(s)"))
     found += _audiences(session)
-    step = engine.Step("doctor", _LOOKS, hosts, {"incident_continue": True}, check=True)
+    step = Step("doctor", _LOOKS, hosts, {"incident_continue": True}, check=True)
     show("phase", phase="doctor", capabilities=_LOOKS, hosts=hosts)
     outcome = engine.run(step, session.sources(), show, settings.secret_environment())
     show("phase_done", outcome=outcome)
@@ -66,8 +67,8 @@ def _audiences(session: Session) -> list[Finding]:
     return found
 
 
-def _host(host: str, outcome: engine.Outcome) -> Finding:
-    rows = [row for row in outcome.rows if row.host == host and row.outcome not in engine.SUCCESS]
+def _host(host: str, outcome: Outcome) -> Finding:
+    rows = [row for row in outcome.rows if row.host == host and row.outcome not in SUCCESS]
     if not rows:
         return Finding(f"host {host}", True, "reached, read, and could be acted on")
     return Finding(f"host {host}", False, "; ".join(f"{row.capability} {row.outcome}: {row.reason}" for row in rows))

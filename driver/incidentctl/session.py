@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from incidentctl import engine, notify, plan, workflow
+from incidentctl import ansible_setup, notify, plan, workflow
 from incidentctl import incident as incidents
 from incidentctl import settings as configuration
 from incidentctl.desk import Ask, Desk, Show
@@ -39,7 +39,7 @@ class Session:
             return tuple(source if "," in source else str(Path(source).absolute()) for source in self.inventory)
         if self.settings.inventory is not None:
             return (str(self.settings.inventory),)
-        if not engine.own_inventory():
+        if not ansible_setup.own_inventory():
             raise ConfigurationError(
                 "There is no inventory: incidentctl does not know your hosts.",
                 "None was named, incidentctl.yml names none, and Ansible has none configured.",
@@ -49,7 +49,7 @@ class Session:
 
     def hosts(self) -> Inventory:
         """Read the inventory. Raise ConfigurationError if it cannot be used."""
-        return plan.parse_inventory(engine.read_inventory(self.sources()))
+        return plan.parse_inventory(ansible_setup.read_inventory(self.sources()))
 
 
 @contextlib.contextmanager

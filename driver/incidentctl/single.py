@@ -8,6 +8,7 @@ from typing import Any
 from incidentctl import engine, plan
 from incidentctl.desk import Desk, Show
 from incidentctl.errors import NotRecovered, Partial, RefusedError, UsageError
+from incidentctl.outcome import SUCCESS, Outcome, Step
 from incidentctl.plan import Inventory, PlannedStep
 from incidentctl.session import Session
 from incidentctl.settings import Settings
@@ -28,12 +29,12 @@ class Play:
     diff: bool = False
 
 
-def by_hand(session: Session, play: Play, show: Show) -> engine.Outcome:
+def by_hand(session: Session, play: Play, show: Show) -> Outcome:
     """Run it as `ansible-playbook` would, under the incident id `adhoc`; the host's ledger is the only record."""
     step = _planned(play, session.hosts(), session.settings)
     show("phase", phase=step.phase, capabilities=step.capabilities, hosts=step.hosts)
     outcome = engine.run(
-        engine.Step(
+        Step(
             step.phase,
             step.capabilities,
             step.hosts,
@@ -50,7 +51,7 @@ def by_hand(session: Session, play: Play, show: Show) -> engine.Outcome:
     return outcome
 
 
-def within(desk: Desk, play: Play) -> engine.Outcome:
+def within(desk: Desk, play: Play) -> Outcome:
     """Run it as a step of an incident: recorded there, and lifted with it."""
     if play.check:
         raise UsageError("--check belongs to no incident.", fix="leave out --incident")
@@ -59,9 +60,9 @@ def within(desk: Desk, play: Play) -> engine.Outcome:
         return run_step(desk, step, _variables(play))
 
 
-def judge(outcome: engine.Outcome) -> None:
+def judge(outcome: Outcome) -> None:
     """Raise Partial if some hosts went wrong, NotRecovered if all did."""
-    wrong = [row for row in outcome.rows if row.outcome not in engine.SUCCESS]
+    wrong = [row for row in outcome.rows if row.outcome not in SUCCESS]
     if not wrong:
         return
     told = "\n".join(f"{row.host}: {row.outcome}: {row.reason}" for row in wrong)

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from incidentctl import engine, options, plan
+from incidentctl import options, plan
 from incidentctl.desk import Desk
 from incidentctl.incident import Incident
+from incidentctl.outcome import HostOutcome
 
 
 def situation(desk: Desk) -> options.Situation:
@@ -58,14 +59,14 @@ def _tried(desk: Desk) -> tuple[str, ...]:
     return tuple(e.data["option"] for e in desk.record.events(desk.incident_id) if e.kind == "decided")
 
 
-def _rows(incident: Incident, phase: str) -> tuple[engine.HostOutcome, ...]:
+def _rows(incident: Incident, phase: str) -> tuple[HostOutcome, ...]:
     return tuple(
-        engine.HostOutcome(row["host"], row["capability"], row["outcome"], facts=row.get("facts", {}))
+        HostOutcome(row["host"], row["capability"], row["outcome"], facts=row.get("facts", {}))
         for row in (incident.outcomes or {}).get(phase, ())
     )
 
 
-def by_service(rows: Iterable[engine.HostOutcome], capability: str) -> dict[str, Any]:
+def by_service(rows: Iterable[HostOutcome], capability: str) -> dict[str, Any]:
     """Facts by service name. Of several hosts the one that needs the look wins, then the first."""
     merged: dict[str, Any] = {}
     for row in rows:

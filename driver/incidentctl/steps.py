@@ -9,6 +9,7 @@ from typing import Any
 from incidentctl import engine, plan
 from incidentctl.desk import Desk
 from incidentctl.files import private_folder, seal
+from incidentctl.outcome import SUCCESS, HostOutcome, Outcome, Step, capability_of
 from incidentctl.plan import PlannedStep
 
 
@@ -16,32 +17,32 @@ class Interrupted(Exception):
     """A phase was stopped by Ctrl-C or SIGTERM; what it reached is recorded."""
 
 
-def run_step(desk: Desk, step: PlannedStep, variables: Mapping[str, Any], finish: bool = True) -> engine.Outcome:
+def run_step(desk: Desk, step: PlannedStep, variables: Mapping[str, Any], finish: bool = True) -> Outcome:
     """Record the intent, run the step, record every host's outcome. Raise Interrupted when it was stopped."""
     _begin(desk, step)
     outcome = _run(desk, step, step.hosts, variables)
     return _end(desk, outcome, finish)
 
 
-def run_rolling(desk: Desk, step: PlannedStep, variables: Mapping[str, Any]) -> engine.Outcome:
+def run_rolling(desk: Desk, step: PlannedStep, variables: Mapping[str, Any]) -> Outcome:
     """Run a step that may hurt: one host first, then in batches of a quarter, and no further once one has failed.
 
     A host that cannot be reached stops nobody: the next one is tried in its place.
     """
     _begin(desk, step)
-    parts: list[engine.Outcome] = []
+    parts: list[Outcome] = []
     waiting = step.hosts
     while waiting:
-        proven = any(row.outcome in engine.SUCCESS for part in parts for row in part.rows)
+        proven = any(row.outcome in SUCCESS for part in parts for row in part.rows)
         size = max(1, len(step.hosts) // 4) if proven else 1
         parts.append(_run(desk, step, waiting[:size], variables))
         waiting = waiting[size:]
         if parts[-1].interrupted or any(row.outcome in ("failed", "unknown") for row in parts[-1].rows):
             break
     skipped = tuple(
-        engine.HostOutcome(host, capability, "not_attempted", "stopped: a host before it went wrong")
+        HostOutcome(host, capability, "not_attempted", "stopped: a host before it went wrong")
         for host in waiting
-        for capability in map(engine.capability_of, step.capabilities)
+        for capability in map(capability_of, step.capabilities)
     )
     for row in skipped:
         _record_row(desk, step.phase, row)
@@ -58,7 +59,7 @@ def _begin(desk: Desk, step: PlannedStep) -> None:
     desk.note("step_started", phase=step.phase, capabilities=list(step.capabilities), hosts=list(step.hosts))
 
 
-def _run(desk: Desk, step: PlannedStep, hosts: tuple[str, ...], variables: Mapping[str, Any]) -> engine.Outcome:
+def _run(desk: Desk, step: PlannedStep, hosts: tuple[str, ...], variables: Mapping[str, Any]) -> Outcome:
     common = {
         "incident_id": desk.incident_id,
         "incident_continue": True,
@@ -66,7 +67,7 @@ def _run(desk: Desk, step: PlannedStep, hosts: tuple[str, ...], variables: Mappi
     }
     private_folder(desk.folder)
     outcome = engine.run(
-        engine.Step(
+        Step(
             phase=step.phase,
             capabilities=step.capabilities,
             hosts=hosts,
@@ -83,7 +84,7 @@ def _run(desk: Desk, step: PlannedStep, hosts: tuple[str, ...], variables: Mappi
     return outcome
 
 
-def _end(desk: Desk, outcome: engine.Outcome, finish: bool) -> engine.Outcome:
+def _end(desk: Desk, outcome: Outcome, finish: bool) -> Outcome:
     desk.show("phase_done", outcome=outcome)
     if outcome.interrupted:
         raise Interrupted(outcome.step.phase)
@@ -92,14 +93,14 @@ def _end(desk: Desk, outcome: engine.Outcome, finish: bool) -> engine.Outcome:
     return outcome
 
 
-def finish_step(desk: Desk, outcome: engine.Outcome, verdict: str | None = None, **facts: Any) -> None:
+def finish_step(desk: Desk, outcome: Outcome, verdict: str | None = None, **facts: Any) -> None:
     """Record that the phase came to its end, with the worst of its outcomes unless the caller knows better."""
     desk.note("step_finished", phase=outcome.step.phase, outcome=verdict or outcome.worst, **facts)
 
 
 def ask_hosts(desk: Desk) -> None:
     """After a cut, ask the hosts' ledgers what stands open: the record may have missed the answer."""
-    step = engine.Step(
+    step = Step(
         "resume", ("lift",), desk.incident().hosts, {"incident_id": desk.incident_id, "incident_continue": True}, True
     )
     outcome = engine.run(step, desk.sources, desk.show, desk.settings.secret_environment())
@@ -110,7 +111,7 @@ def ask_hosts(desk: Desk) -> None:
                 desk.note("containment_applied", host=row.host, summary="found in the host's ledger", **entry)
 
 
-def _record_row(desk: Desk, phase: str, row: engine.HostOutcome) -> None:
+def _record_row(desk: Desk, phase: str, row: HostOutcome) -> None:
     data = {k: v for k, v in dataclasses.asdict(row).items() if k != "diff"}
     desk.note("host_outcome", phase=phase, **data)
     if row.capability not in plan.LIFTABLE:

@@ -12,6 +12,7 @@ from incidentctl import engine, monitoring, notify, plan, suggestion
 from incidentctl import incident as incidents
 from incidentctl.desk import Desk, Show
 from incidentctl.incident import SEVERITIES, Incident
+from incidentctl.outcome import Outcome, Step
 from incidentctl.plan import Service
 from incidentctl.session import Session, pass_on, take_up
 from incidentctl.settings import Settings
@@ -110,16 +111,16 @@ def _watched(session: Session, incident_id: str | None) -> list[str]:
 
 def _ask(
     hosts: tuple[str, ...], services: Sequence[Service], sources: tuple[str, ...], settings: Settings, show: Show
-) -> engine.Outcome:
+) -> Outcome:
     variables = {"incident_continue": True, "health_check_only": [service.name for service in services]}
-    step = engine.Step("look", ("health_check",), hosts, variables, deadline_s=settings.deadlines.phase)
+    step = Step("look", ("health_check",), hosts, variables, deadline_s=settings.deadlines.phase)
     outcome = engine.run(step, sources, show, settings.secret_environment())
     if outcome.interrupted:
         raise KeyboardInterrupt
     return outcome
 
 
-def _seen(outcome: engine.Outcome) -> Seen:
+def _seen(outcome: Outcome) -> Seen:
     return {row.host: row.facts["services"] for row in outcome.rows if "services" in row.facts}
 
 

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from incidentctl import engine, notify
 from incidentctl import incident as incidents
+from incidentctl import notify
 from incidentctl.desk import Desk, tell
 from incidentctl.errors import LockedError, Partial, UsageError
 from incidentctl.incident import Incident, phase_done
+from incidentctl.outcome import SUCCESS
 from incidentctl.phases import decision, investigation, recovery
 from incidentctl.record import Record
 from incidentctl.steps import ask_hosts
@@ -87,7 +88,7 @@ def _needed(name: str, incident: Incident) -> bool:
     if name == "decide" and incident.decision is None:
         return True
     last = [phase for phase in incident.phases if phase.name == name]
-    failed = name in MUST_SUCCEED and last and last[-1].outcome not in engine.SUCCESS
+    failed = name in MUST_SUCCEED and last and last[-1].outcome not in SUCCESS
     return bool(failed) or not phase_done(incident, name)
 
 
@@ -97,6 +98,6 @@ def _left_behind(incident: Incident) -> list[str]:
         f"{row['host']}: {row['capability']} {row['outcome']}: {row.get('reason', '')}"
         for phase, rows in (incident.outcomes or {}).items()
         for row in rows
-        if row["outcome"] not in engine.SUCCESS
+        if row["outcome"] not in SUCCESS
         and not (phase == "triage" and row["capability"] == "health_check" and row["facts"])
     ]

@@ -72,7 +72,7 @@ def test_a_wheel_runs_what_came_with_it_from_any_folder(installed: Path, invento
 
 
 def test_the_driver_of_a_wheel_runs_the_collection_of_that_wheel(installed: Path, tmp_path: Path) -> None:
-    code = "from incidentctl import engine; print(engine.collection_root())"
+    code = "from incidentctl import ansible_setup; print(ansible_setup.collection_root())"
     done = subprocess.run([installed / "python", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     root = Path(done.stdout.strip())
     assert root.is_relative_to(installed.parent)

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from incidentctl import engine
+from incidentctl import ansible_setup, engine
 from incidentctl.errors import ConfigurationError, IncidentctlError
+from incidentctl.outcome import Outcome, Step
 
 
 @pytest.fixture
@@ -64,16 +65,14 @@ def playbook(work: Path, name: str, *tasks: dict[str, Any]) -> str:
     return str(path)
 
 
-def run(sources: tuple[str, ...], *capabilities: str, **step: Any) -> engine.Outcome:
+def run(sources: tuple[str, ...], *capabilities: str, **step: Any) -> Outcome:
     hosts = step.pop("hosts", ("here",))
     hide = step.pop("hide", frozenset())
     variables = {"incident_id": "INC-1", "incident_continue": True, **step.pop("variables", {})}
-    return engine.run(
-        engine.Step("contain", capabilities, hosts, variables, **step), sources, lambda *_, **__: None, hide
-    )
+    return engine.run(Step("contain", capabilities, hosts, variables, **step), sources, lambda *_, **__: None, hide)
 
 
-def outcomes(outcome: engine.Outcome) -> dict[tuple[str, str], str]:
+def outcomes(outcome: Outcome) -> dict[tuple[str, str], str]:
     found = {(row.host, row.capability): row.outcome for row in outcome.rows}
     assert len(found) == len(outcome.rows), "a host and capability has two outcomes"
     return found
@@ -177,7 +176,7 @@ def test_host_keys_are_checked_unless_the_user_said_otherwise(work: Path) -> Non
 def test_an_ansible_cfg_that_others_may_write_is_ignored_as_ansible_does(work: Path) -> None:
     (work / "ansible.cfg").write_text("[defaults]\nforks = 7\n")
     work.chmod(0o777)
-    assert "ANSIBLE_CONFIG" not in engine.environment() or engine.environment()["ANSIBLE_CONFIG"] != str(
+    assert "ANSIBLE_CONFIG" not in ansible_setup.environment() or ansible_setup.environment()["ANSIBLE_CONFIG"] != str(
         work / "ansible.cfg"
     )
 
@@ -223,10 +222,10 @@ def test_check_mode_changes_nothing(work: Path) -> None:
 
 def test_an_inventory_that_is_not_there_is_a_configuration_error(work: Path) -> None:
     with pytest.raises(ConfigurationError, match="does not exist"):
-        engine.read_inventory((str(work / "nope"),))
+        ansible_setup.read_inventory((str(work / "nope"),))
 
 
 def test_an_inventory_that_ansible_cannot_parse_is_a_configuration_error(work: Path) -> None:
     (work / "bad.yml").write_text("all: [")
     with pytest.raises(ConfigurationError, match="cannot read the inventory"):
-        engine.read_inventory((str(work / "bad.yml"),))
+        ansible_setup.read_inventory((str(work / "bad.yml"),))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from incidentctl import engine, monitoring, plan
+from incidentctl import monitoring, plan
 from incidentctl.desk import Desk, skip_step, tell
 from incidentctl.errors import DecisionAwaited
 from incidentctl.incident import Incident
+from incidentctl.outcome import worst
 from incidentctl.plan import Service
 from incidentctl.steps import finish_step, run_step
 
@@ -41,7 +42,7 @@ def triage(desk: Desk) -> None:
     finish_step(
         desk,
         outcome,
-        verdict=engine.worst(row.outcome for row in looked),
+        verdict=worst(row.outcome for row in looked),
         affected=affected,
         sick=sick,
         monitoring=seen,

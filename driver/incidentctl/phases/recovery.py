@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from incidentctl import engine, plan, report
+from incidentctl import plan, report
 from incidentctl.desk import Desk, record_lifted, skip_step, tell
 from incidentctl.errors import DecisionAwaited, NotRecovered, Partial, RefusedError
+from incidentctl.outcome import SUCCESS
 from incidentctl.phases.decision import ask_anew
 from incidentctl.plan import PlannedStep, Service
 from incidentctl.steps import finish_step, run_rolling, run_step
@@ -74,7 +75,7 @@ def verify(desk: Desk) -> None:
     seen = {row.host: dict(row.facts.get("services", {})) for row in outcome.rows}
     # A host that is away is not sick: it is told, and waits for its turn (resume).
     seen_at_all = [row for row in outcome.rows if row.outcome not in AWAY]
-    recovered = bool(seen_at_all) and all(row.outcome in engine.SUCCESS for row in seen_at_all)
+    recovered = bool(seen_at_all) and all(row.outcome in SUCCESS for row in seen_at_all)
     desk.note("verified", recovered=recovered, window_s=window.window, services=seen)
     desk.show("verified", recovered=recovered, services=seen, window_s=window.window)
     tell(desk, None)
@@ -83,7 +84,7 @@ def verify(desk: Desk) -> None:
         ask_anew(desk)
         raise NotRecovered(
             f"{desk.incident_id}: not healthy after {(incident.decision or {}).get('option')}.",
-            "\n".join(f"{row.host}: {row.reason}" for row in outcome.rows if row.outcome not in engine.SUCCESS),
+            "\n".join(f"{row.host}: {row.reason}" for row in outcome.rows if row.outcome not in SUCCESS),
             f"containment stays; choose another way: incidentctl decide {desk.incident_id} OPTION",
         )
 
@@ -93,10 +94,10 @@ def lift(desk: Desk) -> None:
     outcome = run_step(desk, PlannedStep("lift", ("lift",), desk.hosts(), ()), {}, finish=False)
     record_lifted(desk, outcome)
     finish_step(desk, outcome)
-    if outcome.worst not in engine.SUCCESS:
+    if outcome.worst not in SUCCESS:
         raise Partial(
             f"{desk.incident_id}: not everything could be taken back.",
-            "\n".join(f"{r.host}: {r.outcome}: {r.reason}" for r in outcome.rows if r.outcome not in engine.SUCCESS),
+            "\n".join(f"{r.host}: {r.outcome}: {r.reason}" for r in outcome.rows if r.outcome not in SUCCESS),
             f"incidentctl lift {desk.incident_id} tries again, as often as needed",
         )
 
@@ -114,7 +115,7 @@ def monitor(desk: Desk) -> None:
         "health_check_within_s": desk.settings.verify.within,
     }
     outcome = run_step(desk, plan.step("monitor", ("health_check",), _hosts(affected, desk), affected), variables)
-    if outcome.worst not in engine.SUCCESS:
+    if outcome.worst not in SUCCESS:
         raise NotRecovered(
             f"{desk.incident_id}: not healthy after the containment was lifted.",
             "\n".join(f"{row.host}: {row.reason}" for row in outcome.rows),

@@ -1,14 +1,14 @@
-"""How the engine reads what Ansible tells, without Ansible."""
+"""Outcomes: one for each host and capability, the worst first."""
 
 from __future__ import annotations
 
-from incidentctl.engine import HostOutcome, _merged, capability_of, worst
+from incidentctl.outcome import HostOutcome, capability_of, merged, worst
 
 
 def test_an_act_and_its_confirmation_are_one_outcome() -> None:
     act = HostOutcome("web1", "rate_limit", "done", actions=({"target": "80", "outcome": "done", "entry": "000001"},))
     confirmed = HostOutcome("web1", "rate_limit", "unchanged", actions=({"target": "80", "outcome": "unchanged"},))
-    both = _merged(act, confirmed)
+    both = merged(act, confirmed)
     assert both.outcome == "done"
     assert both.actions == ({"target": "80", "outcome": "done", "entry": "000001"},)
 
@@ -16,8 +16,8 @@ def test_an_act_and_its_confirmation_are_one_outcome() -> None:
 def test_an_act_whose_delivery_failed_has_failed() -> None:
     act = HostOutcome("web1", "log_collection", "done", facts={"members": 3})
     lost = HostOutcome("web1", "log_collection", "failed", reason="the bundle did not arrive")
-    assert (_merged(act, lost).outcome, _merged(act, lost).reason) == ("failed", "the bundle did not arrive")
-    assert _merged(act, lost).facts == {"members": 3}
+    assert (merged(act, lost).outcome, merged(act, lost).reason) == ("failed", "the bundle did not arrive")
+    assert merged(act, lost).facts == {"members": 3}
 
 
 def test_what_must_be_looked_at_first_is_the_worst() -> None:

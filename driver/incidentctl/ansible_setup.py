@@ -1,0 +1,118 @@
+"""Ansible as the user has set it up: their ansible.cfg, their inventory, and our own copy of the collection."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from incidentctl.errors import ConfigurationError
+
+# Ours where the user's own ansible.cfg says nothing: (section, option), environment, value. Pipelining saves
+# round trips; the keep-alives end a host that vanished in the middle after 20 s instead of never.
+_DEFAULTS = (
+    (("defaults", "forks"), "ANSIBLE_FORKS", "50"),
+    (("connection", "pipelining"), "ANSIBLE_PIPELINING", "True"),
+    (("ssh_connection", "ssh_args"), "ANSIBLE_SSH_ARGS",
+     "-C -o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=5 -o ServerAliveCountMax=3"),
+    (("defaults", "timeout"), "ANSIBLE_TIMEOUT", "10"),
+    # ansible-runner would switch it off.
+    (("defaults", "host_key_checking"), "ANSIBLE_HOST_KEY_CHECKING", "True"),
+)  # fmt: skip
+
+
+def read_inventory(sources: tuple[str, ...]) -> dict[str, Any]:
+    """Return what `ansible-inventory --list` says of the sources. Raise ConfigurationError if it cannot."""
+    for source in sources:
+        if "," not in source and not Path(source).exists():
+            raise ConfigurationError(
+                f"The inventory {source} does not exist.", fix="name one that does with -i, or in incidentctl.yml"
+            )
+    argv = [sys.executable, "-m", "ansible", "inventory", "--list"]
+    for source in sources:
+        argv += ["-i", source]
+    env = {**os.environ, **environment(), "ANSIBLE_INVENTORY_UNPARSED_FAILED": "True"}
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode != 0:
+        raise ConfigurationError(
+            "Ansible cannot read the inventory.",
+            done.stderr.strip()[-2000:],
+            "ansible-inventory --list -i INVENTORY shows the same",
+        )
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def own_inventory() -> bool:
+    """Say whether Ansible itself has an inventory configured: then -i can be left out."""
+    if os.environ.get("ANSIBLE_INVENTORY") or Path("/etc/ansible/hosts").exists():
+        return True
+    return _configured(_ansible_cfg()).has_option("defaults", "inventory")
+
+
+def collection_root() -> Path:
+    """Return the folder whose ansible_collections holds the copy that belongs to this driver.
+
+    A checkout (also one installed with pip -e) runs itself, an installed wheel runs what came with it.
+    """
+    here = Path(__file__).resolve()
+    checkout = here.parents[2]
+    if (checkout / "ansible_collections" / "incidentctl" / "response" / "galaxy.yml").exists():
+        return checkout
+    return here.parents[1]
+
+
+def environment() -> dict[str, str]:
+    """Return what Ansible needs in its environment, the user's own ansible.cfg honoured.
+
+    ansible-runner works in a folder of its own, where Ansible would not find the user's ansible.cfg.
+    """
+    cfg = _ansible_cfg()
+    configured = _configured(cfg)
+    usual = "~/.ansible/collections:/usr/share/ansible/collections"
+    theirs = os.environ.get("ANSIBLE_COLLECTIONS_PATH") or configured.get(
+        "defaults", "collections_path", fallback=usual
+    )
+    base = cfg.parent if cfg else Path.cwd()
+    paths = [str(base / Path(part).expanduser()) for part in (theirs or usual).split(":") if part]
+    env = {"ANSIBLE_COLLECTIONS_PATH": ":".join(dict.fromkeys([str(collection_root()), *paths]))}
+    if cfg:
+        env["ANSIBLE_CONFIG"] = str(cfg)
+    for (section, option), name, value in _DEFAULTS:
+        if name in os.environ:
+            continue
+        found = configured.get(section, option, fallback=None)
+        if name == "ANSIBLE_HOST_KEY_CHECKING":
+            env[name] = found or value
+        elif found is None:
+            env[name] = value
+    env["ANSIBLE_NOCOLOR"] = "1"
+    env["PATH"] = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
+    return env
+
+
+def _ansible_cfg() -> Path | None:
+    """Find ansible.cfg where Ansible would: environment, this folder (unless others may write it), home, /etc."""
+    named = os.environ.get("ANSIBLE_CONFIG")
+    if named:
+        path = Path(named).expanduser().absolute()
+        return path / "ansible.cfg" if path.is_dir() else path
+    places = [Path.home() / ".ansible.cfg", Path("/etc/ansible/ansible.cfg")]
+    if not Path.cwd().stat().st_mode & stat.S_IWOTH:
+        places.insert(0, Path.cwd() / "ansible.cfg")
+    return next((place for place in places if place.is_file()), None)
+
+
+def _configured(cfg: Path | None) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    if cfg is not None:
+        try:
+            parser.read(cfg, encoding="utf-8")
+        except (configparser.Error, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"Ansible's own {cfg} cannot be read.", str(error), "mend that file") from error
+    return parser

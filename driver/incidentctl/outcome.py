@@ -1,0 +1,117 @@
+"""A Step, and the Outcome that it ends with: one row for each host and capability, always. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# From what must be looked at first to what needs no look.
+WORST_FIRST = (
+    "failed", "unknown", "unreachable", "refused", "not_attempted", "done", "unchanged", "skipped",
+)  # fmt: skip
+SUCCESS = frozenset({"done", "unchanged", "skipped"})
+
+
+@dataclass(frozen=True)
+class Step:
+    """What to run: playbooks of the collection by name (or a path of the user's own), on which hosts.
+
+    `variables` holds ids, numbers and names that the inventory has; nothing that a person typed.
+    """
+
+    phase: str
+    capabilities: tuple[str, ...]
+    hosts: tuple[str, ...]
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    check: bool = False
+    diff: bool = False
+    deadline_s: float = 600.0
+
+
+@dataclass(frozen=True)
+class HostOutcome:
+    """How one capability ended on one host."""
+
+    host: str
+    capability: str
+    outcome: str
+    reason: str = ""
+    actions: tuple[dict[str, Any], ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    files: tuple[dict[str, Any], ...] = ()
+    diff: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a step ended: one row for each (host, capability), and what Ansible said that belongs to no host."""
+
+    step: Step
+    rows: tuple[HostOutcome, ...]
+    seconds: float
+    interrupted: bool = False
+    timed_out: bool = False
+    said: str = ""
+
+    @property
+    def worst(self) -> str:
+        """The outcome that must be looked at first; `skipped` for a step without hosts."""
+        return worst(row.outcome for row in self.rows)
+
+
+def worst(outcomes: Iterable[str]) -> str:
+    """Given outcomes, return the one that must be looked at first."""
+    seen = set(outcomes)
+    return next((name for name in WORST_FIRST if name in seen), "skipped")
+
+
+def capability_of(playbook: str) -> str:
+    """Return the capability that a playbook's name, or the path of one of the user's own, stands for."""
+    return Path(playbook).stem
+
+
+def merged(earlier: HostOutcome, later: HostOutcome) -> HostOutcome:
+    """Two tasks of one capability (an act, and its confirmation) are one outcome: the worse, with all that is known."""
+    actions = {action.get("target"): action for action in earlier.actions}
+    for action in later.actions:
+        before = actions.get(action.get("target"), {})
+        both = [told["outcome"] for told in (before, action) if told]
+        actions[action.get("target")] = {**before, **action, "outcome": worst(both)}
+    return HostOutcome(
+        host=later.host,
+        capability=later.capability,
+        outcome=worst((earlier.outcome, later.outcome)),
+        reason="; ".join(reason for reason in dict.fromkeys((earlier.reason, later.reason)) if reason),
+        actions=tuple(actions.values()),
+        facts={**earlier.facts, **later.facts},
+        files=tuple({str(f.get("path")): f for f in (*earlier.files, *later.files)}.values()),
+        diff=earlier.diff + later.diff,
+    )
+
+
+def complete(
+    step: Step, rows: dict[tuple[str, str], HostOutcome], begun: set[tuple[str, str]], cut: bool
+) -> Iterator[HostOutcome]:
+    """One row for every (host, capability) of the step; what nobody reported is said to be so."""
+    for host in step.hosts:
+        lost = ""
+        for name in step.capabilities:
+            capability = capability_of(name)
+            row = rows.get((host, capability))
+            if row is None:
+                row = _unreported(step, host, capability, (host, capability) in begun, cut, lost)
+            if row.outcome == "unreachable" or (row.outcome == "failed" and not row.actions):
+                lost = lost or f"{capability} {row.outcome} there before"
+            yield row
+
+
+def _unreported(step: Step, host: str, capability: str, begun: bool, cut: bool, lost: str) -> HostOutcome:
+    if begun and cut:
+        return HostOutcome(host, capability, "unknown", "cut off in the middle: the host's ledger knows")
+    if begun and Path(step.capabilities[0]).is_absolute():
+        return HostOutcome(host, capability, "done", "every task of the playbook ended well")
+    if cut:
+        return HostOutcome(host, capability, "not_attempted", "cut off before its turn")
+    return HostOutcome(host, capability, "not_attempted", lost or "the play did not reach this host")
