@@ -54,9 +54,9 @@ def judge(name: str) -> str:
     return ""
 
 
-def host(verb: str) -> None:
-    """Start the shared host, remove it, or show its journal."""
-    subprocess.run([sys.executable, str(HERE / "host.py"), verb], check=False)
+def host(verb: str) -> bool:
+    """Start the shared host, remove it, or show its journal; say whether that went well."""
+    return subprocess.run([sys.executable, str(HERE / "host.py"), verb], check=False).returncode == 0
 
 
 def main() -> int:
@@ -66,7 +66,8 @@ def main() -> int:
         print(f"no such scenario: {', '.join(unknown)}. There are {', '.join(NAMES)}", file=sys.stderr)
         return 2
     began, wrong = time.monotonic(), []
-    host("up")
+    if not host("up"):
+        return 1
     for name in names:
         start = time.monotonic()
         problem = judge(name)
