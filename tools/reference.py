@@ -251,7 +251,9 @@ def _default(key: str, hint: Any, field: Any) -> str:
         return "–"
     if _type(hint) == "duration":
         return f"`{_duration(value)}`"
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    if isinstance(value, tuple):
+        return f"`[{', '.join(value)}]`"
+    return f"`{_inline(value)}`"
 
 
 def _duration(seconds: float) -> str:
