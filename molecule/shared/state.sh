@@ -14,7 +14,7 @@ all() {
   all -type f ! -path '*/logs/*' -exec sha256sum {} + | sed 's/^\([^ ]*\)  \(.*\)/content \2 \1/'
   systemctl list-units --plain --no-legend --no-pager --type=service,timer |
     awk '$4 == "running" || $4 == "waiting" || $3 == "failed" {print "unit", $1, $4}' | grep -v '^unit \(user\|apt-\)'
-  ps -eo args= | grep '^[^ ]*python3[^ ]* /srv/shop/' | sed 's/^/runs /'
+  ps -eo args= | awk '$1 ~ /python3/ && $2 ~ "^/srv/shop/" {print "runs", $2}'
   systemctl show --property=MainPID shop.service | sed 's/^/process /'
   for family in iptables ip6tables; do
     "$family-save" 2>/dev/null | grep -E '^(-A|:[^ ]+ -)' | sed "s/ \[.*//; s/^/$family /"
