@@ -6,6 +6,7 @@ with its control characters made visible: it cannot move the cursor or change a 
 
 from __future__ import annotations
 
+import difflib
 import select
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from incidentctl import text as safe_text
-from incidentctl.errors import IncidentctlError
+from incidentctl.errors import DecisionAwaited, IncidentctlError
 from incidentctl.incident import ENDED, Incident
 
 # A sign beside each word, so that nothing hangs on colour alone.
@@ -72,7 +73,8 @@ class Console:
 
     def error(self, error: IncidentctlError) -> None:
         """Say what went wrong, why, and what to do."""
-        self._rich.print(Text(f"Error: {plain(error.what)}", style="bold red"))
+        label, style = ("Waiting", "bold yellow") if isinstance(error, DecisionAwaited) else ("Error", "bold red")
+        self._rich.print(Text(f"{label}: {plain(error.what)}", style=style))
         for line in error.why.splitlines():
             self._rich.print(plain(line, 2000), soft_wrap=True)
         if error.fix:
@@ -93,6 +95,12 @@ class Console:
         for phase in incident.phases:
             seconds = "" if phase.seconds is None else f"{phase.seconds:6.1f} s"
             lines.append(f"  {phase.name:<9} {phase.state:<11} {_word(phase.outcome or ''):<13} {seconds}")
+        if incident.question is not None:
+            lines += [
+                f"  {o['letter']} {o['key']}: "
+                + (plain(o["title"]) if o["feasible"] else f"not possible: {plain(o['why_not'])}")
+                for o in incident.options
+            ]
         lines += [f"  contained on {c['host']}: {c['capability']} {c['target']}" for c in incident.contained]
         if incident.holder:
             lines.append(f"  driven by {incident.holder.get('actor')}, process {incident.holder.get('pid')}")
@@ -158,6 +166,15 @@ class Console:
             self._plain_phase(outcome)
         for row in outcome.rows:
             self._row_story(row)
+            for change in row.diff if outcome.step.diff else ():
+                self._change(row.host, change)
+
+    def _change(self, host: str, change: Mapping[str, Any]) -> None:
+        """What a diff says, as ansible-playbook --diff would."""
+        before, after = (str(change.get(key, "")).splitlines() for key in ("before", "after"))
+        name = f"{host}: {change.get('before_header') or 'before'}"
+        for line in difflib.unified_diff(before, after, name, "after", lineterm=""):
+            self._rich.print(f"    {plain(line)}", style={"+": "green", "-": "red"}.get(line[0], ""), soft_wrap=True)
 
     def _plain_phase(self, outcome: Any) -> None:
         count: dict[str, int] = {}

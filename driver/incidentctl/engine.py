@@ -208,8 +208,8 @@ def _row(kind: Any, host: str, capability: str, res: dict[str, Any], ignored: bo
 
 
 def _message(res: dict[str, Any]) -> str:
-    text = str(res.get("msg") or res.get("stderr") or "Ansible gave no reason")
-    return " ".join(text.split())[:1000]
+    told = [str(res[key]) for key in ("msg", "module_stderr", "stderr") if res.get(key)]
+    return " ".join(" ".join(told or ["Ansible gave no reason"]).split())[:1000]
 
 
 def _capability(data: dict[str, Any]) -> str:

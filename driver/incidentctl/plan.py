@@ -28,6 +28,10 @@ CONTAINMENTS: Mapping[str, str] = {
 LIFTABLE = frozenset(
     {"circuit_breaker", "enhanced_monitoring", "isolation", "maintenance_mode", "rate_limit", "scale_down"}
 )
+# What a guard counts: all of them but the one that changes Prometheus instead of the service's hosts.
+GUARDED = LIFTABLE - {"enhanced_monitoring"}
+# These act on the affected services; the other containments on all services in the scope.
+FOR_AFFECTED = ("enhanced_monitoring", "isolation", "maintenance_mode", "prepare_rollback", "rate_limit")
 TRIAGE = ("health_check", "log_collection")
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LITERALS = {"name": str, "hosts": str, "essential": bool, "user_facing": bool, "integrations": list}
@@ -173,22 +177,33 @@ def make(severity: str, contain: Iterable[str], hosts: tuple[str, ...], services
     return Plan(severity, tuple(steps))
 
 
-def step(phase: str, capabilities: Iterable[str], hosts: tuple[str, ...], services: tuple[Service, ...]) -> PlannedStep:
-    """Return one phase with its targets: each capability on each host for each service it is meant for."""
+def step(
+    phase: str,
+    capabilities: Iterable[str],
+    hosts: tuple[str, ...],
+    services: tuple[Service, ...],
+    affected: Iterable[str] | None = None,
+) -> PlannedStep:
+    """Return one phase with its targets: each capability on each host for each service it is meant for.
+
+    Once it is known which services are `affected`, what acts on those alone is planned for those alone.
+    """
     capabilities = tuple(capabilities)
+    sick = None if affected is None else set(affected)
     targets = tuple(
         (host, capability, service.name)
         for capability in capabilities
         for service in services
         for host in service.hosts
         if host in hosts and is_meant_for(capability, service)
+        if sick is None or service.name in sick or capability not in FOR_AFFECTED
     )
     return PlannedStep(phase, capabilities, hosts, targets)
 
 
 def guard(plan: Plan, inventory: Inventory, max_hosts: int, max_fraction: float, never: Iterable[str]) -> None:
     """Raise RefusedError if the plan changes more hosts than the guards allow, or isolates what it must not."""
-    changed = {host for s in plan.steps for host, capability, _ in s.targets if capability in LIFTABLE}
+    changed = {host for s in plan.steps for host, capability, _ in s.targets if capability in GUARDED}
     total = len(inventory.hosts)
     if len(changed) > max_hosts:
         raise RefusedError(

@@ -34,7 +34,7 @@ def check(session: Session, limit: str | None, show: Show) -> list[Finding]:
     """Look at settings, record, inventory and every host. Raise ConfigurationError only for what stops the look."""
     settings = session.settings
     found = [Finding("settings", True, f"state in {settings.state_dir}")]
-    found.append(Finding("record", True, f"{len(session.record.incidents())} incident(s)"))
+    found += _record(session)
     inventory = session.hosts()
     hosts = plan.narrow(inventory, limit)
     found.append(Finding("inventory", True, f"{len(hosts)} host(s), {len(inventory.services)} service(s)"))
@@ -51,6 +51,16 @@ def judge(found: list[Finding]) -> None:
     wrong = [row.what for row in found if not row.ok]
     if wrong:
         raise NotReady(f"Not ready: {', '.join(wrong)}.", fix="mend what is marked above, then ask the doctor again")
+
+
+def _record(session: Session) -> list[Finding]:
+    """Every incident's chain of hashes is whole."""
+    known = session.record.incidents()
+    broken = [(name, seq) for name in known if (seq := session.record.verify(name)) is not None]
+    if not broken:
+        return [Finding("record", True, f"{len(known)} incident(s), every chain whole")]
+    fix = "somebody changed the record: compare it with the head hashes that went out with the notifications"
+    return [Finding("record", False, f"{name} is broken at event {seq}", fix) for name, seq in broken]
 
 
 def _audiences(session: Session) -> list[Finding]:

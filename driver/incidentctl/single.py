@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from incidentctl import engine, plan
@@ -48,6 +49,8 @@ def by_hand(session: Session, play: Play, show: Show) -> Outcome:
         session.settings.secret_environment(),
     )
     show("phase_done", outcome=outcome)
+    if play.name == "diagnosis":
+        show("findings", rows=outcome.rows)
     return outcome
 
 
@@ -57,7 +60,10 @@ def within(desk: Desk, play: Play) -> Outcome:
         raise UsageError("--check belongs to no incident.", fix="leave out --incident")
     step = _planned(play, desk.inventory, desk.settings)
     with desk.record.hold(desk.incident_id, desk.actor):
-        return run_step(desk, step, _variables(play))
+        variables = {
+            k: v for k, v in _variables(play).items() if k != "incident_evidence_dir"
+        }  # the incident has its own
+        return run_step(desk, step, variables)
 
 
 def judge(outcome: Outcome) -> None:
@@ -87,7 +93,8 @@ def _planned(play: Play, inventory: Inventory, settings: Settings) -> PlannedSte
 
 
 def _variables(play: Play) -> dict[str, Any]:
-    found: dict[str, Any] = {"incident_continue": True}
+    # Where the command was given: Ansible itself works in a private folder that is gone afterwards.
+    found: dict[str, Any] = {"incident_continue": True, "incident_evidence_dir": str(Path.cwd() / "evidence")}
     if play.services:
         found["incident_only"] = list(play.services)
     return found

@@ -141,3 +141,15 @@ def test_what_must_never_be_isolated_is_refused(fleet: plan.Inventory, protected
 
 def test_reading_is_never_guarded(fleet: plan.Inventory) -> None:
     guard(fleet, "backup", max_hosts=0, never=["db"])
+
+
+def test_rules_in_prometheus_change_no_host_of_the_service() -> None:
+    inventory = plan.parse_inventory(listed("a", "b", "c", "d"))
+    guard(inventory, "enhanced_monitoring", max_hosts=1, max_fraction=0.1)
+
+
+def test_once_it_is_known_who_is_sick_what_acts_on_those_is_planned_for_those_alone() -> None:
+    services = [{"name": "shop", "hosts": "all"}, {"name": "mail", "hosts": "all", "essential": False}]
+    inventory = plan.parse_inventory(listed("a", services=services))
+    step = plan.step("contain", ["isolation", "scale_down"], ("a",), inventory.services, ["shop"])
+    assert step.targets == (("a", "isolation", "shop"), ("a", "scale_down", "mail"))

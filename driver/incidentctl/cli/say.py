@@ -39,7 +39,7 @@ def note(text: str, incident: str | None, as_json: bool, config: str | None) -> 
 @common.as_json
 @common.config
 def severity(level: str, incident: str | None, as_json: bool, config: str | None) -> None:
-    """Change an incident's severity. What the new one allows to contain is done by resume.
+    """Change an incident's severity. What the new one would contain is not done of itself: incidentctl play does it.
 
     \b
     incidentctl severity critical

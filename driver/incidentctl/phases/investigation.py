@@ -12,9 +12,6 @@ from incidentctl.outcome import worst
 from incidentctl.plan import Service
 from incidentctl.steps import finish_step, run_step
 
-# These act on the affected services; the other containments on all services in the scope.
-FOR_AFFECTED = ("enhanced_monitoring", "isolation", "maintenance_mode", "prepare_rollback", "rate_limit")
-
 
 def triage(desk: Desk) -> None:
     """Who is sick, and the evidence before anything is changed."""
@@ -55,11 +52,11 @@ def contain(desk: Desk) -> None:
     incident = desk.incident()
     wanted = desk.settings.severities[incident.severity].contain
     # Without a known affected service an empty list would mean every service.
-    able = [name for name in wanted if incident.affected or name not in FOR_AFFECTED]
+    able = [name for name in wanted if incident.affected or name not in plan.FOR_AFFECTED]
     for name in wanted:
         if name not in able:
             desk.show("note", text=f"{name} left out: no affected service is known")
-    step = plan.step("contain", able, desk.hosts(), desk.services())
+    step = plan.step("contain", able, desk.hosts(), desk.services(), incident.affected)
     guards = desk.settings.guards
     plan.guard(
         plan.Plan(incident.severity, (step,)),
@@ -108,4 +105,4 @@ def diagnose(desk: Desk) -> None:
 
 def _only(capabilities: Iterable[str], incident: Incident, services: tuple[Service, ...]) -> dict[str, list[str]]:
     scope = [service.name for service in services]
-    return {f"{name}_only": list(incident.affected) if name in FOR_AFFECTED else scope for name in capabilities}
+    return {f"{name}_only": list(incident.affected) if name in plan.FOR_AFFECTED else scope for name in capabilities}

@@ -58,6 +58,12 @@ def verify(desk: Desk) -> None:
     if incident.decision and incident.decision["option"] == "mitigate":
         if not incident.follow_ups:
             desk.note("follow_up", text="Schedule the proper fix, then lift the mitigation", owner=desk.actor)
+        if not incident.contained:
+            raise DecisionAwaited(
+                f"{desk.incident_id} was mitigated, and the mitigation is lifted.",
+                "Whether the proper fix is in, only a person knows.",
+                f"incidentctl close {desk.incident_id}",
+            )
         raise DecisionAwaited(
             f"{desk.incident_id} is mitigated, not solved: the containment stays.",
             "It is no more than held until the proper fix is there.",
