@@ -10,7 +10,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: demo test unit integration e2e floor host-floor on-lab lab lab-down molecule lint format docs lock clean
+.PHONY: demo test unit integration e2e floor host-floor on-lab all-on-lab lab lab-down molecule lint format docs lock clean
 
 demo: .venv/runtime ## The whole incident on this machine, in under a minute
 	@$(BIN)/python demo/run.py
@@ -26,12 +26,15 @@ integration: .venv/dev ## Real playbooks and a real shop on this machine
 e2e: .venv/dev ## The wheel, the tarball, the demo, the terminal
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/e2e
 
-on-lab: .venv/dev ## On real hosts: systemd, sshd, PostgreSQL, Prometheus in containers (root, Debian)
+on-lab: .venv/dev ## What only a real host shows: services under systemd, over ssh, with sudo (root, Debian)
 ifeq ($(shell id -u)$(shell command -v apt-get),0/usr/bin/apt-get)
-	$(BIN)/pytest -q tests/lab
+	$(BIN)/pytest -q tests/lab/test_service_state_systemd.py
 else
 	@echo "on-lab: not run, it needs root on Debian"
 endif
+
+all-on-lab: .venv/dev ## Every test on real hosts: PostgreSQL, Prometheus, containers, firewalls, a whole site (root, Debian)
+	$(BIN)/pytest -q tests/lab
 
 lab: .venv/dev ## Real hosts in containers, as inventories/lab has them (root, Debian)
 	@$(BIN)/python tests/lab/lab.py up

@@ -199,12 +199,14 @@ def test_check_mode_backs_up_nothing(site: Site) -> None:
     assert not (site.top / "repository").exists()
 
 
-def test_a_refused_backup_fails_the_host_unless_it_is_to_go_on(site: Site) -> None:
+def test_a_refused_backup_fails_the_host_unless_it_is_to_go_on(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "orders").write_text("1\n")
     site.write_inventory(
-        {"web1": {}}, {"name": "shop", "hosts": "web", "data": [{"kind": "postgresql", "database": "shop"}]}
+        {"web1": {}},
+        {"name": "shop", "hosts": "web", "data": [{"kind": "files", "path": str(tmp_path / "orders")}]},
     )
-    assert site.play("backup")[0] != 0
-    code, _figures, answers = site.play("backup", "-e", '{"incident_continue": true}')
+    assert site.play("backup", "-e", '{"backup_reserve_mb": 1000000000}')[0] != 0
+    code, _figures, answers = site.play("backup", "-e", '{"backup_reserve_mb": 1000000000, "incident_continue": true}')
     assert code == 0
     assert answers["web1"]["outcome"] == "refused"
-    assert "PostgreSQL" in answers["web1"]["reason"]
+    assert "room" in answers["web1"]["reason"] or "free" in answers["web1"]["reason"]
