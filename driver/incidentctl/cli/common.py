@@ -22,7 +22,9 @@ yes = click.option("--yes", is_flag=True, help="Answer the question before the c
 no_input = click.option("--no-input", is_flag=True, help="Ask nothing, also in a terminal.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print data on stdout instead of words.")
 incident = click.argument("incident", required=False)
-recovery = click.option("--option", metavar="NAME", help="The recovery to carry out: rollback, hotfix, mitigate, custom.")
+recovery = click.option(
+    "--option", metavar="NAME", help="The recovery to carry out: rollback, hotfix, mitigate, custom."
+)
 
 
 @contextlib.contextmanager
