@@ -220,6 +220,12 @@ class Console:
         for problem in seen["problems"]:
             self._rich.print(f"  monitoring: {plain(problem)}", style="yellow")
 
+    def _show_calmed(self, seen: Mapping[str, Any]) -> None:
+        if seen["down"] == [] or seen["alerts"] == []:
+            told = {"down": "Prometheus misses nothing", "alerts": "Alertmanager is silent"}
+            self._rich.print(f"  {', '.join(text for key, text in told.items() if seen[key] == [])}")
+        self._show_monitoring(seen)
+
     def _show_verified(self, recovered: bool, services: Mapping[str, Mapping[str, Any]], window_s: float) -> None:
         verdict = Text("Recovered", style="bold green") if recovered else Text("Not recovered", style="bold red")
         self._rich.print(verdict + Text(f": health watched for {window_s:.0f} s"))

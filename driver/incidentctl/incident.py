@@ -93,6 +93,7 @@ class Incident:
     notified: tuple[Data, ...] = ()
     follow_ups: tuple[Data, ...] = ()
     verified: Data | None = None
+    monitoring: Mapping[str, Data] = field(default_factory=dict)  # phase → what Prometheus and Alertmanager said then
     holder: Data | None = None
     milestones: Milestones = Milestones()
 
@@ -191,6 +192,8 @@ def _step_finished(incident: Incident, event: Event) -> Changes:
         changes["phases"] = (*incident.phases[:-1], done)
     if "affected" in event.data:
         changes["affected"] = _texts(event.data["affected"])
+    if isinstance(event.data.get("monitoring"), dict):
+        changes["monitoring"] = {**incident.monitoring, str(name): event.data["monitoring"]}
     if name == "contain" and outcome in ("done", "unchanged", "refused") and incident.milestones.contained is None:
         changes |= _milestone(incident, event, "contained")
     return changes

@@ -10,7 +10,7 @@ import http.client
 import json
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -52,6 +52,11 @@ def look(monitoring: Monitoring) -> dict[str, Any]:
             seen[name] = found
             seen["problems"] += [problem] if problem else []
     return seen
+
+
+def troubles(seen: Mapping[str, Any]) -> list[str]:
+    """Return all down targets and firing alerts of what `look` returned."""
+    return [*(seen.get("down") or ()), *(seen.get("alerts") or ())]
 
 
 def _ask(url: str, read: Callable[[Any], list[str]]) -> tuple[list[str] | None, str | None]:

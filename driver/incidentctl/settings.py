@@ -33,6 +33,7 @@ Names = tuple[str, ...]
 DEFAULT_SEVERITIES: dict[str, dict[str, Any]] = {
     "critical": {
         "contain": ["backup", "scale_down", "circuit_breaker"],
+        "ticket": True,
         "sla": {"acknowledge": "5m", "contain": "15m", "resolve": "4h"},
     },
     "high": {

@@ -152,6 +152,22 @@ def test_maintenance_takes_nothing_but_its_two_modes(shop: Demo, body: Any) -> N
     assert shop.ask_json("GET", "/admin/maintenance-mode") == (200, {"mode": "disabled", "message": ""})
 
 
+def test_the_open_breaker_leaves_the_recommendations_out_until_it_is_closed_and_survives_a_restart(shop: Demo) -> None:
+    page = "/admin/circuit-breakers/recommendations"
+    shop.ask("POST", "/checkout", CART)
+    assert shop.ask_json("GET", "/recommendations") == (200, {"products": ["mug"]})
+
+    assert shop.ask_json("POST", page, {"state": "open"}) == (200, {"state": "open"})
+    shop.restart_with("41")
+    assert shop.ask_json("GET", page) == (200, {"state": "open"})
+    assert shop.ask_json("GET", "/recommendations") == (200, {"products": []})
+    assert shop.ask("POST", "/checkout", CART)[0] == 201
+
+    assert shop.ask_json("POST", page, {"state": "closed"}) == (200, {"state": "closed"})
+    assert shop.ask_json("GET", "/recommendations") == (200, {"products": ["mug"]})
+    assert shop.ask("POST", page, {"state": "ajar"})[0] == 400
+
+
 def test_metrics_count_orders_and_requests_by_path_and_code(shop: Demo) -> None:
     shop.ask("POST", "/checkout", CART)
     shop.ask("GET", '/no"such\npage'.replace("\n", "%0a"))

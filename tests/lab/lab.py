@@ -33,6 +33,8 @@ KEY = STATE / "id_ed25519"
 KNOWN_HOSTS = STATE / "known_hosts"
 CARGO = ("tests/lab/hosts", "demo/shop/deploy.py", "demo/shop/releases/41")  # what provisioning needs on the host
 READY_S = 60  # seconds a host may take to boot
+TOLD = ("on_call", "team", "management", "customers", "partners")  # each has a page of mon1's inbox
+INBOX_PORT = 8025
 
 
 class Host(NamedTuple):
@@ -100,6 +102,7 @@ def start(names: list[str]) -> None:
         return
     image = make_fit()
     make_key()
+    make_addresses()
     make_network()
     with ThreadPoolExecutor(max_workers=2) as pool:
         keys = dict(zip(names, pool.map(lambda name: boot(name, image), names), strict=True))
@@ -172,6 +175,14 @@ def make_key() -> None:
     """Make the key that opens the hosts, unless it is there."""
     if not KEY.exists():
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", PREFIX, "-f", str(KEY))
+
+
+def make_addresses() -> None:
+    """Write where people and the tracker are told: to incidentctl such an address is a secret, so each is a file."""
+    inbox = f"{HOSTS['mon1'].addresses[0]}:{INBOX_PORT}"
+    (STATE / "addresses").mkdir(mode=0o700, exist_ok=True)
+    for name, scheme in (*((name, "json") for name in TOLD), ("tickets", "http")):
+        (STATE / "addresses" / name).write_text(f"{scheme}://{inbox}/{name}\n")
 
 
 def make_network() -> None:

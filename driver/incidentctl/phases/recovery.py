@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from incidentctl import plan, report
+from incidentctl import monitoring, plan, report
 from incidentctl.desk import Desk, record_lifted, skip_step, tell
 from incidentctl.errors import DecisionAwaited, NotRecovered, Partial, RefusedError
 from incidentctl.outcome import SUCCESS
@@ -15,6 +16,7 @@ from incidentctl.steps import finish_step, run_rolling, run_step
 
 # Outcomes of a host of which nothing is known but that nobody got there.
 AWAY = ("unreachable", "not_attempted")
+_LOOK_S = 1.0  # between two looks at the monitoring
 
 
 def recover(desk: Desk) -> None:
@@ -109,7 +111,7 @@ def lift(desk: Desk) -> None:
 
 
 def monitor(desk: Desk) -> None:
-    """Lifting was a change too: look once more, now that the service has its users back."""
+    """Lifting was a change too: look once more, now that the service has its users back, and at the monitoring."""
     incident = desk.incident()
     affected = tuple(s for s in desk.services() if s.name in incident.affected)
     if not affected:
@@ -120,7 +122,10 @@ def monitor(desk: Desk) -> None:
         "health_check_window_s": 1.0,
         "health_check_within_s": desk.settings.verify.within,
     }
-    outcome = run_step(desk, plan.step("monitor", ("health_check",), _hosts(affected, desk), affected), variables)
+    step = plan.step("monitor", ("health_check",), _hosts(affected, desk), affected)
+    outcome = run_step(desk, step, variables, finish=False)
+    facts: dict[str, Any] = {"monitoring": _calmed(desk, affected)} if outcome.worst in SUCCESS else {}
+    finish_step(desk, outcome, None, **facts)
     if outcome.worst not in SUCCESS:
         raise NotRecovered(
             f"{desk.incident_id}: not healthy after the containment was lifted.",
@@ -148,6 +153,28 @@ def close(desk: Desk, leave_contained: str | None = None) -> None:
     written = report.write(desk.record.events(desk.incident_id), desk.folder)
     report.remember(desk.incident(), desk.settings.memory_bank)
     desk.show("report", path=written)
+
+
+def _calmed(desk: Desk, affected: Iterable[Service]) -> dict[str, Any]:
+    """Give the monitoring time to see it too; return what it says then.
+
+    Only what it said of the affected services and their hosts before is waited for: some alerts are always there.
+    What still alerts does not undo the verification, and is followed up.
+    """
+    names = {name for service in affected for name in (service.name, *service.hosts)}
+    before = desk.incident().monitoring.get("triage", {})
+    troubles = {text for text in monitoring.troubles(before) if any(name in text for name in names)}
+    until = time.monotonic() + desk.settings.verify.within
+    seen = monitoring.look(desk.settings.monitoring)
+    while (still := troubles & set(monitoring.troubles(seen))) and time.monotonic() < until:
+        time.sleep(_LOOK_S)
+        seen = monitoring.look(desk.settings.monitoring)
+    desk.show("calmed", seen=seen)
+    if still:
+        desk.note(
+            "follow_up", text=f"Find out why the monitoring still reports {', '.join(sorted(still))}", owner=desk.actor
+        )
+    return seen
 
 
 def _hosts(services: Iterable[Service], desk: Desk) -> tuple[str, ...]:

@@ -111,7 +111,7 @@ def _summary(incident: Incident, events: Sequence[Event]) -> Section:
         ("Declared", f"{incident.declared_at} by {incident.declared_by}"),
         ("Impact", impact or "no service was seen to be affected"),
         ("Hosts looked at", ", ".join(incident.hosts) or UNKNOWN),
-        ("Monitoring", _monitoring(found.get("monitoring"))),
+        ("Monitoring", _monitoring(incident.monitoring.get("triage"))),
         ("Time to acknowledge", span(reached.acknowledged) if incident.acknowledged_at else "not acknowledged"),
         ("Time to contain", span(reached.contained)),
         ("Time to resolve", span(reached.resolved) if incident.resolved_at else "not resolved"),
@@ -183,6 +183,9 @@ def _resolution(incident: Incident) -> Section:
     if verified:
         verdict = "recovered" if verified.get("recovered") else "not recovered"
         blocks.append(f"Verified at {verified['at']}: {verdict}, health seen over {verified.get('window_s')} s.")
+    afterwards = incident.monitoring.get("monitor")
+    if afterwards:
+        blocks.append(f"The monitoring after the lift: {_monitoring(afterwards)}.")
     return Section("Resolution", tuple(blocks))
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 RELEASE = Path(__file__).resolve().parent.name
 CANARY = {"sku": "coffee-1kg", "quantity": 1}
+BEST_SELLER = "SELECT sku FROM orders GROUP BY sku ORDER BY sum(quantity) DESC, sku LIMIT 1"
 BODY_LIMIT = 64 * 1024
 LOG = logging.getLogger("shop")
 
@@ -34,12 +35,13 @@ class RefusedError(Exception):
 
 
 class Shop:
-    """What the shop does, free of HTTP. Its data outlives releases: a database and the maintenance flag."""
+    """What the shop does, free of HTTP. Its data outlives releases: a database, the maintenance flag, the breaker."""
 
     def __init__(self, data: Path) -> None:
         """Given the data folder, be ready to sell."""
         self._database = data / "shop.db"
         self._flag = data / "maintenance.json"
+        self._breaker = data / "recommendations.open"
 
     def checkout(self, cart: dict[str, Any]) -> dict[str, Any]:
         """Sell {sku, quantity}; return the order's id and its total in cents."""
@@ -52,6 +54,29 @@ class Shop:
                 (cart["sku"], cart["quantity"], total),
             )
             return {"order": order.lastrowid, "total": total, "release": RELEASE}
+
+    def recommendations(self) -> list[str]:
+        """Return what sells best. With the circuit breaker open nothing is looked up: the shop sells without them."""
+        if self.breaker()["state"] == "open":
+            return []
+        with closing(self._connect()) as database:
+            return [str(sku) for (sku,) in database.execute(BEST_SELLER)]
+
+    def breaker(self) -> dict[str, str]:
+        """Return {state: open or closed} of the circuit breaker before the recommendations; a file, as the flag is."""
+        return {"state": "open" if self._breaker.exists() else "closed"}
+
+    def set_breaker(self, wanted: dict[str, Any]) -> dict[str, str]:
+        """Given {state: open or closed}, set it; return what then holds."""
+        state = wanted.get("state")
+        if state not in ("open", "closed"):
+            raise RefusedError(400, 'send {"state": "open" or "closed"}')
+        if state == "open":
+            self._breaker.touch()
+        else:
+            self._breaker.unlink(missing_ok=True)
+        LOG.warning("circuit breaker of the recommendations %s", state)
+        return self.breaker()
 
     def trouble(self) -> str | None:
         """Price a canary cart as checkout does, without selling it; return what went wrong, or None."""
@@ -129,7 +154,9 @@ class Handler(BaseHTTPRequestHandler):
                 "/health": self._health,
                 "/metrics": self._metrics,
                 "/orders/count": lambda: (200, {"orders": self.server.shop.orders()}),
+                "/recommendations": lambda: (200, {"products": self.server.shop.recommendations()}),
                 "/admin/maintenance-mode": lambda: (200, self.server.shop.maintenance()),
+                "/admin/circuit-breakers/recommendations": lambda: (200, self.server.shop.breaker()),
             }
         )
 
@@ -139,6 +166,7 @@ class Handler(BaseHTTPRequestHandler):
             {
                 "/checkout": lambda: (201, self.server.shop.checkout(self._body())),
                 "/admin/maintenance-mode": lambda: (200, self.server.shop.set_maintenance(self._body())),
+                "/admin/circuit-breakers/recommendations": lambda: (200, self.server.shop.set_breaker(self._body())),
             }
         )
 
