@@ -30,21 +30,32 @@ _SAID_LINES = 40
 
 
 def run(
-    step: Step, inventory: tuple[str, ...], show: Callable[..., None], hide: frozenset[str] = frozenset()
+    step: Step,
+    inventory: tuple[str, ...],
+    show: Callable[..., None],
+    hide: frozenset[str] = frozenset(),
+    landed: Callable[[HostOutcome], None] | None = None,
 ) -> Outcome:
     """Run the step on its hosts, tell `show("cell", host=, capability=, outcome=)` as they come in.
 
-    `hide` names environment variables that hold secrets: Ansible does not get them. Ctrl-C and SIGTERM end
-    ansible-playbook and come back as an Outcome with `interrupted`, never as an exception: what was reached
-    must be recorded first. Raise IncidentctlError if ansible-playbook could not start its work at all.
+    `hide` names environment variables that hold secrets: Ansible does not get them. `landed` gets each host's row when
+    it comes in, and anew when a later task adds to it; if it raises, the run is ended, and that is raised again.
+    Ctrl-C and SIGTERM end ansible-playbook and come back as an Outcome with `interrupted`, never as an exception: what
+    was reached must be recorded first. Raise IncidentctlError if ansible-playbook could not start its work at all.
     """
     started = time.monotonic()
+    broken: list[Exception] = []
     rows: dict[tuple[str, str], HostOutcome] = {}
     begun: set[tuple[str, str]] = set()
     said: list[str] = []
 
     def on_event(event: dict[str, Any]) -> bool:
-        _take(event, rows, begun, said, show)
+        row = _take(event, rows, begun, said, show)
+        if row is not None and landed is not None and not broken:
+            try:
+                landed(row)
+            except Exception as error:  # here it would leave ansible-playbook running alone
+                broken.append(error)
         return False  # nothing of it is written to disk
 
     late = threading.Event()
@@ -53,7 +64,7 @@ def run(
         """Our own deadline, for ansible-runner's would leave Ansible's workers alive."""
         if time.monotonic() - started > step.deadline_s:
             late.set()
-        if not (late.is_set() or stopped.is_set()):
+        if not (late.is_set() or stopped.is_set() or broken):
             return False
         end_controllers(os.getpid())
         return True
@@ -75,6 +86,8 @@ def run(
             quiet=True,
         )
         status = runner.status
+    if broken:
+        raise broken[0]
     interrupted = stopped.is_set()
     if not rows and not interrupted and status == "failed" and not begun:
         raise IncidentctlError(
@@ -164,26 +177,27 @@ def _take(
     begun: set[tuple[str, str]],
     said: list[str],
     show: Callable[..., None],
-) -> None:
-    """Take one event of ansible-runner into the rows."""
+) -> HostOutcome | None:
+    """Take one event of ansible-runner into the rows; return the row that it made or changed."""
     kind, data = event.get("event"), event.get("event_data") or {}
     host, capability = data.get("host"), _capability(data)
     if kind == "verbose" and str(event.get("stdout", "")).strip():
         said.append(str(event["stdout"]))
         del said[:-_SAID_LINES]
     if not host or not capability or capability == "verdict":
-        return
+        return None
     pair = (host, capability)
     if kind == "runner_on_start":
         if pair not in begun:
             begun.add(pair)
             show("cell", host=host, capability=capability, outcome="running")
-        return
+        return None
     row = _row(kind, host, capability, data.get("res") or {}, bool(data.get("ignore_errors")))
     if row is not None:
         begun.add(pair)
         rows[pair] = row = merged(rows[pair], row) if pair in rows else row
         show("cell", host=host, capability=capability, outcome=row.outcome)
+    return row
 
 
 def _row(kind: Any, host: str, capability: str, res: dict[str, Any], ignored: bool) -> HostOutcome | None:

@@ -66,6 +66,12 @@ def _run(desk: Desk, step: PlannedStep, hosts: tuple[str, ...], variables: Mappi
         "incident_evidence_dir": str(desk.folder / "evidence"),
     }
     private_folder(desk.folder)
+    recorded: dict[tuple[str, str], HostOutcome] = {}
+
+    def landed(row: HostOutcome) -> None:
+        _record_row(desk, step.phase, row, recorded.get((row.host, row.capability)))
+        recorded[row.host, row.capability] = row
+
     outcome = engine.run(
         Step(
             phase=step.phase,
@@ -77,10 +83,12 @@ def _run(desk: Desk, step: PlannedStep, hosts: tuple[str, ...], variables: Mappi
         desk.sources,
         desk.show,
         desk.settings.secret_environment(),
+        landed,
     )
     seal(desk.folder)
     for row in outcome.rows:
-        _record_row(desk, step.phase, row)
+        if recorded.get((row.host, row.capability)) != row:  # what nobody reported
+            landed(row)
     return outcome
 
 
@@ -111,12 +119,14 @@ def ask_hosts(desk: Desk) -> None:
                 desk.note("containment_applied", host=row.host, summary="found in the host's ledger", **entry)
 
 
-def _record_row(desk: Desk, phase: str, row: HostOutcome) -> None:
+def _record_row(desk: Desk, phase: str, row: HostOutcome, earlier: HostOutcome | None = None) -> None:
+    """Record a row when it lands: a crash in the middle of a phase must not lose what is known by then."""
     data = {k: v for k, v in dataclasses.asdict(row).items() if k != "diff"}
     desk.note("host_outcome", phase=phase, **data)
     if row.capability not in plan.LIFTABLE:
         return
+    told = {action.get("entry") for action in earlier.actions} if earlier else set()
     for action in row.actions:
-        if action.get("entry") and action["outcome"] != "unchanged":
+        if action.get("entry") not in {None, *told} and action["outcome"] != "unchanged":
             kept = {key: action[key] for key in ("entry", "target", "summary")}
             desk.note("containment_applied", host=row.host, capability=row.capability, **kept)

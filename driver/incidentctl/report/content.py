@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from incidentctl.incident import Event, Incident
+from incidentctl.outcome import SUCCESS
+from incidentctl.plan import LIFTABLE
 
 UNKNOWN = "unknown"
 # What a person wants to see on the timeline; the rest of the events is bookkeeping.
@@ -84,8 +86,19 @@ def timeline_text(event: Event) -> str | None:
     """Return what one event says to a person, None for bookkeeping."""
     if event.kind.startswith("step_") and event.data.get("phase") in _NO_STEPS:
         return None
+    if event.kind == "host_outcome":
+        return _host_text(event.data)
     pattern = _TOLD.get(event.kind)
     return None if pattern is None else pattern.format_map(_Lenient(event.data))
+
+
+def _host_text(row: Mapping[str, Any]) -> str | None:
+    """What was done on a host, or did not go well there; what can be lifted has an event of its own."""
+    where = f"{row.get('host')}: {row.get('capability')}"
+    if row.get("outcome") not in SUCCESS:
+        return f"{where} {row.get('outcome')}: {row.get('reason') or UNKNOWN}"
+    done = [str(a.get("summary")) for a in row.get("actions", ()) if a.get("outcome") == "done"]
+    return f"{where}: {'; '.join(done)}" if done and row.get("capability") not in (*LIFTABLE, "lift") else None
 
 
 class _Lenient(dict[str, Any]):
