@@ -56,10 +56,19 @@ KEYS = {
     "audiences.NAME.then": "The next audience.",
     "status_page.folder": "Folder for a web server: `index.html`, and `incidents/<id>.json` as Statuspage has them. Only "
     "incidents of services with `user_facing`.",
-    "tracker.kind": "Where tickets are opened: JSON files in `state_dir`, or a JSON document by POST.",
+    "tracker.kind": "Where tickets are opened: JSON files in `state_dir`, a JSON document by POST, or issues on GitHub.",
     "tracker.url": "Where the webhook is. Needed by it, and by it alone.",
+    "tracker.repository": "The repository of the issues, as `OWNER/NAME`. Needed by github, and by it alone.",
+    "tracker.token": "What GitHub knows us by; it must be allowed to write issues there. Needed by github, and by it alone.",
+    "tracker.labels": "Labels of each issue.",
+    "tracker.api": "GitHub's API; of GitHub Enterprise Server it is `https://HOST/api/v3`.",
     "monitoring.prometheus": "The Prometheus that is asked for its down targets, at the triage and by `watch`.",
     "monitoring.alertmanager": "The Alertmanager that is asked for its active alerts, at the triage and by `watch`.",
+    "alerts.token": "The bearer token that `watch --listen` asks Alertmanager for. Without it, none is asked for.",
+    "alerts.severities": "What other words of the label `severity` mean, beside the names and aliases of `--severity`. "
+    "What is written here takes the place of the whole default.",
+    "alerts.severity": "The severity of an alert whose label says none that is known.",
+    "alerts.diagnose": "Look into what an alert declares: health, evidence, diagnosis. It changes no host.",
     "guards.max_hosts_changed": "Refuse a containment that changes more hosts.",
     "guards.max_fraction_changed": "Refuse a containment that changes a larger part of the inventory. From four hosts on.",
     "guards.never_isolate": "Hosts and groups on which isolation is refused.",
@@ -253,6 +262,8 @@ def _default(key: str, hint: Any, field: Any) -> str:
         return f"`{_duration(value)}`"
     if isinstance(value, tuple):
         return f"`[{', '.join(value)}]`"
+    if isinstance(value, dict):
+        return f"`{{{', '.join(f'{name}: {meant}' for name, meant in value.items())}}}`"
     return f"`{_inline(value)}`"
 
 

@@ -1,4 +1,4 @@
-"""The kinds of values that incidentctl.yml holds, beyond plain text and numbers."""
+"""The kinds of values that incidentctl.yml holds, beyond plain text and numbers, and what all its parts have in common."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*([smhd]?)")
@@ -76,3 +76,29 @@ PathFromFile = Annotated[Path, AfterValidator(_from_folder)]
 ExistingFile = Annotated[PathFromFile, AfterValidator(_existing)]
 Url = Annotated[str, AfterValidator(_url)]
 RecordUrl = Annotated[str, AfterValidator(_record_url)]
+
+
+class Part(BaseModel):
+    """A part of the file: what is not known is refused, what was read is never changed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
+
+
+class Secret(Part):
+    """Where a secret is: in an environment variable, or in a file. Never the secret itself."""
+
+    env: str | None = None
+    file: PathFromFile | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_a_literal(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise wrong("a secret is never written here", "write {env: NAME} or {file: PATH}, and put it there")
+        return value
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Secret:
+        if (self.env is None) == (self.file is None):
+            raise wrong("must be exactly one of env and file", "write {env: NAME} or {file: PATH}")
+        return self

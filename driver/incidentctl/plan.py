@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from incidentctl.errors import ConfigurationError, RefusedError, UsageError
@@ -53,10 +53,11 @@ class Service:
 
 @dataclass(frozen=True)
 class Inventory:
-    """The hosts with their groups, and the services."""
+    """The hosts with their groups, the services, and of each host the address that is told."""
 
     hosts: Mapping[str, frozenset[str]]
     services: tuple[Service, ...]
+    addresses: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,10 @@ def parse_inventory(listed: Mapping[str, Any]) -> Inventory:
             "\n".join(f"- {text}" for text in dict.fromkeys(problems)),
             "mend incident_services in group_vars/all (docs/contracts.md, 1)",
         )
-    return Inventory(hosts, tuple(sorted(services, key=lambda s: s.name)))
+    addresses = {
+        host: str(variables[host]["ansible_host"]) for host in hosts if "ansible_host" in variables.get(host, {})
+    }
+    return Inventory(hosts, tuple(sorted(services, key=lambda s: s.name)), addresses)
 
 
 def narrow(inventory: Inventory, limit: str | None) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from incidentctl import settings as configuration
 from incidentctl.desk import Ask, Desk, Show
 from incidentctl.errors import ConfigurationError, RefusedError
 from incidentctl.incident import Event
-from incidentctl.plan import Inventory
+from incidentctl.plan import Inventory, Service
 from incidentctl.record import Record, open_record
 from incidentctl.settings import Settings
 
@@ -89,22 +89,33 @@ def declare(
     hosts = plan.narrow(inventory, limit)
     scope = plan.in_scope(inventory, hosts, named)
     sources = session.sources()
-    incident_id = workflow.declare(
-        session.record,
-        actor=session.actor,
-        title=title or UNTITLED,
-        severity=severity,
-        services=[service.name for service in scope],
-        affected=list(named),
-        hosts=[host for host in hosts if any(host in service.hosts for service in scope)],
-        sources=list(sources),
-        # Whom it concerns must follow from the record alone, whatever the inventory says later.
-        user_facing=[service.name for service in scope if service.user_facing],
-        integrations={service.name: list(service.integrations) for service in scope if service.integrations},
-    )
+    incident_id = open_incident(session, title or UNTITLED, severity, hosts, scope, affected=list(named))
     desk = Desk(incident_id, session.record, session.settings, inventory, sources, session.actor, show, ask)
     show("declared", incident=desk.incident())
     return desk
+
+
+def open_incident(
+    session: Session, title: str, severity: str, hosts: Iterable[str], scope: Iterable[Service], **facts: Any
+) -> str:
+    """Record a new incident over these services, as far as they run on these hosts, and return its id.
+
+    Raise LockedError if one of them has an open incident.
+    """
+    services = tuple(scope)
+    return workflow.declare(
+        session.record,
+        actor=session.actor,
+        title=title,
+        severity=severity,
+        services=[service.name for service in services],
+        hosts=[host for host in hosts if any(host in service.hosts for service in services)],
+        sources=list(session.sources()),
+        # Whom it concerns must follow from the record alone, whatever the inventory says later.
+        user_facing=[service.name for service in services if service.user_facing],
+        integrations={service.name: list(service.integrations) for service in services if service.integrations},
+        **facts,
+    )
 
 
 def take_up(session: Session, incident_id: str | None, show: Show, ask: Ask) -> Desk:

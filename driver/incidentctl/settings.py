@@ -8,20 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StrictBool,
-    StrictInt,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, StrictBool, StrictInt, TypeAdapter, ValidationError, model_validator
 
 from incidentctl import _settings_problems, _yaml_lines
-from incidentctl._settings_values import Duration, ExistingFile, PathFromFile, RecordUrl, Url, wrong
+from incidentctl._settings_outside import Alerts, Tracker
+from incidentctl._settings_values import Duration, ExistingFile, Part, PathFromFile, RecordUrl, Secret, Url, wrong
 from incidentctl.errors import ConfigurationError, UsageError
+
+__all__ = ["Alerts", "Secret", "Settings", "Tracker", "find_file", "load", "resolve_secret", "seconds"]
 
 FILE_NAME = "incidentctl.yml"
 # Half of a handful of hosts is no blast radius: of one host, that host is all there is.
@@ -46,31 +40,7 @@ DEFAULT_SEVERITIES: dict[str, dict[str, Any]] = {
 }
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
-
-
-class Secret(_Part):
-    """Where a secret is: in an environment variable, or in a file. Never the secret itself."""
-
-    env: str | None = None
-    file: PathFromFile | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _not_a_literal(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            raise wrong("a secret is never written here", "write {env: NAME} or {file: PATH}, and put it there")
-        return value
-
-    @model_validator(mode="after")
-    def _one_place(self) -> Secret:
-        if (self.env is None) == (self.file is None):
-            raise wrong("must be exactly one of env and file", "write {env: NAME} or {file: PATH}")
-        return self
-
-
-class Sla(_Part):
+class Sla(Part):
     """Seconds after the declaration by which something must have happened."""
 
     acknowledge: Positive
@@ -78,7 +48,7 @@ class Sla(_Part):
     resolve: Positive
 
 
-class Severity(_Part):
+class Severity(Part):
     """What one severity sets going: capabilities in their order, audiences, a ticket, watching."""
 
     contain: Names = ()
@@ -94,7 +64,7 @@ def _default_severities() -> dict[str, Severity]:
     return {name: Severity.model_validate(policy) for name, policy in DEFAULT_SEVERITIES.items()}
 
 
-class Audience(_Part):
+class Audience(Part):
     """Who is told what, at which apprise URLs; and who is told next when nobody acknowledges within seconds."""
 
     kind: Literal["internal", "on_call", "management", "customers", "partners"] = "internal"
@@ -110,33 +80,20 @@ class Audience(_Part):
         return self
 
 
-class StatusPage(_Part):
+class StatusPage(Part):
     """The folder that a web server shows to customers; without one there is no status page."""
 
     folder: PathFromFile | None = None
 
 
-class Tracker(_Part):
-    """Where tickets are opened: as files in the state folder, or by a webhook."""
-
-    kind: Literal["file", "webhook"] = "file"
-    url: Secret | None = None
-
-    @model_validator(mode="after")
-    def _webhook_has_url(self) -> Tracker:
-        if (self.kind == "webhook") != (self.url is not None):
-            raise wrong("url belongs to kind webhook, and that needs it", "write {kind: webhook, url: {env: NAME}}")
-        return self
-
-
-class Monitoring(_Part):
+class Monitoring(Part):
     """The monitoring that there is already."""
 
     prometheus: Url | None = None
     alertmanager: Url | None = None
 
 
-class Guards(_Part):
+class Guards(Part):
     """How far a plan may reach. The fraction applies to inventories of FRACTION_APPLIES_FROM hosts and more."""
 
     max_hosts_changed: Annotated[StrictInt, Field(ge=1)] = 10
@@ -144,41 +101,42 @@ class Guards(_Part):
     never_isolate: Names = ()
 
 
-class Verify(_Part):
+class Verify(Part):
     """Health must come back `within` these seconds, and then hold for `window` seconds."""
 
     window: Duration = 30.0
     within: Positive = 120.0
 
 
-class Deadlines(_Part):
+class Deadlines(Part):
     """Seconds that one phase may take."""
 
     phase: Positive = 600.0
 
 
-class Execution(_Part):
+class Execution(Part):
     """Where Ansible runs."""
 
     kind: Literal["local"] = "local"
 
 
-class Settings(_Part):
+class Settings(Part):
     """All of incidentctl.yml; durations are seconds, paths absolute."""
 
     inventory: PathFromFile | None = None
     state_dir: PathFromFile = Field(default_factory=lambda: platformdirs.user_state_path("incidentctl"))
     record_url: RecordUrl = ""  # becomes a SQLite file in state_dir
     severities: dict[str, Severity] = Field(default_factory=_default_severities)
-    audiences: dict[str, Audience] = {}
+    audiences: dict[str, Audience] = Field(default_factory=dict)
     status_page: StatusPage = StatusPage()
     tracker: Tracker = Tracker()
     monitoring: Monitoring = Monitoring()
+    alerts: Alerts = Alerts()
     guards: Guards = Guards()
     verify: Verify = Verify()
     deadlines: Deadlines = Deadlines()
     mitigate: Names = ("enhanced_monitoring", "rate_limit")  # what option C does to the affected services
-    custom_playbooks: dict[str, ExistingFile] = {}
+    custom_playbooks: dict[str, ExistingFile] = Field(default_factory=dict)
     memory_bank: PathFromFile = Path("memory_bank")
     execution: Execution = Execution()
 
@@ -189,7 +147,7 @@ class Settings(_Part):
     def secret_environment(self) -> frozenset[str]:
         """Return the names of the environment variables that hold secrets: no other program gets them."""
         references = [secret for audience in self.audiences.values() for secret in audience.send]
-        references += [self.tracker.url] if self.tracker.url else []
+        references += [found for found in (self.tracker.url, self.tracker.token, self.alerts.token) if found]
         return frozenset(secret.env for secret in references if secret.env is not None)
 
 

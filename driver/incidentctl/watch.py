@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from incidentctl import engine, monitoring, notify, plan, suggestion
+from incidentctl import engine, listener, monitoring, notify, plan, suggestion
 from incidentctl import incident as incidents
+from incidentctl import intake as intakes
 from incidentctl.desk import Desk, Show
+from incidentctl.errors import IncidentctlError
 from incidentctl.incident import SEVERITIES, Incident
+from incidentctl.intake import Intake
 from incidentctl.outcome import Outcome, Step
 from incidentctl.plan import Service
 from incidentctl.session import Session, pass_on, take_up
-from incidentctl.settings import Settings
+from incidentctl.settings import Settings, resolve_secret
 from incidentctl.suggestion import STATES, Seen, Suggestion
 
 
@@ -52,7 +56,7 @@ def suggest(session: Session, limit: str | None, names: Iterable[str], show: Sho
     return suggestion.suggest(services, hosts, _seen(outcome), monitoring.look(session.settings.monitoring))
 
 
-def watch(session: Session, incident_id: str | None, every_s: float, times: int | None, show: Show) -> Iterator[Look]:
+def watch(session: Session, incident_id: str | None, every_s: float, times: int | None) -> Iterator[Look]:
     """Look at the incident (or at all open ones whose severity says `watch`) every so often, until they have ended.
 
     Each round delivers what is to be told, too. Yield every look; a change, and what follows from it, is recorded.
@@ -61,14 +65,62 @@ def watch(session: Session, incident_id: str | None, every_s: float, times: int 
     done = 0
     while names := _watched(session, incident_id):
         for name in names:
-            if name not in desks:
-                desks[name] = take_up(session, name, show, lambda *_words, **_facts: None)
-            yield look(session, desks[name])
+            yield _look(session, name, desks)
         notify.follow_up(session.record, session.settings)
         done += 1
         if done == times:
             return
         time.sleep(every_s)
+
+
+def listen(session: Session, place: str, every_s: float, say: Callable[[str], None]) -> Generator[Look | str]:
+    """Take alerts at [HOST:]PORT, and attend to the open incidents, for as long as somebody asks for the next look.
+
+    `say` is given a line for each request, by threads of their own. Raise UsageError or ConfigurationError if it cannot
+    begin, and what `attend` raises.
+    """
+    host, port = listener.address(place)
+    rung, intake, secret = threading.Event(), Intake(session), session.settings.alerts.token
+    token = None if secret is None else resolve_secret(secret)
+
+    def hear(document: Any) -> tuple[dict[str, Any], str]:
+        heard = intake.hear(document)
+        rung.set()
+        return {
+            "incident": heard.incident_id,
+            "did": heard.did,
+        }, f"{heard.incident_id or '–'}: {heard.did}: {heard.told}"
+
+    with listener.serving((host, port), hear, token, say) as (host, port):
+        say(f"Alerts are taken at http://{f'[{host}]' if ':' in host else host}:{port}{listener.PATH}")
+        if token is None and not listener.is_local(host):
+            say("Whoever reaches this address can declare incidents: alerts.token in incidentctl.yml prevents it.")
+        yield from attend(session, intake, every_s, rung)
+
+
+def attend(session: Session, intake: Intake, every_s: float, rung: threading.Event) -> Iterator[Look | str]:
+    """Stay: look into what alerts declare as soon as `rung` is set, and at what is watched every so often.
+
+    Yield every look, and on a line whatever else there is to say. What goes wrong with one incident, or with the
+    inventory, is said, and ends nothing. Raise Interrupted, or KeyboardInterrupt, when it was stopped meanwhile.
+    """
+    desks: dict[str, Desk] = {}
+    while True:
+        yield from _fresh(session, rung)
+        for name in _watched(session, None):
+            try:
+                yield _look(session, name, desks)
+            except IncidentctlError as error:
+                yield f"{name}: {error.what}"
+        notify.follow_up(session.record, session.settings)
+        try:
+            intake.refresh()
+        except IncidentctlError as error:
+            yield f"{error.what} The inventory from before stays in use."
+        until = time.monotonic() + every_s
+        while (left := until - time.monotonic()) > 0:
+            if rung.wait(left):
+                yield from _fresh(session, rung)
 
 
 def look(session: Session, desk: Desk) -> Look:
@@ -95,6 +147,18 @@ def look(session: Session, desk: Desk) -> Look:
     )
     pass_on(session, event)
     return Look(desk.incident_id, proposed, now, True, found.rule, raised_from=incident.severity)
+
+
+def _fresh(session: Session, rung: threading.Event) -> Iterator[str]:
+    rung.clear()  # before the look: what rings during it is seen by the next one
+    for name in intakes.waiting(session):
+        yield intakes.investigate(session, name, _unseen)
+
+
+def _look(session: Session, name: str, desks: dict[str, Desk]) -> Look:
+    if name not in desks:
+        desks[name] = take_up(session, name, _unseen, lambda *_words, **_facts: None)
+    return look(session, desks[name])
 
 
 def _watched(session: Session, incident_id: str | None) -> list[str]:

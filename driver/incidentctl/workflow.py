@@ -30,12 +30,14 @@ PHASES: tuple[tuple[str, Callable[[Desk], None]], ...] = (
     ("monitor", recovery.monitor),
     ("close", recovery.close),
 )
+# These only read: all that is done about an incident that nobody has taken up yet.
+LOOKS = ("triage", "diagnose")
 # Without these nothing that follows makes sense.
 MUST_SUCCEED = ("recover", "verify", "lift", "monitor")
 
 
 def declare(record: Record, actor: str, **facts: Any) -> str:
-    """Open an incident with its facts (title, severity, services, affected, hosts, sources) and return its id.
+    """Open an incident with its facts (title, severity, services, affected, hosts, sources …) and return its id.
 
     Raise LockedError if one of the services already has an open incident.
     """
@@ -49,7 +51,7 @@ def declare(record: Record, actor: str, **facts: Any) -> str:
                 f"incidentctl resume {other} goes on with it; --service narrows a new one to other services",
             )
     incident_id = incidents.new_incident_id(datetime.now(UTC))
-    record.append(incident_id, "declared", {**facts, "detection": "declared by a person"}, actor)
+    record.append(incident_id, "declared", {"detection": "declared by a person", **facts}, actor)
     return incident_id
 
 
@@ -81,6 +83,17 @@ def drive(desk: Desk) -> Incident:
                 f"incidentctl report {desk.incident_id} tells it all",
             )
         return incident
+
+
+def investigate(desk: Desk) -> None:
+    """Look into an incident and act on nothing; `drive` goes on from there once a person takes it up.
+
+    Raise LockedError if somebody is at work on it, Interrupted when it was stopped.
+    """
+    with desk.record.hold(desk.incident_id, desk.actor), notify.attended(desk.record, desk.incident_id, desk.settings):
+        for name, act in PHASES:
+            if name in LOOKS and not phase_done(desk.incident(), name):
+                act(desk)
 
 
 def _needed(name: str, incident: Incident) -> bool:

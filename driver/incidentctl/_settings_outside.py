@@ -1,0 +1,63 @@
+"""The parts of incidentctl.yml about what is outside: where tickets go, and where alerts come from."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, StrictBool, model_validator
+
+from incidentctl._settings_values import Part, Secret, Url, wrong
+
+_REPOSITORY = re.compile(r"[A-Za-z0-9_-]{1,100}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
+_HERE = ("127.0.0.1", "::1", "localhost")
+
+SeverityName = Literal["critical", "high", "medium", "low"]
+
+# What is common in alerting rules beside our own words for a severity.
+SEVERITIES_OF_LABELS: dict[str, SeverityName] = {"error": "high", "warning": "medium", "info": "low"}
+
+
+def _repository(text: str) -> str:
+    if not _REPOSITORY.fullmatch(text):
+        raise wrong("is not a repository", "write OWNER/NAME")
+    return text
+
+
+def _encrypted(url: str) -> str:
+    """A token goes over the network in this: only to this machine itself may it go as it is."""
+    if not url.startswith("https://") and urlsplit(url).hostname not in _HERE:
+        raise wrong("the token could be read on its way", "write https://…")
+    return url
+
+
+class Tracker(Part):
+    """Where tickets are opened: as files in the state folder, by a webhook, or as issues on GitHub."""
+
+    kind: Literal["file", "webhook", "github"] = "file"
+    url: Secret | None = None
+    repository: Annotated[str, AfterValidator(_repository)] | None = None
+    token: Secret | None = None
+    labels: tuple[str, ...] = ("incident",)
+    api: Annotated[Url, AfterValidator(_encrypted)] = "https://api.github.com"
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> Tracker:
+        for kind, names, example in (
+            ("webhook", ("url",), "{kind: webhook, url: {env: NAME}}"),
+            ("github", ("repository", "token"), "{kind: github, repository: OWNER/NAME, token: {env: NAME}}"),
+        ):
+            for name in names:
+                if (self.kind == kind) != (getattr(self, name) is not None):
+                    raise wrong(f"{name} belongs to kind {kind}, and that needs it", f"write {example}")
+        return self
+
+
+class Alerts(Part):
+    """What becomes of alerts that `watch --listen` is sent."""
+
+    token: Secret | None = None
+    severities: dict[str, SeverityName] = Field(default_factory=SEVERITIES_OF_LABELS.copy)
+    severity: SeverityName = "high"
+    diagnose: StrictBool = True
