@@ -1,6 +1,7 @@
 """The host that all scenarios share: a bare one of the lab's image, with systemd and sudo, reached over ssh.
 
 host.py up        start it, unless it runs; write down what it looks like bare
+host.py start     start a new one, whether it runs or not
 host.py down      remove it, and all that `up` wrote
 host.py journal   the end of its journal, and what failed
 
@@ -82,7 +83,7 @@ def journal() -> None:
 
 def main() -> int:
     """Do what the one word says; return the exit code."""
-    verbs = {"up": up, "down": down, "journal": journal}
+    verbs = {"up": up, "start": start, "down": down, "journal": journal}
     if len(sys.argv) != 2 or sys.argv[1] not in verbs:
         print(__doc__, file=sys.stderr)
         return 2
@@ -91,6 +92,8 @@ def main() -> int:
     except LabError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
