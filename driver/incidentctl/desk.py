@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from incidentctl import incident as incidents
-from incidentctl import notify, plan, trackers
-from incidentctl.errors import IncidentctlError, RefusedError, UsageError
+from incidentctl import notify, plan
+from incidentctl.errors import RefusedError, UsageError
 from incidentctl.incident import Incident
 from incidentctl.outcome import Outcome
 from incidentctl.plan import Inventory, Service
@@ -104,19 +104,8 @@ def record_lifted(desk: Desk, outcome: Outcome) -> None:
 def tell(desk: Desk, about: str | None) -> None:
     """Queue the message for everybody the severity names, and let it be delivered beside our work.
 
-    Without `about` nobody is told; only the status page is brought up to date.
+    Without `about` nobody is told; only the ticket and the status page are brought up to date.
     """
     incident = desk.incident()
-    policy = desk.settings.severities[incident.severity]
-    if policy.ticket and not incident.tickets:
-        _open_ticket(desk, incident)
-    names = () if about is None else policy.notify
+    names = () if about is None else desk.settings.severities[incident.severity].notify
     notify.tell(desk.record, incident, names, about or "", desk.settings)
-
-
-def _open_ticket(desk: Desk, incident: Incident) -> None:
-    """A tracker that is down never stands in the way: the next event tries again."""
-    try:
-        desk.note("ticketed", **trackers.open_ticket(incident, desk.settings))
-    except IncidentctlError as error:
-        desk.note("note", text=error.what)

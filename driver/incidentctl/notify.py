@@ -15,15 +15,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from incidentctl import audiences
+from incidentctl import audiences, trackers
 from incidentctl.audiences import Message, status_page
 from incidentctl.errors import IncidentctlError
 from incidentctl.files import private_folder
 from incidentctl.incident import ENDED, Event, Incident, fold
 from incidentctl.record import Record
 from incidentctl.settings import Audience, Settings, resolve_secret
+from incidentctl.trackers.ticket import NotNow
 
 ACTOR = "incidentctl"
+TRACKER = "the tracker"  # stands where an audience does
 WAIT_S = 5.0
 GIVE_UP_AFTER = timedelta(days=1)  # nobody is helped by older news
 _LOOK_S = 1.0
@@ -42,8 +44,8 @@ def tell(record: Record, incident: Incident, names: Iterable[str], about: str, s
         kind = settings.audiences[name].kind
         if audiences.concerned(kind, incident, about) and (audiences.KINDS[kind].ours or not _is_drill(events)):
             _queue(record, incident, events, name, about)
-    told = fold(record.events(incident.incident_id))
-    if pending(told) or settings.status_page.folder is not None:
+    events = record.events(incident.incident_id)
+    if pending(fold(events)) or trackers.due(events, settings) or settings.status_page.folder is not None:
         arguments = (record, incident.incident_id, settings)
         threading.Thread(target=deliver, args=arguments, name=_THREAD, daemon=True).start()
 
@@ -63,7 +65,7 @@ def wait(patience_s: float = WAIT_S) -> None:
 
 
 def deliver(record: Record, incident_id: str, settings: Settings) -> None:
-    """Try every message that is not out yet, once, and record how it went; bring the status page up to date."""
+    """Try every message that is not out yet, once, and record how it went; bring status page and ticket up to date."""
     with _alone(settings.state_dir):
         incident = fold(record.events(incident_id))
         for row in pending(incident):
@@ -71,6 +73,7 @@ def deliver(record: Record, incident_id: str, settings: Settings) -> None:
                 told = _written(settings, row, record.events(incident_id))
                 _note(record, incident_id, row, _send(settings.audiences[str(row["audience"])], told))
         _publish(record, incident_id, settings)
+        _file(record, incident_id, settings)
 
 
 def escalate(record: Record, incident_id: str, settings: Settings, now: datetime) -> list[str]:
@@ -109,6 +112,7 @@ def follow_up(record: Record, settings: Settings, now: datetime | None = None) -
         escalate(record, incident_id, settings, now)
         incident = fold(record.events(incident_id))
         waiting = {row["key"] for row in pending(incident) if _worth_trying(row, incident, settings, now)}
+        waiting |= {one.key for one in trackers.due(record.events(incident_id), settings)}
         if not waiting and (settings.status_page.folder is None or incident.status in ENDED):
             continue
         deliver(record, incident_id, settings)
@@ -165,8 +169,8 @@ def _queue(record: Record, incident: Incident, events: Sequence[Event], audience
         record.append(incident.incident_id, "notified", data, ACTOR)
 
 
-def _note(record: Record, incident_id: str, row: Row, problem: str | None) -> None:
-    data = {"key": row["key"], "about": row["about"], "audience": row["audience"]}
+def _note(record: Record, incident_id: str, row: Row, problem: str | None, **more: str) -> None:
+    data = {"key": row["key"], "about": row["about"], "audience": row["audience"], **more}
     data |= {"state": "failed", "detail": problem} if problem else {"state": "sent"}
     told = (one for one in reversed(fold(record.events(incident_id)).notified) if one.get("key") == row["key"])
     last: Row = next(told, {})
@@ -187,6 +191,35 @@ def _publish(record: Record, incident_id: str, settings: Settings) -> None:
             _note(record, incident_id, row, None)
     except OSError as error:
         _note(record, incident_id, row, error.strerror or type(error).__name__)
+
+
+def _file(record: Record, incident_id: str, settings: Settings) -> None:
+    """Tell the tracker what it was not told yet, in order; what it does not take now is tried again, and holds up the rest."""
+    events = record.events(incident_id)
+    failed = {row["key"]: row for row in pending(fold(events))}
+    for one in trackers.due(events, settings):
+        row = {"key": one.key, "about": one.about, "audience": TRACKER}
+        not_before = failed.get(one.key, {}).get("not_before")
+        if not_before is not None and datetime.now(UTC) < datetime.fromisoformat(str(not_before)):
+            return
+        try:
+            ticket = trackers.carry_out(one, events, settings)
+        except NotNow as error:
+            _note(record, incident_id, row, _in_words(error), not_before=error.until.isoformat(timespec="seconds"))
+            return
+        except (IncidentctlError, OSError) as error:
+            _note(record, incident_id, row, _in_words(error))
+            return
+        if ticket is not None:
+            record.append(incident_id, "ticketed", ticket, ACTOR)
+        if ticket is None or one.key in failed:  # a ticket that was opened at once has told of itself
+            _note(record, incident_id, row, None)
+
+
+def _in_words(error: IncidentctlError | OSError) -> str:
+    if isinstance(error, IncidentctlError):
+        return " ".join(part for part in (error.what, error.why, error.fix and f"Fix: {error.fix}") if part)
+    return error.strerror or type(error).__name__
 
 
 def _is_drill(events: Sequence[Event]) -> bool:

@@ -62,7 +62,7 @@ def settings(tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
         "  public: {kind: customers, send: [{env: ON_CALL_URL}]}\n"
         "  partners: {kind: partners, send: [{env: ON_CALL_URL}]}\n"
         "  nobody: {send: [{env: NOT_SET}]}\n"
-        "severities: {high: {notify: [on_call, public, partners]}}\n"
+        "severities: {high: {notify: [on_call, public, partners], ticket: false}}\n"
         "state_dir: state\n"
         "record_url: sqlite:///record.db\n"
         "status_page: {folder: page}\n"

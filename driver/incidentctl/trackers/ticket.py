@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
+from incidentctl.errors import IncidentctlError
 from incidentctl.incident import Incident
+
+
+class NotNow(IncidentctlError):
+    """The tracker will not take it before `until`, an aware time: asked earlier, it may not answer us any more."""
+
+    def __init__(self, until: datetime, what: str, why: str = "", fix: str = "") -> None:
+        """Keep the time apart, so that the outbox can wait for it."""
+        super().__init__(what, why, fix)
+        self.until = until
 
 
 def document(incident: Incident) -> dict[str, Any]:
