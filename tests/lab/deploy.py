@@ -28,6 +28,11 @@ def deploy(release: str, name: str) -> None:
     archive = run("tar", "--create", f"--directory={RELEASES}", release).stdout
     ssh(name, "sudo tar --extract --touch --no-same-owner --directory=/srv/shop/releases", feed=archive)
     ssh(name, f"sudo python3 /opt/lab/demo/shop/deploy.py switch --root /srv/shop {release}")
+    restart(name)
+
+
+def restart(name: str) -> None:
+    """Restart the shop of a web server. Raise LabError if it does not answer then."""
     ssh(name, "sudo systemctl restart shop.service")
     deadline = time.monotonic() + START_S
     while not answers(name):
