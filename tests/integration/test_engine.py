@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
@@ -67,9 +68,10 @@ def playbook(work: Path, name: str, *tasks: dict[str, Any]) -> str:
 
 def run(sources: tuple[str, ...], *capabilities: str, **step: Any) -> Outcome:
     hosts = step.pop("hosts", ("here",))
-    hide = step.pop("hide", frozenset())
+    hide, landed = step.pop("hide", frozenset()), step.pop("landed", None)
     variables = {"incident_id": "INC-1", "incident_continue": True, **step.pop("variables", {})}
-    return engine.run(Step("contain", capabilities, hosts, variables, **step), sources, lambda *_, **__: None, hide)
+    whole = Step("contain", capabilities, hosts, variables, **step)
+    return engine.run(whole, sources, lambda *_, **__: None, hide, landed)
 
 
 def outcomes(outcome: Outcome) -> dict[tuple[str, str], str]:
@@ -128,6 +130,38 @@ def test_the_deadline_ends_the_run_and_what_was_begun_is_unknown(work: Path) -> 
     assert outcome.timed_out
     assert outcomes(outcome) == {("here", "nap"): "unknown", ("here", "lift"): "not_attempted"}
     assert not still_running(work)
+
+
+def test_an_outcome_lands_before_the_next_capability_begins(work: Path) -> None:
+    mark = work / "next"
+    later = playbook(work, "later", {"ansible.builtin.file": {"path": str(mark), "state": "touch", "mode": "0600"}})
+    seen = []
+    outcome = run(
+        inventory(work, here={}),
+        "isolation",
+        later,
+        variables={"incident_only": ["lamp"]},
+        landed=lambda row: seen.append((row, mark.exists())),
+    )
+    assert mark.exists()
+    assert seen == [(outcome.rows[0], False)]
+
+
+def test_an_outcome_that_cannot_be_kept_ends_the_run(work: Path) -> None:
+    later = playbook(
+        work,
+        "later",
+        {"ansible.builtin.command": {"argv": ["sleep", "20"]}},
+        {"ansible.builtin.file": {"path": str(work / "next"), "state": "touch", "mode": "0600"}},
+    )
+
+    def full(_row: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    with pytest.raises(OSError, match="no space left"):
+        run(inventory(work, here={}), "isolation", later, variables={"incident_only": ["lamp"]}, landed=full)
+    assert not still_running(work)
+    assert not (work / "next").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
