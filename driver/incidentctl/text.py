@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+SHOWN = 300  # characters of one typed text that a screen needs; the record has them all
 
-def plain(text: object, limit: int) -> str:
+
+def plain(text: object, limit: int = SHOWN) -> str:
     """Given anything, return it on one line with what is not printable made visible, cut to `limit` characters.
 
     Not printable are control characters, escape sequences, line ends and the marks that turn the direction of writing.

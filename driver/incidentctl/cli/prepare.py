@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import click
 
+from incidentctl import wording
 from incidentctl.cli import common
 
 
@@ -41,7 +42,7 @@ def doctor(inventory: tuple[str, ...], limit: str | None, as_json: bool, config:
         if as_json:
             console.data(json.dumps([asdict(row) for row in found], indent=1))
         else:
-            console.data(console.readiness(found))
+            console.data(wording.readiness(found))
         readiness.judge(found)
 
 
@@ -72,7 +73,7 @@ def plan(
         if as_json:
             console.data(json.dumps([{**asdict(one), "hash": one.hash} for one in made], indent=1))
         else:
-            console.data("\n".join(console.plan(one) for one in made))
+            console.data("\n".join(wording.plan(one) for one in made))
 
 
 @click.command(short_help="Run one playbook of the collection.")

@@ -6,6 +6,7 @@ import json
 
 import click
 
+from incidentctl import wording
 from incidentctl.cli import common
 
 
@@ -23,7 +24,7 @@ def status(incident: str | None, as_json: bool, config: str | None) -> None:
         if as_json:
             console.data(json.dumps(sessions.facts(session, found), indent=1))
         else:
-            console.data(console.status(incidents.fold(session.record.events(found))))
+            console.data(wording.status(incidents.fold(session.record.events(found))))
 
 
 @click.command(short_help="Every event of an incident, in order.")
