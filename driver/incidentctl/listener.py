@@ -76,6 +76,7 @@ def serving(place: tuple[str, int], hear: Hear, token: str | None, say: Say) -> 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = False  # what was begun is recorded and answered, also at the end
+    request_queue_size = CONNECTIONS  # Alertmanager sends many groups at once, and what finds no room is reset
 
     def __init__(self, place: tuple[str, int], hear: Hear, token: str | None, say: Say) -> None:
         self.address_family = socket.AF_INET6 if ":" in place[0] else socket.AF_INET

@@ -76,14 +76,16 @@ def test_what_stands_there_uncommented_is_the_default(folder: Path, tmp_path: Pa
     assert written.model_copy(update={"inventory": None}) == default
 
 
-def test_every_commented_setting_can_be_used(folder: Path) -> None:
+@pytest.mark.parametrize("tracker", ["webhook", "github"])
+def test_every_commented_setting_can_be_used(folder: Path, tracker: str) -> None:
     path = folder / "incidentctl.yml"
-    path.write_text(_COMMENTED.sub(r"\1", path.read_text()).replace("tracker: {kind: file}\n", ""))
+    one_tracker = re.sub(rf"^(?:# )?tracker: \{{kind: (?!{tracker}).*\n", "", path.read_text(), flags=re.MULTILINE)
+    path.write_text(_COMMENTED.sub(r"\1", one_tracker))
     (folder / "playbooks").mkdir()
     (folder / "playbooks" / "failover.yml").write_text("[]\n")
     loaded = load(path)
     assert loaded.state_dir == folder / "state"
-    assert loaded.tracker.kind == "webhook"
+    assert loaded.tracker.kind == tracker
     assert set(loaded.audiences) == {"on_call", "management"}
     assert set(loaded.custom_playbooks) == {"failover"}
 

@@ -147,7 +147,7 @@ def close(desk: Desk, leave_contained: str | None = None) -> None:
             f"incidentctl lift {desk.incident_id}, or close with --leave-contained REASON",
         )
     for text in report.usual_follow_ups(incident):
-        desk.note("follow_up", text=text, owner=incident.declared_by)
+        desk.note("follow_up", text=text, owner=incident.acknowledged_by or desk.actor)
     desk.note("closed", **({"left_contained": leave_contained} if leave_contained else {}))
     tell(desk, "closed")
     written = report.write(desk.record.events(desk.incident_id), desk.folder)
