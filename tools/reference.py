@@ -262,8 +262,6 @@ def _default(key: str, hint: Any, field: Any) -> str:
         return f"`{_duration(value)}`"
     if isinstance(value, tuple):
         return f"`[{', '.join(value)}]`"
-    if isinstance(value, dict):
-        return f"`{{{', '.join(f'{name}: {meant}' for name, meant in value.items())}}}`"
     return f"`{_inline(value)}`"
 
 
@@ -305,6 +303,8 @@ def _option(name: str, option: dict[str, Any]) -> tuple[str, str, str, str]:
 
 
 def _inline(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name}: {meant}' for name, meant in value.items())}}}"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
