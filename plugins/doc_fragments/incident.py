@@ -39,6 +39,12 @@ _LEDGER = r"""
     type: bool
     default: false
 attributes:
+  action:
+    description: An action plugin of the same name checks the options before any host is asked, and carries the module there.
+    support: full
+  async:
+    description: Supports being used with the C(async) keyword; then it goes as an ordinary module.
+    support: full
   check_mode:
     description: Says what it would do and changes nothing.
     support: full

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import CatalogueError
-from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
+from ansible_collections.incidentctl.response.plugins.module_utils._act import Run, act
 
 # Documented in plugins/doc_fragments/incident.py.
 LEDGER_OPTIONS: dict[str, Any] = {
@@ -28,26 +27,17 @@ def options(**own: Any) -> dict[str, Any]:
     return {**COMMON_OPTIONS, **own}
 
 
-def main(
-    argument_spec: dict[str, Any],
-    run: Callable[[dict[str, Any], bool], Result],
-    capability: Callable[[dict[str, Any]], str],
-) -> None:
-    """Run one capability as an Ansible module: parse, run, exit.
+def capability(params: dict[str, Any]) -> str:
+    """Return the capability of a module that serves several: the one that it was asked for."""
+    return str(params["capability"])
 
-    A failed or refused act fails the task, unless `keep_going` asks to hand it back in the block, so
-    that one failed capability does not silence the next (docs/contracts.md, 3).
-    """
+
+def main(argument_spec: dict[str, Any], run: Run, of: Callable[[dict[str, Any]], str]) -> None:
+    """Run one capability as an ordinary Ansible module: parse, act, exit. (How else it travels: plugins/action.)"""
     module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True)
-    try:
-        answer = run(module.params, module.check_mode)
-    except CatalogueError as error:
-        answer = result(capability(module.params), [action("incident_services", "failed", str(error))])
-    except OSError as error:
-        answer = result(capability(module.params), [action("host", "failed", str(error))])
+    answer = act(run, of(module.params), module.params, module.check_mode)
     for text in answer.pop("warnings", []):
         module.warn(text)
-    block = answer["incident"]
-    if block["outcome"] in ("failed", "refused") and not module.params["keep_going"]:
-        module.fail_json(msg=f"{block['capability']} {block['outcome']}: {block['reason']}", **answer)
+    if answer.pop("failed", False):
+        module.fail_json(**answer)
     module.exit_json(**answer)

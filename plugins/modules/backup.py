@@ -89,6 +89,8 @@ incident:
     files: []
 """
 
+from typing import Any
+
 from ansible_collections.incidentctl.response.plugins.module_utils._backup import CAPABILITY, run
 from ansible_collections.incidentctl.response.plugins.module_utils._module import main, options
 
@@ -98,5 +100,11 @@ ARGUMENT_SPEC = options(
     reserve_mb={"type": "int", "default": 200},
 )
 
+
+def capability(_params: dict[str, Any]) -> str:
+    """Return the one capability that this module serves."""
+    return CAPABILITY
+
+
 if __name__ == "__main__":
-    main(ARGUMENT_SPEC, run, lambda _params: CAPABILITY)
+    main(ARGUMENT_SPEC, run, capability)

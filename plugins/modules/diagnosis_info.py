@@ -124,7 +124,7 @@ incident:
 """
 
 from ansible_collections.incidentctl.response.plugins.module_utils._diagnosis import run
-from ansible_collections.incidentctl.response.plugins.module_utils._module import main, options
+from ansible_collections.incidentctl.response.plugins.module_utils._module import capability, main, options
 
 ARGUMENT_SPEC = options(
     capability={"type": "str", "choices": ["health_check", "diagnosis"], "required": True},
@@ -134,4 +134,4 @@ ARGUMENT_SPEC = options(
 )
 
 if __name__ == "__main__":
-    main(ARGUMENT_SPEC, run, lambda params: params["capability"])
+    main(ARGUMENT_SPEC, run, capability)

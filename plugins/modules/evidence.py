@@ -102,6 +102,8 @@ incident:
         bytes: 17550
 """
 
+from typing import Any
+
 from ansible_collections.incidentctl.response.plugins.module_utils._evidence import CAPABILITY, run
 from ansible_collections.incidentctl.response.plugins.module_utils._module import main, options
 
@@ -117,5 +119,11 @@ ARGUMENT_SPEC = options(
     reason={"type": "str", "default": ""},
 )
 
+
+def capability(_params: dict[str, Any]) -> str:
+    """Return the one capability that this module serves."""
+    return CAPABILITY
+
+
 if __name__ == "__main__":
-    main(ARGUMENT_SPEC, run, lambda _params: CAPABILITY)
+    main(ARGUMENT_SPEC, run, capability)

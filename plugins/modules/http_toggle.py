@@ -58,11 +58,11 @@ incident:
 """
 
 from ansible_collections.incidentctl.response.plugins.module_utils._http_toggle import run
-from ansible_collections.incidentctl.response.plugins.module_utils._module import main, options
+from ansible_collections.incidentctl.response.plugins.module_utils._module import capability, main, options
 
 ARGUMENT_SPEC = options(
     capability={"type": "str", "choices": ["circuit_breaker", "maintenance_mode"], "required": True},
 )
 
 if __name__ == "__main__":
-    main(ARGUMENT_SPEC, run, lambda params: params["capability"])
+    main(ARGUMENT_SPEC, run, capability)

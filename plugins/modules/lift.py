@@ -50,10 +50,18 @@ incident:
     files: []
 """
 
+from typing import Any
+
 from ansible_collections.incidentctl.response.plugins.module_utils._lift import run
 from ansible_collections.incidentctl.response.plugins.module_utils._module import LEDGER_OPTIONS, main
 
 ARGUMENT_SPEC = {**LEDGER_OPTIONS}
 
+
+def capability(_params: dict[str, Any]) -> str:
+    """Return the one capability that this module serves."""
+    return "lift"
+
+
 if __name__ == "__main__":
-    main(ARGUMENT_SPEC, run, lambda _params: "lift")
+    main(ARGUMENT_SPEC, run, capability)

@@ -63,6 +63,8 @@ incident:
     files: []
 """
 
+from typing import Any
+
 from ansible_collections.incidentctl.response.plugins.module_utils._module import main, options
 from ansible_collections.incidentctl.response.plugins.module_utils._monitoring_rule import CAPABILITY, run
 
@@ -73,5 +75,11 @@ ARGUMENT_SPEC = options(
     inventory={"type": "dict", "default": {}},
 )
 
+
+def capability(_params: dict[str, Any]) -> str:
+    """Return the one capability that this module serves."""
+    return CAPABILITY
+
+
 if __name__ == "__main__":
-    main(ARGUMENT_SPEC, run, lambda _params: CAPABILITY)
+    main(ARGUMENT_SPEC, run, capability)

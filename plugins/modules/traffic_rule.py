@@ -111,7 +111,7 @@ incident:
     files: []
 """
 
-from ansible_collections.incidentctl.response.plugins.module_utils._module import main, options
+from ansible_collections.incidentctl.response.plugins.module_utils._module import capability, main, options
 from ansible_collections.incidentctl.response.plugins.module_utils._traffic_rule import run
 
 ARGUMENT_SPEC = options(
@@ -127,4 +127,4 @@ ARGUMENT_SPEC = options(
 )
 
 if __name__ == "__main__":
-    main(ARGUMENT_SPEC, run, lambda params: params["capability"])
+    main(ARGUMENT_SPEC, run, capability)
