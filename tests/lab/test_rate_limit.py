@@ -171,7 +171,7 @@ def test_the_limit_limits_the_attacker_alone(incident: Incident, family: str, po
     held = {limit["service"]: limit["held_back"][family] for limit in again.block(EDGE)["facts"]["limits"]}
     assert sum(held.values()) == 60 - through
     lifted = incident.play("lift")
-    assert lifted.block(EDGE)["outcome"] == "done"
+    assert lifted.block(EDGE)["outcome"] == "done", lifted.said
     assert crowd.connect([attacker] * 60, family, port) == {attacker: 60}
 
 

@@ -88,6 +88,8 @@ def timeline_text(event: Event) -> str | None:
         return None
     if event.kind == "host_outcome":
         return _host_text(event.data)
+    if event.kind == "notified" and event.data.get("state") == "queued":
+        return None
     pattern = _TOLD.get(event.kind)
     return None if pattern is None else pattern.format_map(_Lenient(event.data))
 
