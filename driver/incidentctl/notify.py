@@ -66,13 +66,14 @@ def wait(patience_s: float = WAIT_S) -> None:
 
 def deliver(record: Record, incident_id: str, settings: Settings) -> None:
     """Try every message that is not out yet, once, and record how it went; bring status page and ticket up to date."""
-    with _alone(settings.state_dir):
+    with _alone(settings.state_dir, "outbox"):
         incident = fold(record.events(incident_id))
         for row in pending(incident):
             if row["audience"] in settings.audiences:
                 told = _written(settings, row, record.events(incident_id))
                 _note(record, incident_id, row, _send(settings.audiences[str(row["audience"])], told))
         _publish(record, incident_id, settings)
+    with _alone(settings.state_dir, "tracker"):  # one that hangs holds up no message
         _file(record, incident_id, settings)
 
 
@@ -146,15 +147,12 @@ def _worth_trying(row: Row, incident: Incident, settings: Settings, now: datetim
     return known and now - first < GIVE_UP_AFTER
 
 
-_delivering = threading.Lock()
-
-
 @contextlib.contextmanager
-def _alone(state_dir: Path) -> Iterator[None]:
+def _alone(state_dir: Path, name: str) -> Iterator[None]:
     """One at a time empties the outbox, of all threads and processes here: two would tell everybody twice."""
-    path = private_folder(state_dir) / "outbox.lock"
+    path = private_folder(state_dir) / f"{name}.lock"
     path.touch(mode=0o600)
-    with _delivering, path.open("w") as lock:
+    with path.open("w") as lock:  # opened anew by each thread: to the kernel they are strangers, too
         fcntl.flock(lock, fcntl.LOCK_EX)  # let go by the kernel when we are killed
         yield
 

@@ -14,12 +14,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from tests.receiver import Receiver
 
 from incidentctl import notify
 from incidentctl.errors import ConfigurationError
 from incidentctl.incident import fold
 from incidentctl.record import Record, open_record
-from incidentctl.settings import Settings, load
+from incidentctl.settings import Audience, Settings, load
 from incidentctl.trackers import http
 
 TOKEN = "ghp_sesame"  # noqa: S105 - of a test
@@ -358,6 +359,48 @@ def test_a_server_that_hangs_holds_up_nothing(
     assert "does not answer" in newest(record)["detail"]
     tell(record, settings)
     assert len(github.issues) == len(tickets(record)) == 1
+
+
+def test_many_at_a_time_open_one(record: Record, settings: Settings, github: GitHub) -> None:
+    github.trouble = [hangs_then_is_well] * 8
+    for _ in range(8):
+        notify.tell(record, fold(record.events("INC-1")), (), "declared", settings)
+    notify.wait(PATIENCE_S)
+    assert len(github.issues) == len(tickets(record)) == 1
+
+
+def hangs_then_is_well(_github: GitHub, _handler: BaseHTTPRequestHandler) -> bool:
+    time.sleep(0.2)
+    return False
+
+
+def test_a_tracker_that_hangs_holds_up_no_message(
+    record: Record, settings: Settings, github: GitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver = Receiver()
+    monkeypatch.setenv("HOOK", f"json://127.0.0.1:{receiver.port}")
+    audience = Audience.model_validate({"kind": "on_call", "send": [{"env": "HOOK"}]})
+    settings = settings.model_copy(update={"audiences": {"on_call": audience}})
+    enough = threading.Event()
+    monkeypatch.setattr(http, "TIMEOUT_S", PATIENCE_S)
+    github.trouble = [lambda *_: enough.wait(PATIENCE_S)]
+    try:
+        notify.tell(record, fold(record.events("INC-1")), ["on_call"], "declared", settings)
+        until(lambda: len(github.asked) == 1)
+        notify.tell(record, fold(record.events("INC-1")), ["on_call"], "decided", settings)
+        until(lambda: len(receiver.got) == 2)
+        assert tickets(record) == [], "it did not hang"
+    finally:
+        enough.set()
+        notify.wait(PATIENCE_S)
+        receiver.stop()
+
+
+def until(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S / 2
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_token_that_cannot_be_sent_stands_in_no_error(
