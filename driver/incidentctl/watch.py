@@ -101,26 +101,17 @@ def listen(session: Session, place: str, every_s: float, say: Callable[[str], No
 def attend(session: Session, intake: Intake, every_s: float, rung: threading.Event) -> Iterator[Look | str]:
     """Stay: look into what alerts declare as soon as `rung` is set, and at what is watched every so often.
 
-    Yield every look, and on a line whatever else there is to say. What goes wrong with one incident, or with the
-    inventory, is said, and ends nothing. Raise Interrupted, or KeyboardInterrupt, when it was stopped meanwhile.
+    Yield every look, and on a line whatever else there is to say. What goes wrong is said, and tried again in the next
+    round. Raise Interrupted, or KeyboardInterrupt, when it was stopped meanwhile.
     """
     desks: dict[str, Desk] = {}
     while True:
-        yield from _fresh(session, rung)
-        for name in _watched(session, None):
-            try:
-                yield _look(session, name, desks)
-            except IncidentctlError as error:
-                yield f"{name}: {error.what}"
-        notify.follow_up(session.record, session.settings)
-        try:
-            intake.refresh()
-        except IncidentctlError as error:
-            yield f"{error.what} The inventory from before stays in use."
+        yield from _unbroken(_fresh(session, rung))
+        yield from _unbroken(_round(session, intake, desks))
         until = time.monotonic() + every_s
         while (left := until - time.monotonic()) > 0:
             if rung.wait(left):
-                yield from _fresh(session, rung)
+                yield from _unbroken(_fresh(session, rung))
 
 
 def look(session: Session, desk: Desk) -> Look:
@@ -153,6 +144,23 @@ def _fresh(session: Session, rung: threading.Event) -> Iterator[str]:
     rung.clear()  # before the look: what rings during it is seen by the next one
     for name in intakes.waiting(session):
         yield intakes.investigate(session, name, _unseen)
+
+
+def _round(session: Session, intake: Intake, desks: dict[str, Desk]) -> Iterator[Look | str]:
+    for name in _watched(session, None):
+        try:
+            yield _look(session, name, desks)
+        except IncidentctlError as error:  # one incident's trouble is not the next one's
+            yield f"{name}: {error.what}"
+    notify.follow_up(session.record, session.settings)
+    intake.refresh()
+
+
+def _unbroken(looks: Iterator[Look | str]) -> Iterator[Look | str]:
+    try:
+        yield from looks
+    except IncidentctlError as error:
+        yield error.what
 
 
 def _look(session: Session, name: str, desks: dict[str, Desk]) -> Look:

@@ -23,10 +23,10 @@ import yaml
 from tests.receiver import Receiver
 from tests.shop import ROOT, Shop, free_port
 
-from incidentctl import _database, alerts, listener
+from incidentctl import _database, alerts, intake, listener, watch
 from incidentctl.errors import IncidentctlError, UsageError
 from incidentctl.intake import Intake
-from incidentctl.record import open_record
+from incidentctl.record import RecordError, open_record
 from incidentctl.session import open_session
 
 PATIENCE_S = 120
@@ -257,8 +257,8 @@ def test_what_was_declared_while_nobody_could_look_is_looked_into_after_a_restar
 def test_what_cannot_be_recorded_is_not_received(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_database, "BUSY_TIMEOUT_S", 0.5)
     with open_session(str(shop.config), shop.sources[1::2]) as session:
-        intake = Intake(session)
-        served = Served(hear=lambda document: ({"did": intake.hear(document).did}, "heard"))
+        real = Intake(session)
+        served = Served(hear=lambda document: ({"did": real.hear(document).did}, "heard"))
         try:
             with closing(sqlite3.connect(shop.folder / "state" / "record.db")) as other:
                 other.execute("BEGIN EXCLUSIVE")
@@ -428,6 +428,20 @@ def test_ended_while_it_looks_it_goes_on_there_later(shop: Shop) -> None:
     assert shop.status()["holder"] is None
     with listening(shop) as there:
         until(lambda: "diagnosed" in there.said())
+
+
+def test_what_goes_wrong_meanwhile_is_said_and_tried_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_session(str(shop.config), shop.sources[1::2]) as session:
+        rung, there = threading.Event(), Intake(session)
+        looks = watch.attend(session, there, 0.1, rung)
+        monkeypatch.setattr(intake, "waiting", raising(RecordError("The database is away.")))
+        assert [next(looks), next(looks)] == ["The database is away."] * 2
+        monkeypatch.undo()
+        shop.override.rename(shop.override.with_suffix(".away"))
+        assert "does not exist" in next(looks)
+        assert there.hear(group()).did == "declared", "the inventory from before was given up"
+        shop.override.with_suffix(".away").rename(shop.override)
+        looks.close()
 
 
 def test_an_address_that_is_taken_is_told(shop: Shop) -> None:
