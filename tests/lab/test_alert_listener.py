@@ -21,6 +21,7 @@ from tests.small_service import free_port
 
 CONTROLLER = f"{lab.IPV4}1"  # this machine, as the hosts of the lab reach it
 CONFIGURED = "/etc/prometheus/alertmanager.yml"
+KEPT = "/etc/prometheus/incidentctl_token"
 TOKEN = "sesame"  # noqa: S105 - of a test
 PATIENCE_S = 240  # the rule looks back a minute, and the machine may be busy
 
@@ -96,7 +97,7 @@ def listener(hosts: Hosts, tmp_path: Path) -> Iterator[Listener]:
         "webhook_configs": [
             {
                 "url": f"http://{CONTROLLER}:{listener.port}/alerts",
-                "http_config": {"authorization": {"type": "Bearer", "credentials": TOKEN}},
+                "http_config": {"authorization": {"credentials_file": KEPT}},
             }
         ],
     }
@@ -111,11 +112,13 @@ def listener(hosts: Hosts, tmp_path: Path) -> Iterator[Listener]:
     configured = yaml.safe_load(before)
     configured["route"]["routes"] = [route]
     configured["receivers"].append(receiver)
+    lab.ssh("mon1", "sudo", "install", "--owner=prometheus", "--mode=600", "/dev/stdin", KEPT, feed=TOKEN.encode())
     try:
         configure(yaml.safe_dump(configured))
         yield listener
     finally:
         configure(before)
+        hosts.run("mon1", "rm", KEPT)
         assert hosts.run("mon1", "cat", CONFIGURED) == before
 
 
