@@ -68,7 +68,9 @@ class Carrier(OrdinaryModule):
                 return dict(super().run(tmp, task_vars))
         for text in answer.pop("warnings", []):
             self._display.warning(text)
-        return {**result, **answer, "invocation": {"module_args": params}}
+        if _tells_invocation(task_vars):
+            answer["invocation"] = {"module_args": params}
+        return {**result, **answer}
 
     def _can_go_on_stdin(self, task_vars: dict[str, Any]) -> bool:
         """Say whether Ansible itself would send a module over standard input; over ssh, whatever `pipelining` says."""
@@ -135,3 +137,10 @@ class Carrier(OrdinaryModule):
             return f"{named} {_FLAGS}"
         names = " ".join(constants.config.get_config_value("INTERPRETER_PYTHON_FALLBACK", variables=task_vars))
         return f'for python in {names}; do command -v "$python" >/dev/null 2>&1 && break; done; "$python" {_FLAGS}'
+
+
+def _tells_invocation(task_vars: dict[str, Any]) -> bool:
+    """Say whether results repeat what was asked for: a setting since ansible-core 2.21, and always before."""
+    if not constants.config.get_configuration_definition("INJECT_INVOCATION"):
+        return True
+    return bool(constants.config.get_config_value("INJECT_INVOCATION", variables=task_vars))

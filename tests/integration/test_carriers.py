@@ -54,7 +54,7 @@ class Here:
         (self.folder / "inventory.json").write_text(json.dumps(inventory))
         tree = self.folder / "tree"
         env = {**os.environ, "ANSIBLE_CALLBACKS_ENABLED": "tree", "ANSIBLE_CALLBACK_TREE_DIR": str(tree)}
-        env |= {"ANSIBLE_PIPELINING": "True", "ANSIBLE_NOCOLOR": "1"}
+        env |= {"ANSIBLE_PIPELINING": "True", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_INJECT_INVOCATION": "True"}
         vault = ["--vault-password-file", str(self.folder / "password")]
         words = ["-i", str(self.folder / "inventory.json"), str(self.folder / "play.json"), "-vvv", *vault, *flags]
         done = self.program("ansible-playbook", *words, env=env)

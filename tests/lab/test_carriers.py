@@ -69,6 +69,7 @@ class Site:
             "ANSIBLE_CALLBACKS_ENABLED": "tree",
             "ANSIBLE_CALLBACK_TREE_DIR": str(tree),
             "ANSIBLE_FORKS": "10",
+            "ANSIBLE_INJECT_INVOCATION": "True",
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_PIPELINING": str(pipelining),
             "ANSIBLE_SSH_ARGS": "-o ControlMaster=no",
