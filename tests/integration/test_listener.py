@@ -169,6 +169,16 @@ def test_many_at_once_declare_one(shop: Shop) -> None:
         assert len({answer.data["incident"] for answer in answers}) == 1
 
 
+def test_a_group_that_grows_stays_one_incident(shop: Shop) -> None:
+    with open_session(str(shop.config), shop.sources[1::2]) as session:
+        there = Intake(session)
+        first, grown = there.hear(group()), group()
+        grown["alerts"] += group(service="worker")["alerts"]
+        assert there.hear(grown).incident_id == first.incident_id
+        assert len(session.record.incidents()) == 1
+        assert there.hear(group("another", service="worker")).did == "declared"
+
+
 def test_another_group_on_the_same_service_joins_and_a_higher_severity_raises_it_once(shop: Shop) -> None:
     with listening(shop) as there:
         first = there.alert(group("slow", severity="warning"))
