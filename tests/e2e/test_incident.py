@@ -126,8 +126,9 @@ def wait_until_begun(shop: Shop, phase: str) -> None:
         with open_record(f"sqlite:///{shop.folder}/state/record.db") as record:
             if not record.incidents():
                 continue
-            last = record.events(record.find())[-1]
-            if last.kind == "step_started" and last.data["phase"] == phase:
+            # The outbox writes beside the phase: what is asked is the newest event of a step.
+            steps = [event for event in record.events(record.find()) if event.kind.startswith("step_")]
+            if steps and steps[-1].kind == "step_started" and steps[-1].data["phase"] == phase:
                 time.sleep(1.2)  # into the run itself, not only into its start
                 return
     raise AssertionError(f"{phase} did not begin")
