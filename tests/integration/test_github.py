@@ -319,7 +319,7 @@ def test_after_a_500_the_next_try_opens_it(record: Record, settings: Settings, g
     [
         ({"Retry_After": "120"}, 429, 120),
         ({"Retry_After": "120"}, 403, 120),
-        ({"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": str(int(time.time()) + 600)}, 403, 600),
+        ({"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": "in 600 s"}, 403, 600),
         ({"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": "0"}, 403, 0),
         ({"X_RateLimit_Remaining": "7"}, 429, 60),
         ({"Retry_After": "99999999999"}, 429, 86400),
@@ -329,7 +329,8 @@ def test_after_a_500_the_next_try_opens_it(record: Record, settings: Settings, g
 def test_a_rate_limit_is_waited_for(
     record: Record, settings: Settings, github: GitHub, headers: dict[str, str], status: int, seconds: int
 ) -> None:
-    github.trouble = [refuses(status, {"message": "You have exceeded a rate limit"}, **headers)]
+    given = {name: str(int(time.time()) + 600) if value == "in 600 s" else value for name, value in headers.items()}
+    github.trouble = [refuses(status, {"message": "You have exceeded a rate limit"}, **given)]
     tell(record, settings)
     row = newest(record)
     assert row["state"] == "failed"
