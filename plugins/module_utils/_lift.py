@@ -9,6 +9,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _ledger,
     _monitoring_rule,
     _service_state,
+    _silence,
     _traffic_rule,
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
@@ -21,6 +22,7 @@ UNDO: dict[str, Undo] = {
     "http_call": _http_toggle.turn_off,
     "traffic_rule": _traffic_rule.take_away,
     "monitoring_rule": _monitoring_rule.remove,
+    "silence": _silence.end,
 }
 
 

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _command, _http, _ledger
+from ansible_collections.incidentctl.response.plugins.module_utils import _command, _http, _ledger, _silence
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import services_named
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
 
@@ -28,10 +28,22 @@ class MonitoringError(OSError):
 
 
 def run(params: dict[str, Any], check_mode: bool) -> Result:
-    """Load one rule file for the services in `only` (all of the catalogue when it is empty) into this Prometheus."""
+    """Load one rule file for the services in `only` (all of the catalogue when it is empty) into this Prometheus.
+
+    What fires for them already is silenced in the Alertmanager that `alertmanager_url` names, if it names one.
+    """
     if params["prometheus_hosts"] not in {params["host_name"], *params["host_groups"], "all"}:
         return result(CAPABILITY, [], nothing="Prometheus does not run on this host")
     services = services_named(params)
+    watched, diff = _watch(params, services, check_mode)
+    hosts = {service["name"]: _hosts(service, params["inventory"]) for service in services}
+    return result(CAPABILITY, [watched, *_silence.silence(params, CAPABILITY, hosts, check_mode)], diff=diff)
+
+
+def _watch(
+    params: dict[str, Any], services: list[dict[str, Any]], check_mode: bool
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the action for the rule file, and its diff."""
     path = Path(params["rules_dir"]) / f"incidentctl-{params['incident_id']}.yml"
     group = f"incidentctl-{params['incident_id']}"
     text = rules(group, services, params["inventory"])
@@ -40,16 +52,16 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
     diff = [{"before_header": str(path), "after_header": str(path), "before": before, "after": text}]
     try:
         if before == text and _is_loaded(params["prometheus_url"], group):
-            return result(CAPABILITY, [action(names, "unchanged", f"{group} is loaded already")])
+            return action(names, "unchanged", f"{group} is loaded already"), []
         if not path.parent.is_dir():
             raise MonitoringError(
                 f"{path.parent} is not there: name the folder of Prometheus's rule_files in rules_dir"
             )
         if check_mode:
-            return result(CAPABILITY, [action(names, "done", f"{path.name} would be loaded")], diff=diff)
-        return result(CAPABILITY, [_load(params, path, group, text, names)], diff=diff)
+            return action(names, "done", f"{path.name} would be loaded"), diff
+        return _load(params, path, group, text, names), diff
     except OSError as error:
-        return result(CAPABILITY, [action(names, "failed", str(error))])
+        return action(names, "failed", str(error)), []
 
 
 def remove(entry: _ledger.Entry, check_mode: bool) -> tuple[str, bool]:
@@ -79,8 +91,8 @@ def rules(group: str, services: list[dict[str, Any]], inventory: dict[str, list[
     """
     found: list[dict[str, Any]] = []
     for service in services:
-        name, hosts = service["name"], inventory.get(service["hosts"], [service["hosts"]])
-        instances = "|".join(re.escape(host) for host in hosts)
+        name = service["name"]
+        instances = "|".join(re.escape(host) for host in _hosts(service, inventory))
         expressions = [(f"{name}: a target is down", f'up{{instance=~"({instances})(:[0-9]+)?"}} == 0')]
         expressions += [(alert["name"], alert["expr"]) for alert in service.get("alerts", [])]
         for summary, expression in expressions:
@@ -93,6 +105,10 @@ def rules(group: str, services: list[dict[str, Any]], inventory: dict[str, list[
                 }
             )
     return json.dumps({"groups": [{"name": group, "interval": "5s", "rules": found}]}, indent=1) + "\n"
+
+
+def _hosts(service: dict[str, Any], inventory: dict[str, list[str]]) -> list[str]:
+    return inventory.get(service["hosts"], [service["hosts"]])
 
 
 def _load(params: dict[str, Any], path: Path, group: str, text: str, names: str) -> dict[str, Any]:

@@ -11,6 +11,10 @@ description:
   - Writes one rule file for the affected services into a folder that Prometheus reads, checks it, reloads, and sees it loaded.
   - The file is in the host's ledger before it is there. M(incidentctl.response.lift) removes it and reloads.
   - Rules are each service's own C(alerts), and one that fires when a scrape target on the service's hosts is down.
+  - With O(alertmanager_url), what fires already for the services (by the label C(service)) or their hosts (by
+    C(instance)) is silenced, each alert by exactly its labels, so that nobody is paged again for what is worked on;
+    with O(only), for without it that would be the whole site.
+    M(incidentctl.response.lift) ends these silences, and no others.
 version_added: 0.1.0
 author: The incidentctl maintainers (@incidentctl)
 extends_documentation_fragment: incidentctl.response.incident
@@ -27,6 +31,14 @@ options:
     description: A folder that C(rule_files) of prometheus.yml matches with C(*.yml).
     type: path
     default: /etc/prometheus/rules.d
+  alertmanager_url:
+    description: Alertmanager as the host of Prometheus reaches it. Without it, nothing is silenced.
+    type: str
+    default: ""
+  expires_after:
+    description: Seconds after which Alertmanager ends a silence by itself, if nobody lifted it.
+    type: int
+    default: 14400
   inventory:
     description: Group name to host names, as C(groups) has it, to know the services' hosts.
     type: dict
@@ -72,6 +84,8 @@ ARGUMENT_SPEC = options(
     prometheus_hosts={"type": "str", "required": True},
     prometheus_url={"type": "str", "default": "http://127.0.0.1:9090"},
     rules_dir={"type": "path", "default": "/etc/prometheus/rules.d"},
+    alertmanager_url={"type": "str", "default": ""},
+    expires_after={"type": "int", "default": 14400},
     inventory={"type": "dict", "default": {}},
 )
 

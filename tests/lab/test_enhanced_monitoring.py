@@ -6,6 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -49,6 +50,15 @@ class Monitoring:
         found = self.api(9093, "/api/v2/alerts")
         return [a["labels"]["alertname"] for a in found if a["labels"].get("incident") == f"incidentctl-{self.id}"]
 
+    def post(self, path: str, document: Any) -> None:
+        words = ["-s", "--fail", "-H", "'Content-Type: application/json'", "-d", f"'{json.dumps(document)}'"]
+        self.hosts.run("mon1", "curl", *words, f"http://127.0.0.1:9093{path}")
+
+    def heard(self, labels: dict[str, str]) -> bool | None:
+        """Say whether an alert is active and not silenced; None where there is no such alert."""
+        found = [alert for alert in self.api(9093, "/api/v2/alerts") if alert["labels"] == labels]
+        return found[0]["status"]["state"] == "active" if found else None
+
     def files(self) -> list[str]:
         return self.hosts.run("mon1", "ls", "-l", "--time-style=+", RULES).splitlines()
 
@@ -71,6 +81,26 @@ def test_rules_are_loaded_fire_and_are_gone_after_lift(monitoring: Monitoring) -
     assert monitoring.outcome("lift", services=[SHOP]) == "done"
     assert group not in monitoring.groups()
     assert monitoring.files() == before
+    assert monitoring.outcome("lift", services=[SHOP]) == "unchanged"
+
+
+def test_what_fires_already_is_silenced_until_lift_and_what_another_silenced_stays_so(monitoring: Monitoring) -> None:
+    """The alert is posted to Alertmanager as Prometheus does it: this is about silences, not about how it came to fire."""
+    labels = {"alertname": f"Slow{monitoring.id[-8:]}", "service": "shop", "instance": "web1:8000"}
+    theirs = {**labels, "alertname": f"Known{monitoring.id[-8:]}"}
+    now = datetime.now(UTC)
+    monitoring.post("/api/v2/alerts", [{"labels": labels}, {"labels": theirs}])
+    matchers = [{"name": "alertname", "value": theirs["alertname"], "isRegex": False}]
+    span = {"startsAt": now.isoformat(), "endsAt": (now + timedelta(minutes=5)).isoformat()}
+    monitoring.post("/api/v2/silences", {"matchers": matchers, **span, "createdBy": "ann", "comment": "known"})
+    assert eventually(lambda: monitoring.heard(labels) is True and monitoring.heard(theirs) is False)
+
+    assert monitoring.outcome("enhanced_monitoring", services=[SHOP]) == "done"
+    assert (monitoring.heard(labels), monitoring.heard(theirs)) == (False, False)
+    assert monitoring.outcome("enhanced_monitoring", services=[SHOP]) == "unchanged"
+    assert monitoring.outcome("lift", services=[SHOP]) == "done"
+    assert eventually(lambda: monitoring.heard(labels) is True)
+    assert monitoring.heard(theirs) is False
     assert monitoring.outcome("lift", services=[SHOP]) == "unchanged"
 
 

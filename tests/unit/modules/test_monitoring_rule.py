@@ -27,6 +27,8 @@ def params(folder: Path, url: str, **own: Any) -> dict[str, Any]:
         "prometheus_url": url,
         "rules_dir": str(folder / "rules.d"),
         "inventory": INVENTORY,
+        "alertmanager_url": "",
+        "expires_after": 60,
         **own,
     }
 
