@@ -164,6 +164,20 @@ def test_the_check_changes_nothing_and_says_what_would(site: Site) -> None:
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
+def test_a_forgotten_limit_ends_by_itself(site: Site, carrier: str) -> None:
+    """The clock's script is made of a module's source, which only the carrier knows."""
+    site.forget()
+    before = site.rules()
+    result = site.one(carrier, "traffic_rule", {**LIMIT, "expires_after": 5})
+    assert result["incident"]["facts"]["limits"][0]["expires_at"]
+    assert site.rules() != before
+    deadline = time.monotonic() + 15
+    while site.rules() != before:
+        assert time.monotonic() < deadline, "the limit is still there"
+        time.sleep(0.5)
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
 @pytest.mark.parametrize("pipelining", [True, False], ids=["pipelining", "no pipelining"])
 @pytest.mark.parametrize(
     ("user", "variables"),
