@@ -77,10 +77,23 @@ def test_without_a_terminal_it_stops_where_a_person_must_decide(shop: Shop) -> N
     assert healthy_as_before(shop)
 
 
-def test_without_yes_the_containment_waits_for_a_person(shop: Shop) -> None:
+def test_without_yes_the_containment_waits_for_a_person_who_acknowledges_by_taking_it_up(shop: Shop) -> None:
     done = shop.run("run", "--severity", "high", "checkout returns 500")
     assert done.returncode == 10, done.stderr
     assert "--yes" in done.stderr
+    assert shop.status()["acknowledged_by"] is None
+
+    child = in_terminal(shop, "resume")
+    try:
+        child.expect("Contain now")
+        assert shop.status()["acknowledged_by"]
+        child.sendline("n")
+        child.expect("Which way")
+        child.sendline("q")
+        child.expect(pexpect.EOF)
+    finally:
+        child.close(force=True)
+    assert child.exitstatus == 10
     assert not shop.status()["contained"]
     assert shop.ask("GET", "/admin/maintenance-mode")[1]["mode"] == "disabled"
 
@@ -134,11 +147,16 @@ def wait_until_begun(shop: Shop, phase: str) -> None:
     raise AssertionError(f"{phase} did not begin")
 
 
-def test_in_a_terminal_it_shows_the_matrix_and_asks(shop: Shop) -> None:
-    argv = shop.command("run", "--severity", "high", "checkout returns 500")
-    child = pexpect.spawn(
+def in_terminal(shop: Shop, *words: str) -> pexpect.spawn[str]:
+    """Run a command in a terminal of 80 columns and 24 lines."""
+    argv = shop.command(*words)
+    return pexpect.spawn(
         argv[0], argv[1:], cwd=str(shop.folder), env=ENVIRONMENT, encoding="utf-8", timeout=90, dimensions=(24, 80)
     )
+
+
+def test_in_a_terminal_it_shows_the_matrix_and_asks(shop: Shop) -> None:
+    child = in_terminal(shop, "run", "--severity", "high", "checkout returns 500")
     try:
         child.expect("Contain now")
         assert "this-machine" in child.before

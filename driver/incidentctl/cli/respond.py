@@ -63,8 +63,7 @@ def run(
         desk = sessions.declare(session, title, severity, limit, services, console.show, console.ask)
         if rule is not None:
             sessions.remark(session, desk.incident_id, "note", text=f"severity {severity} chosen; {rule}")
-        if console.interactive:  # somebody sits here and has it
-            sessions.remark(session, desk.incident_id, "acknowledged")
+        _acknowledge(desk, session, console)
         _drive(desk, session, console, as_json, contain_approved=yes, option=option, playbook=playbook)
 
 
@@ -99,6 +98,7 @@ def resume(
         desk = common.take_up(session, console, incident)
         if limit is not None:
             desk = desk.limited(limit)
+        _acknowledge(desk, session, console)
         _drive(desk, session, console, as_json, contain_approved=yes, option=option, playbook=playbook)
 
 
@@ -138,10 +138,11 @@ def decide(
 def lift(incident: str | None, inventory: tuple[str, ...], as_json: bool, config: str | None) -> None:
     """Take back every containment of an incident, newest first, by the ledgers that the hosts keep."""
     with common.opened(config, inventory, True, as_json) as (session, console):
+        from incidentctl import workflow
         from incidentctl.phases import recovery
 
         desk = common.take_up(session, console, incident)
-        with session.record.hold(desk.incident_id, session.actor):
+        with workflow.at_work(desk):
             recovery.lift(desk)
 
 
@@ -153,11 +154,20 @@ def lift(incident: str | None, inventory: tuple[str, ...], as_json: bool, config
 def close(incident: str | None, leave_contained: str | None, inventory: tuple[str, ...], config: str | None) -> None:
     """Close an incident and write its report. Refused while anything is still contained."""
     with common.opened(config, inventory, True, False) as (session, console):
+        from incidentctl import workflow
         from incidentctl.phases import recovery
 
         desk = common.take_up(session, console, incident)
-        with session.record.hold(desk.incident_id, session.actor):
+        with workflow.at_work(desk):
             recovery.close(desk, leave_contained)
+
+
+def _acknowledge(desk: Desk, session: Session, console: Console) -> None:
+    """Somebody who sits at this terminal has it (docs/decisions/0002)."""
+    from incidentctl import session as sessions
+
+    if console.interactive and desk.incident().acknowledged_at is None:
+        sessions.remark(session, desk.incident_id, "acknowledged")
 
 
 def _known(option: str | None) -> None:
