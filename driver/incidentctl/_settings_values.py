@@ -97,6 +97,11 @@ class Secret(Part):
             raise wrong("a secret is never written here", "write {env: NAME} or {file: PATH}, and put it there")
         return value
 
+    @property
+    def place(self) -> str:
+        """Where it is, in words."""
+        return f"file {self.file}" if self.env is None else f"environment variable {self.env}"
+
     @model_validator(mode="after")
     def _one_place(self) -> Secret:
         if (self.env is None) == (self.file is None):

@@ -112,7 +112,7 @@ class Console:
             if self._live is not None:
                 self._live.update(self._matrix())
 
-    def _show_phase_done(self, outcome: Any) -> None:
+    def _show_phase_done(self, outcome: Any, story: bool = True) -> None:
         self.close()
         for row in outcome.rows:
             self._phase["cells"].setdefault(row.host, {})[row.capability] = row.outcome
@@ -120,7 +120,7 @@ class Console:
             self._rich.print(self._matrix(outcome.seconds, [r.host for r in outcome.rows if r.outcome not in _FINE]))
         else:
             self._plain_phase(outcome)
-        for row in outcome.rows:
+        for row in outcome.rows if story else ():
             self._row_story(row)
             for change in row.diff if outcome.step.diff else ():
                 self._change(row.host, change)

@@ -122,6 +122,14 @@ def follow_up(record: Record, settings: Settings, now: datetime | None = None) -
     return tried
 
 
+def understood(address: str) -> bool:
+    """Say whether apprise understands an address; nothing is sent."""
+    import apprise  # noqa: PLC0415 - 0.3 s, and only who tells somebody needs it
+
+    logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it would write addresses across the screen
+    return bool(apprise.Apprise().add(address))
+
+
 @contextlib.contextmanager
 def attended(record: Record, incident_id: str, settings: Settings) -> Iterator[None]:
     """Escalate while the body runs, however long it takes: the response itself may outlast the time to acknowledge."""

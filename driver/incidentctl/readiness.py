@@ -2,26 +2,49 @@
 
 from __future__ import annotations
 
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from incidentctl import engine, plan
+from incidentctl import addresses, engine, monitoring, notify, plan
 from incidentctl.desk import Show
-from incidentctl.errors import IncidentctlError
-from incidentctl.outcome import SUCCESS, Outcome, Step
+from incidentctl.errors import IncidentctlError, RefusedError, UsageError
+from incidentctl.outcome import SUCCESS, HostOutcome, Step
+from incidentctl.plan import Inventory
 from incidentctl.session import Session
+from incidentctl.settings import Secret, Settings, resolve_secret
 
-# In check mode these connect, become, read the catalogue and look at releases and data, and change nothing.
-_LOOKS = ("health_check", "log_collection", "backup", "prepare_rollback")
+# The first asks for what would be missing. In check mode the others connect, become, read the catalogue and look at
+# releases and data, and change nothing.
+_LOOKS = ("readiness", "health_check", "log_collection", "backup", "prepare_rollback")
+_FIXES = {
+    "health_check": "mend the service, or `health` and `depends_on` in the catalogue",
+    "log_collection": "correct `logs` in the catalogue, or make it readable",
+    "backup": "correct `data` in the catalogue, or mend what is said",
+    "prepare_rollback": "correct `releases` in the catalogue, or mend what is said",
+}
+_NO_LOGIN = "start it, or see why you cannot log in: ansible HOST -m ping -vvv shows how it is tried"
+_NO_ROOT = "let the login user become root there (sudoers, or ansible_become_password), or set incident_become: false"
+_NO_START = "ansible HOST -m ping -vvv shows where it ends; often ansible_python_interpreter must be set for the host"
+_CLOCK = "set it right: `date -u` here and there tells which of the two is wrong; timedatectl or chronyc says why"
+_NOT_ROOT = re.compile(r"(?:missing|incorrect) \w+ password|sudoers|not allowed to (?:execute|run)", re.IGNORECASE)
+# Seconds by which a clock is off for certain: from then on logs are hard to bring into one order; and a host's deadlines
+# and the order of the timeline are wrong.
+_CLOCK_OFF_S, _CLOCK_WRONG_S = 2.0, 60.0
+_AT_ONCE = 16  # addresses that are tried beside each other
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """One thing that was looked at. A `warning` should be mended, too, but an incident can be met with it."""
 
     what: str
     ok: bool
     told: str
     fix: str = ""
+    warning: bool = False
 
 
 class NotReady(IncidentctlError):
@@ -31,24 +54,25 @@ class NotReady(IncidentctlError):
 
 
 def check(session: Session, limit: str | None, show: Show) -> list[Finding]:
-    """Look at settings, record, inventory and every host. Raise ConfigurationError only for what stops the look."""
+    """Look at settings, record, inventory, guards, addresses, monitoring and every host.
+
+    Raise ConfigurationError or UsageError only for what stops the look.
+    """
     settings = session.settings
     found = [Finding("settings", True, f"state in {settings.state_dir}")]
     found += _record(session)
     inventory = session.hosts()
     hosts = plan.narrow(inventory, limit)
     found.append(Finding("inventory", True, f"{len(hosts)} host(s), {len(inventory.services)} service(s)"))
-    found += _audiences(session)
-    step = Step("doctor", _LOOKS, hosts, {"incident_continue": True}, check=True)
-    show("phase", phase="doctor", capabilities=_LOOKS, hosts=hosts)
-    outcome = engine.run(step, session.sources(), show, settings.secret_environment())
-    show("phase_done", outcome=outcome)
-    return found + [_host(host, outcome) for host in hosts]
+    found += _guards(settings, inventory, hosts)
+    found += _addresses(settings)
+    found += _monitoring(settings)
+    return found + _hosts(session, hosts, show)
 
 
 def judge(found: list[Finding]) -> None:
     """Raise NotReady if anything must be mended."""
-    wrong = [row.what for row in found if not row.ok]
+    wrong = dict.fromkeys(row.what for row in found if not row.ok)
     if wrong:
         raise NotReady(f"Not ready: {', '.join(wrong)}.", fix="mend what is marked above, then ask the doctor again")
 
@@ -63,22 +87,140 @@ def _record(session: Session) -> list[Finding]:
     return [Finding("record", False, f"{name} is broken at event {seq}", fix) for name, seq in broken]
 
 
-def _audiences(session: Session) -> list[Finding]:
-    """Every audience's secrets are there; nobody is told anything."""
-    found = []
-    for name, audience in session.settings.audiences.items():
+def _guards(settings: Settings, inventory: Inventory, hosts: tuple[str, ...]) -> list[Finding]:
+    """No guard would refuse at three in the morning what a severity contains, were every service affected."""
+    guards, found = settings.guards, []
+    try:
+        scope = plan.in_scope(inventory, hosts, ())
+    except UsageError as error:
+        return [Finding("guards", True, error.what)]
+    for name, policy in settings.severities.items():
+        made = plan.make(name, policy.contain, hosts, scope)
         try:
-            for secret in audience.send:
-                session.settings.resolve_secret(secret)
-        except IncidentctlError as error:
-            found.append(Finding(f"audience {name}", False, error.what, error.fix))
-        else:
-            found.append(Finding(f"audience {name}", True, f"{len(audience.send)} address(es)"))
+            plan.guard(made, inventory, guards.max_hosts_changed, guards.max_fraction_changed, guards.never_isolate)
+        except RefusedError as error:
+            found.append(Finding(f"guards, {name}", False, f"it would be refused: {error.what}", error.fix))
+    return found or [Finding("guards", True, "no severity's containment would be refused")]
+
+
+def _addresses(settings: Settings) -> list[Finding]:
+    """Everybody who would be told can be: the secrets are there, and what they name can be connected to."""
+    meant = {f"audience {name}": (audience.send, notify.understood) for name, audience in settings.audiences.items()}
+    tracker = settings.tracker
+    if tracker.url is not None:
+        meant["tracker"] = ((tracker.url,), addresses.is_web)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        asked = {what: [pool.submit(_address, one, fits) for one in send] for what, (send, fits) in meant.items()}
+        github = pool.submit(_github, settings) if tracker.token is not None else None
+    answers = {what: [one.result() for one in tried] for what, tried in asked.items()}
+    answers |= {"tracker": [github.result()]} if github else {}
+    return [finding for what, told in answers.items() for finding in _told_at(what, told)]
+
+
+def _address(secret: Secret, fits: Callable[[str], bool]) -> addresses.Tried:
+    """Try the address that a secret holds. The address is never told, only where it is kept."""
+    try:
+        address = resolve_secret(secret)
+    except IncidentctlError as error:
+        return addresses.Tried(f"{error.what} {error.why}".strip(), error.fix)
+    if not fits(address):
+        return addresses.Tried(
+            f"what is in {secret.place} is not an address that can be used", f"write one into {secret.place}"
+        )
+    tried = addresses.attempt(address)
+    told = tried.problem and f"the address in {secret.place} cannot be connected to: {tried.problem}"
+    return addresses.Tried(told, f"start what should listen there, or correct {secret.place}", tried.note)
+
+
+def _github(settings: Settings) -> addresses.Tried:
+    tracker = settings.tracker
+    assert tracker.token is not None  # noqa: S101 - who asks has looked
+    try:
+        resolve_secret(tracker.token)
+    except IncidentctlError as error:
+        return addresses.Tried(f"{error.what} {error.why}".strip(), error.fix)
+    tried = addresses.attempt(tracker.api)
+    told = tried.problem and f"{tracker.api} cannot be connected to: {tried.problem}"
+    return addresses.Tried(told, "see tracker.api in incidentctl.yml, and the network", tried.note)
+
+
+def _told_at(what: str, tried: list[addresses.Tried]) -> list[Finding]:
+    wrong = [Finding(what, False, one.problem, one.fix) for one in tried if one.problem]
+    answering = sum(not one.note for one in tried)
+    notes = dict.fromkeys(one.note for one in tried if one.note)
+    said = [f"{answering} address(es) can be connected to"] if answering or not tried else []
+    return wrong or [Finding(what, True, "; ".join([*said, *notes]))]
+
+
+def _monitoring(settings: Settings) -> list[Finding]:
+    """The monitoring that is configured answers, as Prometheus and Alertmanager do."""
+    asked = [name for name in ("prometheus", "alertmanager") if getattr(settings.monitoring, name)]
+    if not asked:
+        return []
+    fix = "start it, or correct its address under monitoring in incidentctl.yml"
+    problems = monitoring.look(settings.monitoring)["problems"]
+    return [Finding("monitoring", False, problem, fix) for problem in problems] or [
+        Finding("monitoring", True, f"{' and '.join(asked)} answer")
+    ]
+
+
+def _hosts(session: Session, hosts: tuple[str, ...], show: Show) -> list[Finding]:
+    """Every host can be reached, read, and acted on."""
+    answered: dict[str, float] = {}
+
+    def landed(row: HostOutcome) -> None:
+        if row.capability == "readiness":
+            answered.setdefault(row.host, time.time())
+
+    step = Step("doctor", _LOOKS, hosts, {"incident_continue": True}, check=True)
+    show("phase", phase="doctor", capabilities=_LOOKS, hosts=hosts)
+    outcome = engine.run(step, session.sources(), show, session.settings.secret_environment(), landed)
+    show("phase_done", outcome=outcome, story=False)  # it is told below, with what to do
+    found = []
+    for host in hosts:
+        rows = [row for row in outcome.rows if row.host == host]
+        of_host = [finding for row in rows for finding in _row(row, answered.get(host))]
+        if all(finding.ok for finding in of_host):
+            of_host.append(Finding(f"host {host}", True, "reached, read, and could be acted on"))
+        found += of_host
     return found
 
 
-def _host(host: str, outcome: Outcome) -> Finding:
-    rows = [row for row in outcome.rows if row.host == host and row.outcome not in SUCCESS]
-    if not rows:
-        return Finding(f"host {host}", True, "reached, read, and could be acted on")
-    return Finding(f"host {host}", False, "; ".join(f"{row.capability} {row.outcome}: {row.reason}" for row in rows))
+def _row(row: HostOutcome, answered: float | None) -> Iterator[Finding]:
+    """What one look at one host found. What was not attempted has its reason in a look before it."""
+    what = f"host {row.host}"
+    for finding in row.facts.get("findings", ()):
+        warning = finding["level"] == "warning"
+        yield Finding(what, warning, finding["text"], finding["fix"], warning)
+    if answered is not None and row.capability == "readiness" and "clock" in row.facts:
+        yield from clock(what, *offset(row.facts["clock"], answered))
+    if row.outcome in SUCCESS or row.outcome == "not_attempted" or row.facts.get("findings"):
+        return
+    if row.outcome == "unreachable":
+        yield Finding(what, False, f"cannot be reached: {row.reason}", _NO_LOGIN)
+    elif _NOT_ROOT.search(row.reason):
+        yield Finding(what, False, f"no privilege: {row.reason}", _NO_ROOT)
+    else:
+        fix = _FIXES.get(row.capability, "") if row.actions else _NO_START
+        yield Finding(what, False, f"{row.capability} {row.outcome}: {row.reason}", fix or "mend what is said")
+
+
+def offset(clock: Mapping[str, float], answered_at: float) -> tuple[float, float]:
+    """Return by how many seconds a host's clock is ahead of ours, and by how many that may be wrong: half the way.
+
+    As in NTP, by four times: we asked, the host began, it ended, its answer was here.
+    """
+    there, back = clock["began_at"] - clock["asked_at"], clock["ended_at"] - answered_at
+    way = (answered_at - clock["asked_at"]) - (clock["ended_at"] - clock["began_at"])
+    return (there + back) / 2, way / 2
+
+
+def clock(what: str, ahead: float, give_or_take: float) -> Iterator[Finding]:
+    """Yield what is to be said of a clock; what may be owed to a slow network is not."""
+    certain = abs(ahead) - give_or_take
+    if certain < _CLOCK_OFF_S:
+        return
+    side = "ahead of" if ahead > 0 else "behind"
+    told = f"its clock is {abs(ahead):.1f} s {side} this machine's, give or take {give_or_take:.1f} s"
+    warning = certain < _CLOCK_WRONG_S
+    yield Finding(what, warning, f"{told}: what happened when cannot be told", _CLOCK, warning)

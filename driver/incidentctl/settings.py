@@ -206,17 +206,17 @@ def seconds(text: str) -> float:
 def resolve_secret(secret: Secret) -> str:
     """Given a reference, return the secret. Raise ConfigurationError if it is not there."""
     if secret.env is not None:
-        value, place = os.environ.get(secret.env, ""), f"environment variable {secret.env}"
+        value = os.environ.get(secret.env, "")
         fix = f"export {secret.env}=… in the environment that incidentctl runs in"
     else:
-        place, fix = f"file {secret.file}", "put it there, readable for you alone"
+        fix = "put it there, readable for you alone"
         try:
             value = Path(secret.file or "").read_text(encoding="utf-8").strip()
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or "it is not a text file"
-            raise ConfigurationError(f"The secret in {place} cannot be read", why, fix) from error
+            raise ConfigurationError(f"The secret in {secret.place} cannot be read", why, fix) from error
     if not value:
-        raise ConfigurationError(f"There is no secret in {place}", "", fix)
+        raise ConfigurationError(f"There is no secret in {secret.place}", "", fix)
     return value
 
 

@@ -48,10 +48,14 @@ def plan(plan: Any) -> str:
 
 
 def readiness(found: Sequence[Any]) -> str:
-    """Return what doctor found, a line each."""
+    """Return what doctor found, a line each: first what must be mended (✗), then what should be (!)."""
+    signs: dict[str, list[Any]] = {"✗": [], "!": [], "✓": []}
+    for row in found:
+        signs["✗" if not row.ok else "!" if row.warning else "✓"].append(row)
     return "\n".join(
-        f"{'✓' if row.ok else '✗'} {row.what:<24} {plain(row.told)}" + (f"\n  Fix: {row.fix}" if row.fix else "")
-        for row in found
+        f"{sign} {row.what:<24} {plain(row.told)}" + (f"\n  Fix: {row.fix}" if row.fix else "")
+        for sign, rows in signs.items()
+        for row in rows
     )
 
 

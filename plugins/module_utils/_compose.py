@@ -118,6 +118,22 @@ def logs(service: dict[str, Any]) -> list[ContainerLog]:
     return [ContainerLog(deployment.engine, each.id, each.service) for each in deployment.containers]
 
 
+def why_not(starts: bool) -> str:
+    """Return which program this host lacks to look at a compose file's containers, or to start them; nothing if none."""
+    engines = [engine for engine in ENGINES if shutil.which(engine)]
+    if not engines:
+        return "neither podman nor docker is here"
+    problems = []
+    for engine in engines if starts else ():
+        try:
+            _tool(engine)
+        except ComposeError as error:
+            problems.append(str(error))
+        else:
+            return ""
+    return "; ".join(problems)
+
+
 def _containers(engine: str, service: dict[str, Any]) -> list[Container]:
     listing = [engine, "ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={_LABEL}project.working_dir"]
     ids = _ask(listing).split()

@@ -205,16 +205,20 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     tar.addfile(member, io.BytesIO(content))
 
 
-@contextlib.contextmanager
-def _work_folder(room: int) -> Iterator[Path]:
-    """Make a fresh folder 0700 where `room` bytes are free; it stays, to be fetched from, unless we fail.
+def work_place(room: int) -> str:
+    """Return the first place where `room` bytes are free.
 
     A full disk is what incidents are made of: where no place has that room, the one with most is taken.
     """
     free = {place: shutil.disk_usage(place).free for place in _WORK_PLACES if os.access(place, os.W_OK)}
     place = next((name for name, size in free.items() if size >= room), None)
-    place = place or max(free, key=lambda name: free[name], default=tempfile.gettempdir())
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
+    return place or max(free, key=lambda name: free[name], default=tempfile.gettempdir())
+
+
+@contextlib.contextmanager
+def _work_folder(room: int) -> Iterator[Path]:
+    """Make a fresh folder 0700 where `room` bytes are free; it stays, to be fetched from, unless we fail."""
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=work_place(room)))
     try:
         yield folder
     except BaseException:

@@ -86,7 +86,7 @@ def _state(name: str, facts: dict[str, Any], contained_by: str | None) -> Iterat
 
 def _host(resources: dict[str, Any]) -> Iterator[Finding]:
     for disk in resources["disks"]:
-        yield from _disk(disk)
+        yield from of_disk(disk)
     total, available = resources["memory"]["total_bytes"], resources["memory"]["available_bytes"]
     if total and available is not None:
         percent = 100 * available / total
@@ -102,7 +102,8 @@ def _host(resources: dict[str, Any]) -> Iterator[Finding]:
         yield _finding("info", f"the kernel killed processes for want of memory {killed} since boot")
 
 
-def _disk(disk: dict[str, Any]) -> Iterator[Finding]:
+def of_disk(disk: dict[str, Any]) -> Iterator[Finding]:
+    """Return what there is to say of one disk, as _resources looks at it."""
     if disk["free_bytes"] is None:
         yield _finding("warning", f"disk of {disk['path']}: cannot be looked at, or does not answer")
     for key, what in (("used_percent", "full"), ("inodes_used_percent", "of its inodes used")):

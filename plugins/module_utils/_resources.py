@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,20 +52,21 @@ def _oom_kills() -> int | None:
 
 def _disks(paths: list[str]) -> list[dict[str, Any]]:
     paths = sorted(set(paths))
-    found: dict[str, dict[str, Any]] = {}
-    for path, disk in zip(paths, _parallel.each(_disk, paths, DISK_S)):
-        if disk is None:  # nor an answer in time
-            found[path] = {"path": path, "used_percent": None, "free_bytes": None, "inodes_used_percent": None}
-        elif disk:
-            found[disk["path"]] = disk
-    return list(found.values())
+    return list({disk["path"]: disk for disk in disks_of(paths) if disk}.values())
+
+
+def disks_of(paths: Sequence[str]) -> list[dict[str, Any]]:
+    """Return, in order, the disk that holds each path, or would hold it; empty for one without a size, such as /proc.
+
+    Where a path cannot be looked at, or its disk does not answer in time, the figures are None.
+    """
+    blind = {"used_percent": None, "free_bytes": None, "inodes_used_percent": None}
+    answers = zip(paths, _parallel.each(_disk, paths, DISK_S))
+    return [{"path": path, **blind} if disk is None else disk for path, disk in answers]
 
 
 def _disk(path: str) -> dict[str, Any] | None:
-    """Return the disk that holds a path, or would hold it; empty for one without a size, such as /proc.
-
-    None if the path cannot be looked at.
-    """
+    """Return the disk of a path; None if the path cannot be looked at."""
     try:
         place = _mount(Path(path))
         size = os.statvfs(place)

@@ -13,7 +13,11 @@ from ansible_collections.incidentctl.response.plugins.module_utils._text import 
 from ansible_collections.incidentctl.response.plugins.module_utils._tree import Tree
 
 _TIMEOUT_S = 3600.0
+_LOOK_S = 30.0
 _SAID_LIMIT = 1000
+# What restic says when there is no repository; since 0.17 its exit code says so, too.
+_NO_REPOSITORY, _NONE_YET = 10, "Is there a repository at the following location?"
+_WRONG_PASSWORD = "wrong password"  # noqa: S105 - of what restic says, not a password
 
 
 class Restic:
@@ -51,6 +55,13 @@ class Restic:
         """Say whether the snapshot is still there."""
         return self._run("--no-lock", "cat", "snapshot", where).ok
 
+    def why_closed(self) -> str:
+        """Return why the password does not open the repository; nothing if it does, or if there is none yet."""
+        finished = self._run("--no-lock", "cat", "config", timeout_s=_LOOK_S)
+        if finished.ok or finished.code == _NO_REPOSITORY or _NONE_YET in finished.said:
+            return ""
+        return "wrong password" if _WRONG_PASSWORD in finished.said else str(_failure(finished))
+
     def restore(self, where: str, target: Path) -> None:
         """Restore a snapshot into the new folder `target`. Raise OSError if restic cannot."""
         target.mkdir(mode=0o700)
@@ -67,9 +78,9 @@ class Restic:
         """Return the command that prints one file of a backup."""
         return without_password(shlex.join(self._words("dump", where, f"/{name}")))
 
-    def _run(self, *words: str, folder: Path | None = None) -> _command.Finished:
+    def _run(self, *words: str, folder: Path | None = None, timeout_s: float = _TIMEOUT_S) -> _command.Finished:
         # Without a cache: nothing of it is to stay on the host, and root may have no home.
-        return _command.run(self._words("--no-cache", *words), _TIMEOUT_S, str(folder) if folder else None)
+        return _command.run(self._words("--no-cache", *words), timeout_s, str(folder) if folder else None)
 
     def _words(self, *words: str) -> list[str]:
         return ["restic", "-r", self.repository, "--password-file", self.password_file, *words]

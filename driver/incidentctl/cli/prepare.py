@@ -34,7 +34,11 @@ def init(folder: str) -> None:
 @common.as_json
 @common.config
 def doctor(inventory: tuple[str, ...], limit: str | None, as_json: bool, config: str | None) -> None:
-    """Check settings, record, inventory, and that every host can be reached, read and written; change nothing."""
+    """Look for whatever would stand in the way of an incident, say how to mend it, and change nothing.
+
+    Settings, record, inventory; guards that would refuse what a severity contains; whether audiences, tracker and
+    monitoring answer (nothing is sent); of every host: login, privilege, disks, clock, programs, backups, releases.
+    """
     with common.opened(config, inventory) as (session, console):
         from incidentctl import readiness
 

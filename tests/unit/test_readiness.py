@@ -1,0 +1,156 @@
+"""Readiness: what is said of clocks, guards and hosts, and in which order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from incidentctl import plan, readiness, wording
+from incidentctl.outcome import HostOutcome
+from incidentctl.readiness import Finding, NotReady
+from incidentctl.settings import load
+
+SERVICES = [
+    {"name": "shop", "hosts": "web", "circuit_breakers": [{"name": "x", "open": {}, "close": {}}]},
+    {"name": "worker", "hosts": "work", "essential": False},
+]
+FLEET = {"web": ["web1", "web2"], "work": ["worker1"], "rest": ["db1", "mon1"]}
+
+
+@pytest.mark.parametrize(
+    ("ahead", "there", "back", "took"), [(0.0, 0.4, 0.1, 0.5), (300.0, 0.1, 0.9, 0.0), (-300.0, 2.0, 0.0, 3.0)]
+)
+def test_a_clock_is_as_far_off_as_is_said_give_or_take_half_the_way(
+    ahead: float, there: float, back: float, took: float
+) -> None:
+    asked = 1_000_000.0
+    began = asked + there + ahead
+    host = {"asked_at": asked, "began_at": began, "ended_at": began + took}
+    told, give_or_take = readiness.offset(host, asked + there + took + back)
+    assert give_or_take == pytest.approx((there + back) / 2)
+    assert abs(told - ahead) <= give_or_take + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("ahead", "give_or_take", "level"),
+    [
+        (0.5, 0.1, None),
+        (30.0, 29.0, None),  # that may all be the network's
+        (3.0, 0.1, "warning"),
+        (-59.0, 0.5, "warning"),
+        (60.5, 1.0, "warning"),
+        (-300.0, 1.0, "wrong"),
+        (61.0, 1.0, "wrong"),
+    ],
+)
+def test_only_what_is_certain_of_a_clock_is_held_against_it(
+    ahead: float, give_or_take: float, level: str | None
+) -> None:
+    found = list(readiness.clock("host web1", ahead, give_or_take))
+    assert [("warning" if row.warning else "wrong") for row in found] == ([level] if level else [])
+    assert all(row.fix and ("behind" in row.told) == (ahead < 0) for row in found)
+    assert all(row.ok == row.warning for row in found)
+
+
+def inventory() -> plan.Inventory:
+    hosts = [host for members in FLEET.values() for host in members]
+    return plan.parse_inventory(
+        {
+            "_meta": {"hostvars": {key: {"incident_services": SERVICES} for key in hosts}},
+            **{name: {"hosts": members} for name, members in FLEET.items()},
+        }
+    )
+
+
+def guards(folder: Path, text: str, *hosts: str) -> list[Finding]:
+    (folder / "incidentctl.yml").write_text(text)
+    fleet = inventory()
+    return readiness._guards(load(folder / "incidentctl.yml"), fleet, hosts or tuple(fleet.hosts))
+
+
+def test_a_guard_that_would_refuse_a_severity_is_told_in_its_own_words(tmp_path: Path) -> None:
+    (found,) = guards(tmp_path, "guards: {max_fraction_changed: 0.5}")
+    assert (found.what, found.ok) == ("guards, critical", False)
+    assert "would change 3 of 5 hosts; guards.max_fraction_changed allows 50%" in found.told
+    assert found.fix == "narrow it with --limit, or raise the guard in incidentctl.yml"
+
+
+@pytest.mark.parametrize(("text", "hosts"), [("guards: {max_fraction_changed: 0.8}", ()), ("", ("web1", "worker1"))])
+def test_what_no_guard_would_refuse_is_fine(tmp_path: Path, text: str, hosts: tuple[str, ...]) -> None:
+    (found,) = guards(tmp_path, text, *hosts)
+    assert found.ok, found
+
+
+def test_every_severity_is_held_against_the_guards(tmp_path: Path) -> None:
+    found = guards(tmp_path, "severities: {high: {contain: [isolation]}}\nguards: {never_isolate: [db1, work]}")
+    assert [row.what for row in found] == ["guards, critical", "guards, high"]
+    assert "protects worker1" in found[1].told or "3 of 5" in found[1].told
+
+
+def test_hosts_without_a_service_have_nothing_to_be_refused(tmp_path: Path) -> None:
+    (found,) = guards(tmp_path, "", "db1")
+    assert found.ok
+
+
+def of_host(outcome: str, reason: str = "", **own: Any) -> list[Finding]:
+    row = HostOutcome("web1", own.pop("capability", "readiness"), outcome, reason, **own)
+    return list(readiness._row(row, None))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "told", "fix"),
+    [
+        ("unreachable", "Connection timed out", "cannot be reached", "log in"),
+        ("failed", "Task failed: Missing sudo password", "no privilege", "sudoers"),
+        ("failed", "ops is not in the sudoers file", "no privilege", "sudoers"),
+        ("failed", "Task failed: Incorrect su password", "no privilege", "sudoers"),
+        ("failed", "No start of json char found", "readiness failed", "ansible_python_interpreter"),
+    ],
+)
+def test_why_a_host_cannot_be_acted_on_has_a_way_out(outcome: str, reason: str, told: str, fix: str) -> None:
+    (found,) = of_host(outcome, reason)
+    assert not found.ok
+    assert told in found.told
+    assert reason in found.told
+    assert fix in found.fix
+
+
+def test_what_was_not_attempted_has_its_reason_elsewhere() -> None:
+    assert of_host("not_attempted", "readiness unreachable there before") == []
+
+
+def test_a_look_that_went_wrong_says_what_to_do() -> None:
+    actions = ({"target": "shop", "outcome": "failed", "summary": "shop: 500"},)
+    (found,) = of_host("failed", "shop: 500", capability="health_check", actions=actions)
+    assert found.told == "health_check failed: shop: 500"
+    assert "mend the service" in found.fix
+
+
+def test_what_the_host_found_is_told_once_a_finding() -> None:
+    findings = [{"level": "wrong", "text": "a", "fix": "b"}, {"level": "warning", "text": "c", "fix": "d"}]
+    found = of_host("failed", "a. Fix: b", facts={"findings": findings})
+    assert found == [Finding("host web1", False, "a", "b"), Finding("host web1", True, "c", "d", warning=True)]
+
+
+def test_what_must_be_mended_comes_first_and_each_is_named_once() -> None:
+    found = [
+        Finding("settings", True, "fine"),
+        Finding("host web1", True, "disk", "make room", warning=True),
+        Finding("host web2", False, "down", "start it"),
+        Finding("host web2", False, "late", "set it"),
+    ]
+    assert wording.readiness(found).splitlines() == [
+        "✗ host web2                down",
+        "  Fix: start it",
+        "✗ host web2                late",
+        "  Fix: set it",
+        "! host web1                disk",
+        "  Fix: make room",
+        "✓ settings                 fine",
+    ]
+    with pytest.raises(NotReady, match=r"^Not ready: host web2\.") as raised:
+        readiness.judge(found)
+    assert raised.value.exit_code == 11
+    readiness.judge(found[:2])
