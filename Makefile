@@ -12,7 +12,7 @@ CAN_HAVE_HOSTS := $(filter 0/usr/bin/apt-get,$(shell id -u)$(shell command -v ap
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: demo test unit integration e2e floor host-floor on-lab all-on-lab lab lab-down molecule lint format docs lock clean
+.PHONY: demo test unit integration e2e faults floor host-floor on-lab all-on-lab lab lab-down molecule lint format docs lock clean
 
 demo: .venv/runtime ## The whole incident on this machine, in under a minute
 	@$(BIN)/python demo/run.py
@@ -27,6 +27,9 @@ integration: .venv/dev ## Real playbooks and a real shop on this machine
 
 e2e: .venv/dev ## The wheel, the tarball, the demo, the terminal
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/e2e
+
+faults: .venv/dev ## Cut an incident off at every point, and go on: hours; FAULTS="--point write-after --every 5" for some
+	$(BIN)/python tests/faults/campaign.py $(FAULTS)
 
 on-lab: .venv/dev ## What only a real host shows: services under systemd, over ssh, with sudo (root, Debian)
 ifneq ($(CAN_HAVE_HOSTS),)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from incidentctl import incident as incidents
 from incidentctl import notify, plan
 from incidentctl.errors import RefusedError, UsageError
 from incidentctl.incident import Incident
@@ -40,7 +39,7 @@ class Desk:
 
     def incident(self) -> Incident:
         """The incident as the record has it now."""
-        return incidents.fold(self.record.events(self.incident_id))
+        return self.record.incident(self.incident_id)
 
     def note(self, kind: str, **data: Any) -> None:
         """Append an event, synced before this returns."""

@@ -21,12 +21,13 @@ from typing import Any
 import ansible_runner
 import yaml
 
-from incidentctl import ansible_setup
+from incidentctl import ansible_setup, processes
 from incidentctl.errors import IncidentctlError
 from incidentctl.outcome import HostOutcome, Outcome, Step, complete, merged
 
 COLLECTION = "incidentctl.response"
 _SAID_LINES = 40
+_RUN = "run-"
 
 
 def run(
@@ -35,13 +36,16 @@ def run(
     show: Callable[..., None],
     hide: frozenset[str] = frozenset(),
     landed: Callable[[HostOutcome], None] | None = None,
+    home: Path | None = None,
 ) -> Outcome:
     """Run the step on its hosts, tell `show("cell", host=, capability=, outcome=)` as they come in.
 
     `hide` names environment variables that hold secrets: Ansible does not get them. `landed` gets each host's row when
     it comes in, and anew when a later task adds to it; if it raises, the run is ended, and that is raised again.
+    `home` is the incident's folder, and its lock is held: what a killed driver left running there is ended first.
     Ctrl-C and SIGTERM end ansible-playbook and come back as an Outcome with `interrupted`, never as an exception: what
-    was reached must be recorded first. Raise IncidentctlError if ansible-playbook could not start its work at all.
+    was reached must be recorded first; so does, with `killed`, an ansible-playbook that somebody else killed. Raise
+    IncidentctlError if ansible-playbook could not start its work at all.
     """
     started = time.monotonic()
     broken: list[Exception] = []
@@ -66,10 +70,12 @@ def run(
             late.set()
         if not (late.is_set() or stopped.is_set() or broken):
             return False
-        end_controllers(os.getpid())
+        processes.end(processes.controllers_below(os.getpid()))
         return True
 
-    with _private_folder() as folder, _stop_requests() as stopped:
+    if home is not None:
+        _end_what_was_left(home)
+    with _private_folder(home) as folder, _stop_requests() as stopped:
         _write_project(folder, step)
         runner = ansible_runner.run(
             private_data_dir=str(folder),
@@ -85,11 +91,13 @@ def run(
             suppress_env_files=True,
             quiet=True,
         )
-        status = runner.status
+        # ansible-runner has no exit code of a process that a signal ended.
+        status, killed = runner.status, runner.rc is None
     if broken:
         raise broken[0]
     interrupted = stopped.is_set()
-    if not rows and not interrupted and status == "failed" and not begun:
+    killed = killed and not (interrupted or late.is_set())
+    if not rows and not (interrupted or killed) and status == "failed" and not begun:
         raise IncidentctlError(
             f"Ansible could not begin the phase {step.phase}.",
             "\n".join(said[-12:]),
@@ -97,21 +105,39 @@ def run(
         )
     return Outcome(
         step=step,
-        rows=tuple(complete(step, rows, begun, cut=interrupted or late.is_set())),
+        rows=tuple(complete(step, rows, begun, cut=interrupted or killed or late.is_set())),
         seconds=time.monotonic() - started,
         interrupted=interrupted,
+        killed=killed,
         timed_out=late.is_set(),
         said="\n".join(said),
     )
 
 
 @contextlib.contextmanager
-def _private_folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="incidentctl-"))  # 0700
+def _private_folder(home: Path | None) -> Iterator[Path]:
+    # Below `home` it is also how the next driver finds what runs in it, from before there is a process to note down.
+    folder = Path(tempfile.mkdtemp(prefix=_RUN if home else "incidentctl-", dir=home and home.resolve()))  # 0700
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # nothing in it is kept: the record holds what counts
+
+
+def _end_what_was_left(home: Path) -> None:
+    """End the runs of a driver that was killed: ansible-playbook lives on without it, and would act beside us.
+
+    Modules that run on this machine are let finish, as they would be on a remote host: half an act is worse. They hold
+    their host's turn until then (plugins/module_utils/_ledger.py).
+    """
+    for folder in home.resolve().glob(f"{_RUN}*"):
+        if not processes.end_controllers_of(folder):
+            raise IncidentctlError(
+                "ansible-playbook of an earlier run is still at work, and cannot be ended.",
+                f"It runs in {folder}.",
+                f"end it as the user who started it: pgrep -f {folder}",
+            )
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write_project(folder: Path, step: Step) -> None:
@@ -144,26 +170,6 @@ def _stop_requests() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def end_controllers(ancestor: int) -> None:
-    """Kill every ansible-playbook process below `ancestor`.
-
-    Its workers are sessions of their own, which the runner's kill of the process group leaves alive. Modules
-    that run on this machine are let finish, as they would be on a remote host: half an act is worse.
-    """
-    parents: dict[int, int] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-    family = {ancestor}
-    while more := {pid for pid, parent in parents.items() if parent in family} - family:
-        family |= more
-    for pid in family - {ancestor}:
-        with contextlib.suppress(OSError):
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            if any(word.endswith(b"/ansible-playbook") for word in words[:3]):
-                os.kill(pid, signal.SIGKILL)
 
 
 def _forget(env: dict[str, str], names: frozenset[str]) -> None:

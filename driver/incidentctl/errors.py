@@ -42,6 +42,16 @@ class LockedError(IncidentctlError):
     exit_code = 13
 
 
+class AlreadyOpen(LockedError):
+    """There is an open incident for this already; `held` if somebody is at work on it."""
+
+    def __init__(self, incident_id: str, held: bool, what: str, why: str = "", fix: str = "") -> None:
+        """Keep which one, so that it can be gone on with instead."""
+        super().__init__(what, why, fix)
+        self.incident_id = incident_id
+        self.held = held
+
+
 class PlanChangedError(IncidentctlError):
     """What was approved is no longer what would be done."""
 

@@ -108,7 +108,12 @@ def fold(events: Sequence[Event]) -> Incident:
         if event.kind in KINDS:
             incident = replace(incident, **_CHANGES[event.kind](incident, event))
     # A phase that nobody holds the lock for is not running any more, whatever the last event was.
-    return incident if incident.holder else replace(incident, phases=_interrupt(incident.phases))
+    return incident if incident.holder else left(incident)
+
+
+def left(incident: Incident) -> Incident:
+    """Return the incident as one that nobody is at work on."""
+    return replace(incident, holder=None, phases=_interrupt(incident.phases))
 
 
 def phase_done(incident: Incident, name: str) -> bool:

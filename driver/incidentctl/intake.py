@@ -17,7 +17,6 @@ from incidentctl.alerts import Notification
 from incidentctl.desk import Show
 from incidentctl.errors import IncidentctlError, LockedError
 from incidentctl.incident import ENDED, SEVERITIES, Event, Incident
-from incidentctl.record import is_alive
 from incidentctl.session import Session
 
 ACTOR = "alertmanager"
@@ -128,9 +127,9 @@ def waiting(opened: Session) -> list[str]:
     found = []
     for name in reversed(opened.record.unsettled(datetime.now(UTC))):
         events = opened.record.events(name)
-        incident = incidents.fold(events)
+        incident = opened.record.incident(name)
         by_an_alert = "alert" in events[0].data and incident.status not in ENDED
-        free = incident.holder is None or not is_alive(incident.holder)
+        free = incident.holder is None
         if by_an_alert and free and not _was_looked_into(incident):
             found.append(name)
     return found

@@ -52,6 +52,7 @@ class Outcome:
     rows: tuple[HostOutcome, ...]
     seconds: float
     interrupted: bool = False
+    killed: bool = False
     timed_out: bool = False
     said: str = ""
 

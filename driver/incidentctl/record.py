@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy as sa
@@ -18,9 +15,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from incidentctl import _database
 from incidentctl._database import RecordError
 from incidentctl.errors import LockedError, UsageError
-from incidentctl.incident import ENDED, KINDS, Event, fold
+from incidentctl.incident import ENDED, KINDS, Event, Incident, fold, left
+from incidentctl.processes import is_alive, myself
 
-__all__ = ["GENESIS", "Record", "RecordError", "chain_hash", "first_broken", "is_alive", "open_record"]
+__all__ = ["GENESIS", "Record", "RecordError", "chain_hash", "first_broken", "open_record"]
 
 GENESIS = "0" * 64  # the prev_hash of an incident's first event
 
@@ -99,6 +97,11 @@ class Record:
         with self._transaction() as connection:
             return _events(connection, incident_id)
 
+    def incident(self, incident_id: str) -> Incident:
+        """Return an incident as it stands now: a lock whose process is gone holds nobody up."""
+        incident = fold(self.events(incident_id))
+        return incident if incident.holder is None or is_alive(incident.holder) else left(incident)
+
     def incidents(self) -> list[str]:
         """Return the ids of all incidents, newest first."""
         query = sa.select(_EVENT.c.incident_id).group_by(_EVENT.c.incident_id)
@@ -150,10 +153,10 @@ class Record:
     def hold(self, incident_id: str, actor: str) -> Iterator[Event]:
         """Hold the incident's lock for as long as the body runs; give the `locked` event.
 
-        A lock whose process is gone is taken over; one of another host counts as alive. Raise
-        LockedError naming who holds it.
+        A lock whose process is gone is taken over, and the event names that process under `cut_off`; one of another
+        host counts as alive. Raise LockedError naming who holds it.
         """
-        mine = _myself()
+        mine = myself()
         with self._transaction(writes=True) as connection:
             events = _events(connection, incident_id)
             holder = fold(events).holder if events else None
@@ -163,7 +166,8 @@ class Record:
                     f"Process {holder.get('pid')} on {holder.get('host')} has held it since {holder['at']}",
                     "wait for it, or end that process there: the next command then takes over",
                 )
-            locked = _append(connection, incident_id, "locked", mine, actor)
+            told = mine if holder is None else {**mine, "cut_off": holder.get("pid")}
+            locked = _append(connection, incident_id, "locked", told, actor)
         try:
             yield locked
         finally:
@@ -182,19 +186,6 @@ class Record:
                 yield connection
         except SQLAlchemyError as error:
             raise _database.explain(self._engine, error) from error
-
-
-def is_alive(holder: Mapping[str, Any]) -> bool:
-    """Given a holder's {pid, host, boot_id, started}, say whether that process may still be at work."""
-    mine = _myself()
-    if holder.get("host") != mine["host"]:
-        return True
-    if holder.get("boot_id") != mine["boot_id"]:
-        return False
-    if mine["started"] is None:  # no /proc here
-        return _answers(holder.get("pid"))
-    started = _started(holder.get("pid"))
-    return started is not None and started == holder.get("started")
 
 
 def _append(connection: sa.Connection, incident_id: str, kind: str, data: Mapping[str, Any], actor: str) -> Event:
@@ -262,36 +253,3 @@ def _dump(value: Any) -> str:
 def _storable(text: str) -> str:
     """Spell out what a database refuses to store in a text: NUL, and bytes that were no UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
-
-
-def _myself() -> dict[str, Any]:
-    return {
-        "pid": os.getpid(),
-        "host": socket.gethostname(),
-        "boot_id": _read("/proc/sys/kernel/random/boot_id").strip(),
-        "started": _started(os.getpid()),
-    }
-
-
-def _started(pid: Any) -> int | None:
-    """Return when a process began, in clock ticks since the boot; None if it does not run (any more)."""
-    # The second field, the program's name, may hold spaces and brackets.
-    fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
-    return int(fields[19]) if len(fields) > 19 and fields[0] not in "ZX" else None
-
-
-def _answers(pid: Any) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError, TypeError):
-        return False
-    except PermissionError:
-        pass
-    return True
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
-    except (OSError, ValueError):
-        return ""

@@ -131,7 +131,7 @@ def take_up(session: Session, incident_id: str | None, show: Show, ask: Ask) -> 
 def remark(session: Session, incident_id: str | None, kind: str, **data: Any) -> Event:
     """Append one event that a person says about an incident. Raise RefusedError if it does not fit its state."""
     found = session.record.find(incident_id)
-    incident = incidents.fold(session.record.events(found))
+    incident = session.record.incident(found)
     ended = incident.status in incidents.ENDED
     if ended and kind not in ("note", "reopened"):
         raise RefusedError(f"{found} is {incident.status}.", fix=f"incidentctl reopen {found} takes it up again")
@@ -141,6 +141,12 @@ def remark(session: Session, incident_id: str | None, kind: str, **data: Any) ->
         raise RefusedError(
             f"{found}: {len(incident.contained)} containment(s) are still there.",
             fix=f"incidentctl lift {found}, then cancel it",
+        )
+    cut_off = incidents.interrupted(incident)
+    if kind == "cancelled" and cut_off is not None and plan.LIFTABLE.intersection(cut_off.capabilities):
+        raise RefusedError(
+            f"{found}: {cut_off.name} was cut off, and what it did on the hosts is not known.",
+            fix=f"incidentctl resume {found} asks them and goes on; or incidentctl lift {found}, then cancel it",
         )
     return session.record.append(found, kind, data, session.actor)
 
@@ -168,6 +174,6 @@ def plans(session: Session, severity: str | None, limit: str | None, services: I
 
 def facts(session: Session, incident_id: str) -> dict[str, Any]:
     """Return everything that is known of an incident, as data for --json."""
-    incident = incidents.fold(session.record.events(incident_id))
+    incident = session.record.incident(incident_id)
     folder = session.settings.state_dir / "incidents" / incident_id
     return {**asdict(incident), "report": str(folder / "report.md"), "head": session.record.head(incident_id)}

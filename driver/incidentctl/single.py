@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from incidentctl import engine, plan
+from incidentctl import engine, plan, workflow
 from incidentctl.desk import Desk, Show
 from incidentctl.errors import NotRecovered, Partial, RefusedError, UsageError
 from incidentctl.outcome import SUCCESS, Outcome, Step
@@ -59,7 +59,7 @@ def within(desk: Desk, play: Play) -> Outcome:
     if play.check:
         raise UsageError("--check belongs to no incident.", fix="leave out --incident")
     step = _planned(play, desk.inventory, desk.settings)
-    with desk.record.hold(desk.incident_id, desk.actor):
+    with workflow.at_work(desk):
         variables = {
             k: v for k, v in _variables(play).items() if k != "incident_evidence_dir"
         }  # the incident has its own

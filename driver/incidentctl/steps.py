@@ -8,6 +8,7 @@ from typing import Any
 
 from incidentctl import engine, plan
 from incidentctl.desk import Desk
+from incidentctl.errors import Partial
 from incidentctl.files import private_folder, seal
 from incidentctl.outcome import SUCCESS, HostOutcome, Outcome, Step, capability_of
 from incidentctl.plan import PlannedStep
@@ -27,7 +28,7 @@ def run_step(desk: Desk, step: PlannedStep, variables: Mapping[str, Any], finish
 def run_rolling(desk: Desk, step: PlannedStep, variables: Mapping[str, Any]) -> Outcome:
     """Run a step that may hurt: one host first, then in batches of a quarter, and no further once one has failed.
 
-    A host that cannot be reached stops nobody: the next one is tried in its place.
+    A host that cannot be reached stops nobody: the next one is tried in its place. The caller finishes the step.
     """
     _begin(desk, step)
     parts: list[Outcome] = []
@@ -37,7 +38,11 @@ def run_rolling(desk: Desk, step: PlannedStep, variables: Mapping[str, Any]) -> 
         size = max(1, len(step.hosts) // 4) if proven else 1
         parts.append(_run(desk, step, waiting[:size], variables))
         waiting = waiting[size:]
-        if parts[-1].interrupted or any(row.outcome in ("failed", "unknown") for row in parts[-1].rows):
+        if (
+            parts[-1].interrupted
+            or parts[-1].killed
+            or any(row.outcome in ("failed", "unknown") for row in parts[-1].rows)
+        ):
             break
     skipped = tuple(
         HostOutcome(host, capability, "not_attempted", "stopped: a host before it went wrong")
@@ -51,7 +56,7 @@ def run_rolling(desk: Desk, step: PlannedStep, variables: Mapping[str, Any]) -> 
         rows=tuple(row for part in parts for row in part.rows) + skipped,
         seconds=sum(part.seconds for part in parts),
     )
-    return _end(desk, whole, finish=True)
+    return _end(desk, whole, finish=False)
 
 
 def _begin(desk: Desk, step: PlannedStep) -> None:
@@ -84,6 +89,7 @@ def _run(desk: Desk, step: PlannedStep, hosts: tuple[str, ...], variables: Mappi
         desk.show,
         desk.settings.secret_environment(),
         landed,
+        desk.folder,
     )
     seal(desk.folder)
     for row in outcome.rows:
@@ -94,8 +100,7 @@ def _run(desk: Desk, step: PlannedStep, hosts: tuple[str, ...], variables: Mappi
 
 def _end(desk: Desk, outcome: Outcome, finish: bool) -> Outcome:
     desk.show("phase_done", outcome=outcome)
-    if outcome.interrupted:
-        raise Interrupted(outcome.step.phase)
+    _unless_cut_off(desk, outcome)
     if finish:
         finish_step(desk, outcome)
     return outcome
@@ -111,12 +116,27 @@ def ask_hosts(desk: Desk) -> None:
     step = Step(
         "resume", ("lift",), desk.incident().hosts, {"incident_id": desk.incident_id, "incident_continue": True}, True
     )
-    outcome = engine.run(step, desk.sources, desk.show, desk.settings.secret_environment())
+    private_folder(desk.folder)
+    hide = desk.settings.secret_environment()
+    outcome = engine.run(step, desk.sources, desk.show, hide, home=desk.folder)
+    _unless_cut_off(desk, outcome)
     known = {(c["host"], c["entry"]) for c in desk.incident().contained}
     for row in outcome.rows:
         for entry in row.facts.get("entries", ()):
             if (row.host, entry["entry"]) not in known:
                 desk.note("containment_applied", host=row.host, summary="found in the host's ledger", **entry)
+
+
+def _unless_cut_off(desk: Desk, outcome: Outcome) -> None:
+    """Raise if the run did not come to its end: the phase is not finished then, and resume asks the hosts."""
+    if outcome.interrupted:
+        raise Interrupted(outcome.step.phase)
+    if outcome.killed:
+        raise Partial(
+            f"{desk.incident_id}: ansible-playbook was killed in the middle of {outcome.step.phase}.",
+            "Something else on this machine ended it, as the kernel does when memory runs out.",
+            f"incidentctl resume {desk.incident_id} asks the hosts what was done, and goes on",
+        )
 
 
 def _record_row(desk: Desk, phase: str, row: HostOutcome, earlier: HostOutcome | None = None) -> None:

@@ -4,15 +4,16 @@ that was cut off take the same path.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from incidentctl import incident as incidents
 from incidentctl import notify
 from incidentctl.desk import Desk, tell
-from incidentctl.errors import LockedError, Partial, UsageError
-from incidentctl.incident import Incident, phase_done
+from incidentctl.errors import AlreadyOpen, Partial, UsageError
+from incidentctl.incident import Event, Incident, phase_done
 from incidentctl.outcome import SUCCESS
 from incidentctl.phases import decision, investigation, recovery
 from incidentctl.record import Record
@@ -28,6 +29,7 @@ PHASES: tuple[tuple[str, Callable[[Desk], None]], ...] = (
     ("verify", recovery.verify),
     ("lift", recovery.lift),
     ("monitor", recovery.monitor),
+    ("resolve", recovery.resolve),
     ("close", recovery.close),
 )
 # These only read: all that is done about an incident that nobody has taken up yet.
@@ -39,15 +41,19 @@ MUST_SUCCEED = ("recover", "verify", "lift", "monitor")
 def declare(record: Record, actor: str, **facts: Any) -> str:
     """Open an incident with its facts (title, severity, services, affected, hosts, sources …) and return its id.
 
-    Raise LockedError if one of the services already has an open incident.
+    Raise AlreadyOpen if one of the services already has an open incident.
     """
     for other in record.incidents():
-        open_one = incidents.fold(record.events(other))
+        open_one = record.incident(other)
         shared = sorted(set(facts["services"]) & set(open_one.services))
         if open_one.status not in incidents.ENDED and shared:
-            raise LockedError(
+            cut_off = incidents.interrupted(open_one)
+            raise AlreadyOpen(
+                other,
+                open_one.holder is not None,
                 f"{other} is already open for {', '.join(shared)} ({open_one.status}).",
-                f"It was declared {open_one.declared_at} by {open_one.declared_by}.",
+                f"It was declared {open_one.declared_at} by {open_one.declared_by}."
+                + (f" It was cut off in {cut_off.name}." if cut_off is not None else ""),
                 f"incidentctl resume {other} goes on with it; --service narrows a new one to other services",
             )
     incident_id = incidents.new_incident_id(datetime.now(UTC))
@@ -55,19 +61,34 @@ def declare(record: Record, actor: str, **facts: Any) -> str:
     return incident_id
 
 
+@contextlib.contextmanager
+def at_work(desk: Desk) -> Iterator[Event]:
+    """Hold the incident to act on its hosts; what was cut off before us is asked of them first. Give the `locked` event.
+
+    Raise LockedError if somebody else is at work on it.
+    """
+    with desk.record.hold(desk.incident_id, desk.actor) as locked:
+        incident = desk.incident()
+        cut_off = incidents.interrupted(incident)
+        if incident.status not in incidents.ENDED and (cut_off is not None or "cut_off" in locked.data):
+            desk.note("resumed", phase=cut_off.name if cut_off is not None else "what came between two phases")
+            ask_hosts(desk)
+        yield locked
+
+
 def drive(desk: Desk) -> Incident:
     """Take the incident from where it stands to its end, or to where a person must decide.
 
     Raise DecisionAwaited, NotRecovered, Partial, RefusedError, Interrupted; the record is true in each case.
     """
-    with desk.record.hold(desk.incident_id, desk.actor):
+    with at_work(desk) as locked:
         before = desk.incident()
+        if before.status == "closed" and "cut_off" in locked.data:
+            recovery.leave(desk)
+            notify.wait()
+            return before
         if before.status in incidents.ENDED:
             raise UsageError(f"{desk.incident_id} is {before.status}.", fix="incidentctl reopen takes it up again")
-        cut_off = incidents.interrupted(before)
-        if cut_off is not None:
-            desk.note("resumed", phase=cut_off.name)
-            ask_hosts(desk)
         tell(desk, "declared")
         with notify.attended(desk.record, desk.incident_id, desk.settings):
             for name, act in PHASES:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Callable
 
+from ansible_collections.incidentctl.response.plugins.module_utils import _ledger
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import CatalogueError
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
 
 Run = Callable[[dict[str, Any], bool], Result]
+# These change the host, or take that back: one at a time. A backup may take long, and must not hold up the others.
+_IN_TURN = frozenset(
+    {
+        "circuit_breaker", "enhanced_monitoring", "hotfix", "isolation", "lift", "maintenance_mode", "rate_limit",
+        "rollback", "scale_down",
+    }
+)  # fmt: skip
 
 
 def act(run: Run, capability: str, params: dict[str, Any], check_mode: bool) -> Result:
@@ -17,7 +26,8 @@ def act(run: Run, capability: str, params: dict[str, Any], check_mode: bool) -> 
     that one failed capability does not silence the next (docs/contracts.md, 3).
     """
     try:
-        answer = run(params, check_mode)
+        with _ledger.turn(params, check_mode) if capability in _IN_TURN else contextlib.nullcontext():
+            answer = run(params, check_mode)
     except CatalogueError as error:
         answer = result(capability, [action("incident_services", "failed", str(error))])
     except OSError as error:

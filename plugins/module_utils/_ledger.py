@@ -6,10 +6,15 @@ Only root, or the user that runs without become, can read it: folders 0700, file
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import errno
+import fcntl
 import json
+import os
 import re
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +25,36 @@ VOLATILE_DIR = "/run/incidentctl"
 _INCIDENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NO_ROOM = (errno.ENOSPC, errno.EROFS, errno.EDQUOT)
 _WORDS = ("capability", "target", "state")
+_TURN_S = 120.0
+_PAUSE_S = 0.1
 
 Entry = dict[str, Any]
+
+
+@contextlib.contextmanager
+def turn(params: dict[str, Any], check_mode: bool) -> Iterator[None]:
+    """Hold the incident's turn on this host for as long as the body runs; the kernel lets go of it if we are killed.
+
+    An act goes on when its controller dies. Whoever comes next, be it only to look, waits for its end, and
+    finds it in the ledger instead of doing it a second time. Raise OSError if it does not end in two minutes.
+    """
+    folder, _spare = _folders(params)
+    descriptor = _open_folder(folder, check_mode)
+    if descriptor is None:
+        yield
+        return
+    try:
+        deadline = time.monotonic() + _TURN_S
+        while not _lock(descriptor):
+            if time.monotonic() > deadline:
+                raise OSError(
+                    f"another act of {params['incident_id']} is still at work on this host after {_TURN_S:.0f} s. "
+                    "Fix: wait for it to end, then run this again"
+                )
+            time.sleep(_PAUSE_S)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def intend(params: dict[str, Any], capability: str, target: str, prior: dict[str, Any], undo: dict[str, Any]) -> Entry:
@@ -116,6 +149,23 @@ def latest_open(params: dict[str, Any], capability: str, target: str) -> Entry |
 def now() -> str:
     """Return the time as the ledger writes it: UTC, ISO 8601, milliseconds."""
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _open_folder(folder: Path, check_mode: bool) -> int | None:
+    # Where nothing can be written no act will get as far as the ledger; it says so itself.
+    with contextlib.suppress(OSError):
+        if not check_mode:
+            _durable.make_folders(folder.parent.parent, folder.parent, folder)
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    return None
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _of(params: dict[str, Any], capability: str, target: str) -> list[Entry]:

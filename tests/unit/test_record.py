@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from incidentctl.errors import ConfigurationError, LockedError, UsageError
 from incidentctl.incident import Event, fold
-from incidentctl.record import GENESIS, Record, RecordError, chain_hash, first_broken, is_alive, open_record
+from incidentctl.processes import is_alive
+from incidentctl.record import GENESIS, Record, RecordError, chain_hash, first_broken, open_record
 
 DRIVER = Path(__file__).resolve().parents[2] / "driver"
 ONE = "INC-20260101-0000-aaaa"
@@ -470,7 +471,7 @@ def test_a_holder_counts_as_alive_unless_its_process_is_known_to_be_gone(
 
 
 def test_where_there_is_no_proc_a_process_is_alive_while_its_number_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("incidentctl.record._read", lambda _path: "")
+    monkeypatch.setattr("incidentctl.processes._read", lambda _path: "")
     mine = {"host": os.uname().nodename, "boot_id": "", "started": None}
     assert is_alive({**mine, "pid": os.getpid()})
     assert is_alive({**mine, "pid": 1})

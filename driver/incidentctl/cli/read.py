@@ -17,14 +17,13 @@ from incidentctl.cli import common
 def status(incident: str | None, as_json: bool, config: str | None) -> None:
     """Where an incident stands (the newest open one when none is named), and how to go on."""
     with common.opened(config) as (session, console):
-        from incidentctl import incident as incidents
         from incidentctl import session as sessions
 
         found = session.record.find(incident)
         if as_json:
             console.data(json.dumps(sessions.facts(session, found), indent=1))
         else:
-            console.data(wording.status(incidents.fold(session.record.events(found))))
+            console.data(wording.status(session.record.incident(found)))
 
 
 @click.command(short_help="Every event of an incident, in order.")

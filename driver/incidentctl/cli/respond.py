@@ -51,6 +51,7 @@ def run(
     incidentctl run -s sev1 --yes --option rollback -l web "orders are lost"
     """
     with common.opened(config, inventory, no_input, as_json) as (session, console):
+        from incidentctl import errors
         from incidentctl import session as sessions
 
         _known(option)
@@ -60,7 +61,17 @@ def run(
         title = " ".join(description)
         if not title and console.interactive:
             title = click.prompt("What is wrong?", default=sessions.UNTITLED, err=True)
-        desk = sessions.declare(session, title, severity, limit, services, console.show, console.ask)
+        try:
+            desk = sessions.declare(session, title, severity, limit, services, console.show, console.ask)
+        except errors.AlreadyOpen as error:
+            if error.held or not console.interactive:
+                raise
+            console.say(console.plain(f"{error.what}\n{error.why}"))
+            if not click.confirm("Go on with it?", default=True, err=True):
+                raise
+            desk = common.take_up(session, console, error.incident_id)
+            _drive(desk, session, console, as_json, contain_approved=yes, option=option, playbook=playbook)
+            return
         if rule is not None:
             sessions.remark(session, desk.incident_id, "note", text=f"severity {severity} chosen; {rule}")
         _acknowledge(desk, session, console)

@@ -46,7 +46,9 @@ def recover(desk: Desk) -> None:
         step = plan.step("recover", (playbook,), desk.hosts(), affected)
     outcome = run_rolling(desk, step, variables)
     if outcome.worst == "failed":
-        ask_anew(desk)
+        ask_anew(desk)  # before the phase is finished: cut off in between, it would be tried again unasked
+    finish_step(desk, outcome)
+    if outcome.worst == "failed":
         raise NotRecovered(
             f"{desk.incident_id}: {option} failed.",
             "\n".join(f"{row.host}: {row.reason}" for row in outcome.rows if row.outcome == "failed"),
@@ -132,7 +134,16 @@ def monitor(desk: Desk) -> None:
             "\n".join(f"{row.host}: {row.reason}" for row in outcome.rows),
             f"incidentctl decide {desk.incident_id} OPTION",
         )
-    desk.note("resolved", by=desk.actor)
+
+
+def resolve(desk: Desk) -> None:
+    """Say that it is over, once it was seen to be."""
+    incident = desk.incident()
+    looked = [phase for phase in incident.phases if phase.name == "monitor" and phase.capabilities]
+    if not looked:
+        return
+    if incident.status != "resolved":
+        desk.note("resolved", by=desk.actor)
     tell(desk, "resolved")
 
 
@@ -146,9 +157,17 @@ def close(desk: Desk, leave_contained: str | None = None) -> None:
             still,
             f"incidentctl lift {desk.incident_id}, or close with --leave-contained REASON",
         )
+    said = {row.get("text") for row in incident.follow_ups}
     for text in report.usual_follow_ups(incident):
+        if text in said:
+            continue
         desk.note("follow_up", text=text, owner=incident.acknowledged_by or desk.actor)
     desk.note("closed", **({"left_contained": leave_contained} if leave_contained else {}))
+    leave(desk)
+
+
+def leave(desk: Desk) -> None:
+    """Tell of the end, and write what must be remembered: as often as it is asked for, with the same result."""
     tell(desk, "closed")
     written = report.write(desk.record.events(desk.incident_id), desk.folder)
     report.remember(desk.incident(), desk.settings.memory_bank)

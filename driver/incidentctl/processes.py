@@ -1,0 +1,115 @@
+"""Processes of this machine: who holds a lock and whether that still runs; ansible-playbook with all its workers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+_GONE_S = 5.0  # for what was killed to be gone
+_PAUSE_S = 0.05
+
+
+def myself() -> dict[str, Any]:
+    """Return {pid, host, boot_id, started} of this process: together no other process ever has them."""
+    return {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "boot_id": _read("/proc/sys/kernel/random/boot_id").strip(),
+        "started": _started(os.getpid()),
+    }
+
+
+def is_alive(holder: Mapping[str, Any]) -> bool:
+    """Given a holder's {pid, host, boot_id, started}, say whether that process may still be at work."""
+    mine = myself()
+    if holder.get("host") != mine["host"]:
+        return True
+    if holder.get("boot_id") != mine["boot_id"]:
+        return False
+    if mine["started"] is None:  # no /proc here
+        return _answers(holder.get("pid"))
+    started = _started(holder.get("pid"))
+    return started is not None and started == holder.get("started")
+
+
+def controllers_below(ancestor: int) -> set[int]:
+    """Return the ansible-playbook processes that descend from `ancestor`, workers too: they are sessions of their own."""
+    parents = {pid: int(fields[1]) for pid in _all() if len(fields := _stat(pid)) > 1}
+    family = {ancestor}
+    while more := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= more
+    return {pid for pid in family - {ancestor} if _is_controller(_words(pid))}
+
+
+def controllers_of(folder: Path) -> set[int]:
+    """Return the ansible-playbook processes whose command line names something in `folder`, whoever's children they are."""
+    inside = os.fsencode(folder) + b"/"
+    return {pid for pid in _all() if _is_controller(words := _words(pid)) and any(inside in word for word in words)}
+
+
+def end(pids: Iterable[int]) -> None:
+    """Kill processes of ours, as far as they are still there."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def end_controllers_of(folder: Path) -> bool:
+    """Kill the ansible-playbook processes of a private folder; say whether none is left."""
+    deadline = time.monotonic() + _GONE_S
+    while pids := controllers_of(folder):
+        if time.monotonic() > deadline:
+            return False
+        with contextlib.suppress(PermissionError):
+            end(pids)
+        time.sleep(_PAUSE_S)
+    return True
+
+
+def _is_controller(words: list[bytes]) -> bool:
+    return any(word.endswith(b"/ansible-playbook") for word in words[:3])
+
+
+def _all() -> list[int]:
+    return [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
+
+
+def _words(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def _started(pid: Any) -> int | None:
+    """Return when a process began, in clock ticks since the boot; None if it does not run (any more)."""
+    fields = _stat(pid)
+    return int(fields[19]) if len(fields) > 19 and fields[0] not in "ZX" else None
+
+
+def _stat(pid: Any) -> list[str]:
+    # The second field, the program's name, may hold spaces and brackets.
+    return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+
+
+def _answers(pid: Any) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError, TypeError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except (OSError, ValueError):
+        return ""
