@@ -124,9 +124,7 @@ def _address(secret: Secret, fits: Callable[[str], bool]) -> addresses.Tried:
     except IncidentctlError as error:
         return addresses.Tried(f"{error.what} {error.why}".strip(), error.fix)
     if not fits(address):
-        return addresses.Tried(
-            f"what is in {secret.place} is not an address that can be used", f"write one into {secret.place}"
-        )
+        return addresses.Tried(f"what is in {secret.place} is no address that can be used", f"correct {secret.place}")
     tried = addresses.attempt(address)
     told = tried.problem and f"the address in {secret.place} cannot be connected to: {tried.problem}"
     return addresses.Tried(told, f"start what should listen there, or correct {secret.place}", tried.note)
