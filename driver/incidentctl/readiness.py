@@ -99,7 +99,7 @@ def _guards(settings: Settings, inventory: Inventory, hosts: tuple[str, ...]) ->
         try:
             plan.guard(made, inventory, guards.max_hosts_changed, guards.max_fraction_changed, guards.never_isolate)
         except RefusedError as error:
-            found.append(Finding(f"guards, {name}", False, f"it would be refused: {error.what}", error.fix))
+            found.append(Finding(f"guards for {name}", False, f"would refuse: {error.what}", error.fix))
     return found or [Finding("guards", True, "no severity's containment would be refused")]
 
 

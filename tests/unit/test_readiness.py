@@ -72,7 +72,7 @@ def guards(folder: Path, text: str, *hosts: str) -> list[Finding]:
 
 def test_a_guard_that_would_refuse_a_severity_is_told_in_its_own_words(tmp_path: Path) -> None:
     (found,) = guards(tmp_path, "guards: {max_fraction_changed: 0.5}")
-    assert (found.what, found.ok) == ("guards, critical", False)
+    assert (found.what, found.ok) == ("guards for critical", False)
     assert "would change 3 of 5 hosts; guards.max_fraction_changed allows 50%" in found.told
     assert found.fix == "narrow it with --limit, or raise the guard in incidentctl.yml"
 
@@ -83,10 +83,10 @@ def test_what_no_guard_would_refuse_is_fine(tmp_path: Path, text: str, hosts: tu
     assert found.ok, found
 
 
-def test_every_severity_is_held_against_the_guards(tmp_path: Path) -> None:
-    found = guards(tmp_path, "severities: {high: {contain: [isolation]}}\nguards: {never_isolate: [db1, work]}")
-    assert [row.what for row in found] == ["guards, critical", "guards, high"]
-    assert "protects worker1" in found[1].told or "3 of 5" in found[1].told
+def test_every_severity_is_held_against_every_guard(tmp_path: Path) -> None:
+    severities = "severities: {critical: {contain: [backup]}, high: {contain: [isolation]}}"
+    (found,) = guards(tmp_path, f"{severities}\nguards: {{max_fraction_changed: 1, never_isolate: [work]}}")
+    assert (found.what, found.told) == ("guards for high", "would refuse: guards.never_isolate protects worker1.")
 
 
 def test_hosts_without_a_service_have_nothing_to_be_refused(tmp_path: Path) -> None:

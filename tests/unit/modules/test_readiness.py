@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.incidentctl.response.plugins.module_utils import _readiness
+from ansible_collections.incidentctl.response.plugins.module_utils import _readiness, _rule_removal
 
 PASSWORD_FILE = "password"  # noqa: S105 - a file's name
 DATABASE = {"name": "db", "hosts": "web1", "data": [{"kind": "postgresql", "database": "shop"}]}
@@ -44,7 +44,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setattr(_readiness, "_disks", lambda *_: iter(()))
-    monkeypatch.setattr(_readiness._rate_limit._rule_removal, "tool", lambda _name: None)
+    monkeypatch.setattr(_rule_removal, "tool", lambda _name: None)
     return tmp_path
 
 
