@@ -44,8 +44,8 @@ def run(
     it comes in, and anew when a later task adds to it; if it raises, the run is ended, and that is raised again.
     `home` is the incident's folder, and its lock is held: what a killed driver left running there is ended first.
     Ctrl-C and SIGTERM end ansible-playbook and come back as an Outcome with `interrupted`, never as an exception: what
-    was reached must be recorded first; so does, with `killed`, an ansible-playbook that somebody else killed. Raise
-    IncidentctlError if ansible-playbook could not start its work at all.
+    was reached must be recorded first; so does, with `killed`, an ansible-playbook that did not come to its
+    end because it, or a worker of it, was killed. Raise IncidentctlError if ansible-playbook could not start its work at all.
     """
     started = time.monotonic()
     broken: list[Exception] = []
@@ -53,7 +53,11 @@ def run(
     begun: set[tuple[str, str]] = set()
     said: list[str] = []
 
+    ended = threading.Event()
+
     def on_event(event: dict[str, Any]) -> bool:
+        if event.get("event") == "playbook_on_stats":
+            ended.set()
         row = _take(event, rows, begun, said, show)
         if row is not None and landed is not None and not broken:
             try:
@@ -91,8 +95,9 @@ def run(
             suppress_env_files=True,
             quiet=True,
         )
-        # ansible-runner has no exit code of a process that a signal ended.
-        status, killed = runner.status, runner.rc is None
+        # ansible-runner has no exit code of a process that a signal ended; and without a worker that was killed
+        # ansible-playbook gives up.
+        status, killed = runner.status, runner.rc is None or bool(begun and not ended.is_set())
     if broken:
         raise broken[0]
     interrupted = stopped.is_set()

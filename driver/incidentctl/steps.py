@@ -133,8 +133,9 @@ def _unless_cut_off(desk: Desk, outcome: Outcome) -> None:
         raise Interrupted(outcome.step.phase)
     if outcome.killed:
         raise Partial(
-            f"{desk.incident_id}: ansible-playbook was killed in the middle of {outcome.step.phase}.",
-            "Something else on this machine ended it, as the kernel does when memory runs out.",
+            f"{desk.incident_id}: ansible-playbook was cut off in the middle of {outcome.step.phase}.",
+            "It, or a worker of it, was killed, as the kernel does when memory runs out."
+            + (f" It said: {outcome.said.splitlines()[-1]}" if outcome.said else ""),
             f"incidentctl resume {desk.incident_id} asks the hosts what was done, and goes on",
         )
 

@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,9 +66,14 @@ def _playbook() -> bool:
 
 
 def _workers() -> bool:
-    workers = [pid for pid, is_worker in _controllers().items() if is_worker]
-    processes.end(workers)
-    return bool(workers)  # none: that task was over already, the next one is tried
+    deadline = time.monotonic() + 1
+    while time.monotonic() < deadline:  # a task is told of just before its worker is started
+        workers = [pid for pid, is_worker in _controllers().items() if is_worker]
+        if workers:
+            processes.end(workers)
+            return True
+        time.sleep(0.01)
+    return False  # that task was over already: the next one is tried
 
 
 def _controllers() -> dict[int, bool]:

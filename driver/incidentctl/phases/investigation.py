@@ -87,7 +87,10 @@ def diagnose(desk: Desk) -> None:
     """What broke, and what changed."""
     incident = desk.incident()
     capabilities, variables = ["diagnosis"], {}
-    rehearsed = any(row["capability"] == "prepare_rollback" for row in (incident.outcomes or {}).get("contain", ()))
+    rehearsed = any(
+        row["capability"] == "prepare_rollback" and row["outcome"] not in ("not_attempted", "unknown", "unreachable")
+        for row in (incident.outcomes or {}).get("contain", ())
+    )
     if incident.affected and not rehearsed:  # it only reads, and without it no way back can be offered
         capabilities.append("prepare_rollback")
         variables = {"prepare_rollback_only": list(incident.affected)}
