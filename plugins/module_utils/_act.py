@@ -26,7 +26,8 @@ def act(run: Run, capability: str, params: dict[str, Any], check_mode: bool) -> 
     that one failed capability does not silence the next (docs/contracts.md, 3).
     """
     try:
-        with _ledger.turn(params, check_mode) if capability in _IN_TURN else contextlib.nullcontext():
+        acts = not check_mode and capability != "lift"
+        with _ledger.turn(params, acts) if capability in _IN_TURN else contextlib.nullcontext():
             answer = run(params, check_mode)
     except CatalogueError as error:
         answer = result(capability, [action("incident_services", "failed", str(error))])

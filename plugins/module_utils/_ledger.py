@@ -32,14 +32,15 @@ Entry = dict[str, Any]
 
 
 @contextlib.contextmanager
-def turn(params: dict[str, Any], check_mode: bool) -> Iterator[None]:
+def turn(params: dict[str, Any], acts: bool) -> Iterator[None]:
     """Hold the incident's turn on this host for as long as the body runs; the kernel lets go of it if we are killed.
 
     An act goes on when its controller dies. Whoever comes next, be it only to look, waits for its end, and
-    finds it in the ledger instead of doing it a second time. Raise OSError if it does not end in two minutes.
+    finds it in the ledger instead of doing it a second time. Who only looks (not `acts`) leaves nothing on a host that
+    has no ledger. Raise OSError if it does not end in two minutes.
     """
     folder, _spare = _folders(params)
-    descriptor = _open_folder(folder, check_mode)
+    descriptor = _open_folder(folder, acts)
     if descriptor is None:
         yield
         return
@@ -151,10 +152,10 @@ def now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
 
 
-def _open_folder(folder: Path, check_mode: bool) -> int | None:
+def _open_folder(folder: Path, create: bool) -> int | None:
     # Where nothing can be written no act will get as far as the ledger; it says so itself.
     with contextlib.suppress(OSError):
-        if not check_mode:
+        if create:
             _durable.make_folders(folder.parent.parent, folder.parent, folder)
         return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     return None

@@ -442,6 +442,25 @@ def test_the_lock_of_a_killed_process_is_taken_over(path: Path, reaped: bool) ->
         other.communicate()
 
 
+def test_an_incident_whose_responder_was_killed_is_cut_off_and_free(path: Path) -> None:
+    with open_record(f"sqlite:///{path}") as opened:
+        declare(opened, ONE)
+        other = run(HOLDER, f"sqlite:///{path}")
+        assert other.stdout is not None
+        other.stdout.readline()
+        opened.append(ONE, "step_started", {"phase": "contain"}, "bob")
+        assert opened.incident(ONE).holder is not None
+        assert opened.incident(ONE).phases[-1].state == "running"
+        other.kill()
+        other.communicate()
+        assert opened.incident(ONE).holder is None
+        assert opened.incident(ONE).phases[-1].state == "interrupted"
+        with opened.hold(ONE, "ada") as locked:
+            assert locked.data["cut_off"] == other.pid
+        with opened.hold(ONE, "ada") as locked:
+            assert "cut_off" not in locked.data
+
+
 @pytest.mark.parametrize(
     ("change", "alive"),
     [

@@ -6,6 +6,11 @@ import errno
 import json
 import os
 import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +209,55 @@ def test_a_planted_link_is_not_followed(params: dict[str, Any], tmp_path: Path) 
     with pytest.raises(OSError, match="symbolic links"):
         intend(params)
     assert victim.read_text() == "mine"
+
+
+HOLDER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from ansible_collections.incidentctl.response.plugins.module_utils import _ledger
+with _ledger.turn({"incident_id": "INC-1", "state_dir": sys.argv[2]}, True):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def holder(params: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
+    """Another process, which has its turn on this host."""
+    root = next(path for path in sys.path if (Path(path) / "ansible_collections" / "incidentctl").is_dir())
+    argv = [sys.executable, "-c", HOLDER, root, params["state_dir"]]
+    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize("acts", [True, False])
+def test_who_comes_while_an_act_is_under_way_waits_for_its_end(
+    params: dict[str, Any], holder: subprocess.Popen[str], acts: bool
+) -> None:
+    threading.Timer(0.5, holder.kill).start()
+    began = time.monotonic()
+    with _ledger.turn(params, acts):
+        assert time.monotonic() - began > 0.4
+        assert holder.wait(5) != 0
+
+
+def test_an_act_that_does_not_end_is_told(
+    params: dict[str, Any], holder: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_ledger, "_TURN_S", 0.2)
+    with pytest.raises(OSError, match=r"still at work on this host.*Fix: wait"), _ledger.turn(params, True):
+        pytest.fail("two at a time")
+
+
+def test_another_incident_has_a_turn_of_its_own(params: dict[str, Any], holder: subprocess.Popen[str]) -> None:
+    with _ledger.turn({**params, "incident_id": "INC-2"}, True):
+        assert holder.poll() is None
+
+
+def test_who_only_looks_leaves_nothing(params: dict[str, Any]) -> None:
+    with _ledger.turn(params, False):
+        assert not Path(params["state_dir"]).exists()
