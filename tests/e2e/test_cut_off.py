@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import pexpect
 from tests.faults.campaign import ANSWERS, RUN, CountedShop, settled
+from tests.shop import ROOT
 
 from incidentctl.record import open_record
 
@@ -32,8 +35,21 @@ def test_cut_off_in_every_way_it_loses_nothing_and_does_nothing_twice(tmp_path: 
             assert "Traceback" not in cut.stdout, point
             assert incident.holder is None, "a process that is gone holds it"
             assert (incident.phases[-1].name, incident.phases[-1].state) == (phase, "interrupted"), point
-        done = shop.run(*RESUME)
-        assert done.returncode == 0, done.stderr
+        go_on_in_a_terminal(shop)
         assert settled(shop) == []
     finally:
         shop.stop()
+
+
+def go_on_in_a_terminal(shop: CountedShop) -> None:
+    """As somebody does who knows nothing of the cut: `run` once more."""
+    argv, environment = shop.command(*RUN), {**os.environ, "PYTHONPATH": str(ROOT / "driver"), "TERM": "xterm-256color"}
+    child = pexpect.spawn(argv[0], argv[1:], cwd=str(shop.folder), env=environment, encoding="utf-8", timeout=90)
+    try:
+        child.expect("cut off in lift")
+        child.expect("Go on with it")
+        child.sendline("y")
+        child.expect(pexpect.EOF)
+    finally:
+        child.close(force=True)
+    assert child.exitstatus == 0
