@@ -80,11 +80,13 @@ def merged(earlier: HostOutcome, later: HostOutcome) -> HostOutcome:
         before = actions.get(action.get("target"), {})
         both = [told["outcome"] for told in (before, action) if told]
         actions[action.get("target")] = {**before, **action, "outcome": worst(both)}
+    outcome = worst((earlier.outcome, later.outcome))
+    reasons = dict.fromkeys(told.reason for told in (earlier, later) if told.outcome == outcome)
     return HostOutcome(
         host=later.host,
         capability=later.capability,
-        outcome=worst((earlier.outcome, later.outcome)),
-        reason="; ".join(reason for reason in dict.fromkeys((earlier.reason, later.reason)) if reason),
+        outcome=outcome,
+        reason="; ".join(reason for reason in reasons if reason),
         actions=tuple(actions.values()),
         facts={**earlier.facts, **later.facts},
         files=tuple({str(f.get("path")): f for f in (*earlier.files, *later.files)}.values()),

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_HOST = re.compile(r"[A-Za-z0-9:][A-Za-z0-9:._-]{0,252}")
 _LIST, _DICT, _STR, _BOOL = "a list", "a mapping", "a string", "true or false"
 _TYPES = {_LIST: list, _DICT: dict, _STR: str, _BOOL: bool}
 
@@ -179,7 +180,13 @@ def _check_breaker(breaker: Any) -> list[str]:
 
 def _check_egress(breaker: dict[str, Any]) -> list[str]:
     problems = _check_keys(breaker, ("name", "egress"), ("name",), "circuit_breakers.")
-    return problems + _check_keys(breaker["egress"], _EGRESS, _EGRESS, "circuit_breakers.egress.")
+    egress = breaker["egress"]
+    wrong = _check_keys(egress, _EGRESS, _EGRESS, "circuit_breakers.egress.")
+    if not wrong and not _HOST.fullmatch(str(egress["host"])):
+        wrong.append(f"circuit_breakers.egress.host must be a host's name or address: {egress['host']!r}")
+    if not wrong and not _is_port(egress["port"]):
+        wrong.append(f"circuit_breakers.egress.port must be a number from 1 to 65535: {egress['port']!r}")
+    return problems + wrong
 
 
 def _check_dependency(item: Any) -> list[str]:
@@ -209,6 +216,10 @@ def _is_figure(value: Any) -> bool:
         return 0 <= float(value) <= 3600
     except (TypeError, ValueError):
         return False
+
+
+def _is_port(value: Any) -> bool:
+    return re.fullmatch("[0-9]{1,5}", str(value)) is not None and 0 < int(value) < 65536
 
 
 def _is_argv(value: Any) -> bool:

@@ -40,13 +40,19 @@ WORDS = {
 
 
 def run(params: dict[str, Any], check_mode: bool) -> Result:
-    """Turn on what this host's services (those in `only`, when it names any) declare for the capability."""
+    """Turn on what this host's services (those in `only`, when it names any) declare for the capability.
+
+    Breakers that cut traffic are not this module's: the fact `egress` names them, for traffic_rule to open.
+    """
     words = WORDS[params["capability"]]
     actions = []
+    cuts: list[str] = []
     for service in services_of_host(params):
-        toggles = _toggles(service, words)
+        declared = _toggles(service, words)
+        toggles = [(target, toggle) for target, toggle in declared if "egress" not in toggle]
+        cuts += [target for target, toggle in declared if "egress" in toggle]
         actions += [_turn_on(target, toggle, params, check_mode) for target, toggle in toggles]
-        if not toggles and params.get("only"):
+        if not declared and params.get("only"):
             actions.append(action(service["name"], "skipped", f"{service['name']} declares no {words.key}"))
     diff = [
         {
@@ -58,7 +64,9 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
         if row["outcome"] == "done"
     ]
     nothing = f"no service on this host declares {words.key}"
-    return result(params["capability"], actions, diff=diff, nothing=nothing)
+    if cuts:
+        nothing = "no breaker on this host has an endpoint"
+    return result(params["capability"], actions, facts={"egress": cuts} if cuts else {}, diff=diff, nothing=nothing)
 
 
 def turn_off(entry: _ledger.Entry, check_mode: bool) -> tuple[str, bool]:
@@ -99,10 +107,6 @@ def _turn_on(target: str, toggle: dict[str, Any], params: dict[str, Any], check_
     capability = params["capability"]
     words = WORDS[capability]
     name = f"{words.named} {target}"
-    if "egress" in toggle:
-        where = f"{toggle['egress']['host']} port {toggle['egress']['port']}"
-        reason = f"{name} would have to cut traffic to {where}, and traffic_rule cannot do that yet"
-        return action(target, "refused", reason)
     on, undo = toggle[words.on], _undo(toggle, words)
     try:
         before = _look(undo)

@@ -1,51 +1,46 @@
-"""Limit new connections to this host's services, each source by itself: the work of role rate_limit, and its undo."""
+"""Put traffic rules in, under clocks, and take them out again: roles rate_limit and circuit_breaker (its egress)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _chain,
     _dead_man,
+    _egress,
     _ledger,
     _rate_limit,
     _rule_removal,
     _ssh_session,
 )
-from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import CatalogueError, services_of_host
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
 
-_NOTHING = "no service with ports on this host"
+KINDS = {"rate_limit": _rate_limit.KIND, "circuit_breaker": _egress.KIND}
 _TOO_LATE = "not confirmed in time: the host took the rules back"
 
 
 def run(params: dict[str, Any], check_mode: bool) -> Result:
-    """Limit this host's services that have ports (those in `only`, when it names any), or confirm the limits."""
+    """Put in what this host's services (those in `only`, when it names any) declare for the capability, or confirm it."""
     if params["state"] == "confirmed":
         return _confirm(params, check_mode)
-    able, told = _rate_limit.families()
+    kind = KINDS[params["capability"]]
     session = _ssh_session.connection()
-    services = [s for s in services_of_host(params) if s.get("ports") or params.get("only")]
-    wanted = [(service["name"], *_ports(service, session)) for service in services]
-    common = {"per_minute": params["per_minute"], "burst": params["burst"]}
-    common["exempt"] = [*params["management_cidrs"], *params["exempt_cidrs"]]
-    if problems := _rate_limit.problems(common):
-        return result(params["capability"], [action("limit", "failed", "; ".join(problems))])
-    if services and not able:
-        refusal = f"{'; '.join(told)}. Fix: install iptables on this host"
+    here = _chain.Here(params, session, *kind.families())
+    declared = kind.declared(params, session)
+    if problems := kind.problems(params):
+        return result(params["capability"], [action("rules", "failed", "; ".join(problems))])
+    if declared and not here.able:
+        refusal = f"{'; '.join(here.told)}. Fix: install iptables on this host"
         return result(params["capability"], [action("firewall", "refused", refusal)])
     rows: list[dict[str, Any]] = []
     diff: list[dict[str, Any]] = []
-    for name, ports, spared in wanted:
-        notes = [*told, *(f"port {port} is how this host is reached, and stays open" for port in spared)]
-        if ports:
-            row, changes = _limit(name, {**common, "ports": ports}, (params, session, able, notes), check_mode)
-        else:
-            row, changes = action(name, "skipped", "; ".join(notes[len(told) :]) or f"{name} has no ports"), []
+    for target, declaration in declared:
+        row, changes = _act(kind, target, declaration, here, check_mode)
         rows.append(row)
         diff += changes
-    answer = result(params["capability"], rows, facts=_facts(params, rows), diff=diff, nothing=_NOTHING)
-    missing = [text for text in told if "NOT" in text]
-    return {**answer, "warnings": missing} if services and missing else answer
+    answer = result(params["capability"], rows, facts=_facts(params, rows), diff=diff, nothing=kind.words.nothing)
+    missing = [text for text in here.told if "NOT" in text and any(text in row["summary"] for row in rows)]
+    return {**answer, "warnings": missing} if missing else answer
 
 
 def take_away(entry: _ledger.Entry, check_mode: bool) -> tuple[str, bool]:
@@ -62,56 +57,60 @@ def take_away(entry: _ledger.Entry, check_mode: bool) -> tuple[str, bool]:
     return f"{what} removed" if there else f"{what} was already gone", True
 
 
-def _limit(
-    name: str, limit: dict[str, Any], here: tuple[dict[str, Any], str, list[str], list[str]], check_mode: bool
+def _act(
+    kind: _chain.Kind, target: str, declaration: Any, here: _chain.Here, check_mode: bool
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the row of one service, and the diff of its rules."""
-    params, session, able, notes = here
-    undo = _rate_limit.undo(params["incident_id"], params["capability"], name, able)
+    """Return the row of one target, and the diff of its rules."""
+    params = here.params
     try:
-        earlier = _ledger.latest_open(params, params["capability"], name)
-        # Who was logged in when it was limited first stays exempt when somebody else runs it again.
-        peers = sorted({*((earlier or {}).get("peers") or []), *filter(None, [_ssh_session.peer(session)])})
-        limit = {**limit, "exempt": [*limit["exempt"], *peers]}
-        before = {family: _rule_removal.saved(family, _rate_limit.TABLE) for family in able}
-        if earlier and all(_rate_limit.in_place(undo, family, limit, before[family]) for family in able):
-            return _standing(earlier, params, notes, check_mode), []
-        diff = _diff(undo, limit, before)
+        earlier = _ledger.latest_open(params, params["capability"], target)
+        wanted = kind.wanted(declaration, earlier, here)
+        undo = _chain.undo(kind, params, target, wanted.families)
+        before = {family: _rule_removal.saved(family, kind.table) for family in wanted.families}
+        if earlier and all(_chain.in_place(kind, undo, f, wanted.spec, lines) for f, lines in before.items()):
+            return _standing(kind, earlier, params, wanted.notes, check_mode), []
+        diff = _diff(kind, undo, wanted.spec, before)
         if check_mode:
-            return action(name, "done", _told("would be limited", name, limit, notes, "")), diff
+            return action(target, "done", _told(kind, f"would be {kind.words.done}", target, wanted, "")), diff
         if earlier and earlier["undo"] == undo:
             entry = _ledger.mark(earlier, "intended")
         else:
-            entry = _ledger.intend(params, params["capability"], name, {"rules": _ours(undo, before)}, undo)
-        entry = {**entry, "peers": peers, "ssh": session}
-        return _load(entry, _deadlines(params), limit, before, notes), diff
+            prior = {"rules": {family: _chain.own_lines(undo, lines) for family, lines in before.items()}}
+            entry = _ledger.intend(params, params["capability"], target, prior, undo)
+        entry = {**entry, **wanted.kept, "ssh": here.session}
+        return _load(kind, entry, _deadlines(params), wanted, before), diff
+    except _chain.NotDone as why:
+        return action(target, why.outcome, f"{kind.words.subject}{target}: {why}"), []
     except OSError as error:
-        return action(name, "failed", f"{name}: {error}"), []
+        return action(target, "failed", f"{kind.words.subject}{target}: {error}"), []
 
 
 def _load(
+    kind: _chain.Kind,
     entry: _ledger.Entry,
     deadlines: dict[str, int],
-    limit: dict[str, Any],
+    wanted: _chain.Wanted,
     before: dict[str, list[str]],
-    notes: list[str],
 ) -> dict[str, Any]:
     """Start the clocks, load the rules while they are held, and see them in place; what was half done is taken back."""
-    name, undo = entry["target"], entry["undo"]
+    target, undo = entry["target"], entry["undo"]
     try:
         entry = _dead_man.arm(entry, deadlines)
         if not entry["clock"]:
-            _put_in(undo, limit, before)
+            _put_in(kind, undo, wanted.spec, before)
         else:
             with _rule_removal.held(entry["clock"]["script"]) as armed:
                 if not armed:
                     raise _rule_removal.RuleError("the host was too slow: the clock ran out before the rules were in")
-                _put_in(undo, limit, before)
+                _put_in(kind, undo, wanted.spec, before)
         entry = _ledger.mark(entry, "applied")
+        finished = kind.finish(wanted.spec)
     except OSError as error:
-        return action(name, "failed", f"{name}: {error}; {_given_up(entry)}", entry=entry["name"])
-    summary = _told("limited", name, limit, notes, _until(entry)) + _ledger.caveat(entry)
-    return action(name, "done", summary, entry=entry["name"], verified=True)
+        why = f"{kind.words.subject}{target}: {error}; {_given_up(entry)}"
+        return action(target, "failed", why, entry=entry["name"])
+    summary = _told(kind, kind.words.done, target, wanted, _until(entry)) + (f"; {finished}" if finished else "")
+    summary += _ledger.caveat(entry)
+    return action(target, "done", summary, entry=entry["name"], verified=True)
 
 
 def _given_up(entry: _ledger.Entry) -> str:
@@ -125,27 +124,30 @@ def _given_up(entry: _ledger.Entry) -> str:
     return "nothing of it was left in place"
 
 
-def _put_in(undo: dict[str, Any], limit: dict[str, Any], before: dict[str, list[str]]) -> None:
+def _put_in(kind: _chain.Kind, undo: dict[str, Any], spec: _chain.Spec, before: dict[str, list[str]]) -> None:
     for family, lines in before.items():
-        _rule_removal.restore(family, undo["table"], _rate_limit.load(undo, family, limit, lines))
+        _rule_removal.restore(family, undo["table"], _chain.load(kind, undo, family, spec, lines))
     for family in before:
-        if not _rate_limit.in_place(undo, family, limit, _rule_removal.saved(family, undo["table"])):
+        if not _chain.in_place(kind, undo, family, spec, _rule_removal.saved(family, undo["table"])):
             raise _rule_removal.RuleError(f"{family}: the rules were loaded, but are not all there")
 
 
-def _standing(entry: _ledger.Entry, params: dict[str, Any], notes: list[str], check_mode: bool) -> dict[str, Any]:
-    """Return the row of a limit that is in place already; its clock is wound again when it has run half way."""
-    name, wanted = entry["target"], params["expires_after"]
+def _standing(
+    kind: _chain.Kind, entry: _ledger.Entry, params: dict[str, Any], notes: list[str], check_mode: bool
+) -> dict[str, Any]:
+    """Return the row of what is in place already; its clock is wound again when it has run half way."""
+    target, seconds = entry["target"], params["expires_after"]
+    name, standing = f"{kind.words.subject}{target}", kind.words.standing
     if entry["state"] == "intended" and not check_mode:  # a run before this one was cut off just then
         entry = _ledger.mark(entry, "applied")
-    late = entry["expires_at"] and _dead_man.remaining(entry["expires_at"]) < wanted / 2
-    if not (wanted and (late or not _dead_man.runs(entry))):
-        summary = "; ".join([f"{name} is limited already", *notes])
-        return action(name, "unchanged", summary, entry=entry["name"], verified=True)
+    late = entry["expires_at"] and _dead_man.remaining(entry["expires_at"]) < seconds / 2
+    if not (seconds and (late or not _dead_man.runs(entry))):
+        summary = "; ".join([f"{name} is {standing} already", *notes])
+        return action(target, "unchanged", summary, entry=entry["name"], verified=True)
     if check_mode:
-        return action(name, "done", f"{name} is limited already, and would stay so for longer")
-    entry = _ledger.mark(_dead_man.prolong(entry, wanted), "applied")
-    return action(name, "done", f"{name} stays limited{_until(entry)}", entry=entry["name"], verified=True)
+        return action(target, "done", f"{name} is {standing} already, and would stay so for longer")
+    entry = _ledger.mark(_dead_man.prolong(entry, seconds), "applied")
+    return action(target, "done", f"{name} stays {standing}{_until(entry)}", entry=entry["name"], verified=True)
 
 
 def _confirm(params: dict[str, Any], check_mode: bool) -> Result:
@@ -161,7 +163,8 @@ def _confirm(params: dict[str, Any], check_mode: bool) -> Result:
         ]
         standing = {entry["name"] for entry in _open(params)}
         rows = [_with(row, told, standing) for row in rows]
-    return result(params["capability"], rows, facts=_facts(params, rows), nothing=_NOTHING)
+    nothing = KINDS[params["capability"]].words.nothing
+    return result(params["capability"], rows, facts=_facts(params, rows), nothing=nothing)
 
 
 def _confirm_one(entry: _ledger.Entry, session: str) -> tuple[bool, str]:
@@ -192,44 +195,37 @@ def _with(row: dict[str, Any], told: dict[str, tuple[bool, str]], standing: set[
 
 
 def _facts(params: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what is limited now, and which limits still wait for a fresh login."""
+    """Return what is in place now, and what of it still waits for a fresh login."""
     try:
         entries = _open(params)
     except OSError:
         entries = []
+    words = KINDS[params["capability"]].words
     named = {row["target"] for row in rows}
     return {
-        "limits": [_counted(entry) for entry in entries if entry["target"] in named],
+        words.fact: [
+            {words.target: entry["target"], **_counted(entry)} for entry in entries if entry["target"] in named
+        ],
         "to_confirm": [entry["target"] for entry in entries if entry["confirm_by"]],
     }
 
 
 def _counted(entry: _ledger.Entry) -> dict[str, Any]:
-    """Return how many requests to connect an entry's rules dropped so far, by family; None where nobody can tell."""
+    """Return how many packets an entry's rules held back so far, by family; None where nobody can tell."""
     held: dict[str, int | None] = {}
     for family in entry["undo"]["families"]:
         try:
-            held[family] = _rate_limit.held_back(entry["undo"], family)
+            held[family] = _chain.held_back(entry["undo"], family)
         except OSError:
             held[family] = None
-    return {"service": entry["target"], "held_back": held, "expires_at": entry["expires_at"]}
+    return {"held_back": held, "expires_at": entry["expires_at"]}
 
 
 def _open(params: dict[str, Any]) -> list[_ledger.Entry]:
+    """Return this capability's open entries that are traffic rules; a circuit breaker may be an endpoint, too."""
     found, _unreadable = _ledger.entries(params)
-    return [e for e in found if e["capability"] == params["capability"] and e["state"] != "lifted"]
-
-
-def _ports(service: dict[str, Any], session: str) -> tuple[list[int], list[int]]:
-    """Return the ports to limit, and those that are left alone because the host is reached by them."""
-    own = {22, _ssh_session.server_port(session)}
-    try:
-        ports = sorted({int(port) for port in service.get("ports", [])})
-    except (TypeError, ValueError):
-        ports = [0]
-    if not all(0 < port < 65536 for port in ports):
-        raise CatalogueError(f"incident_services: {service['name']}: ports must be numbers from 1 to 65535")
-    return [port for port in ports if port not in own], [port for port in ports if port in own]
+    ours = [e for e in found if (e["capability"], e["undo"].get("kind")) == (params["capability"], "traffic_rule")]
+    return [entry for entry in ours if entry["state"] != "lifted"]
 
 
 def _deadlines(params: dict[str, Any]) -> dict[str, int]:
@@ -237,28 +233,22 @@ def _deadlines(params: dict[str, Any]) -> dict[str, int]:
     return {which: seconds for which, seconds in wanted.items() if seconds > 0}
 
 
-def _ours(undo: dict[str, Any], before: dict[str, list[str]]) -> dict[str, list[str]]:
-    return {family: _rate_limit.own_lines(undo, lines) for family, lines in before.items()}
-
-
-def _diff(undo: dict[str, Any], limit: dict[str, Any], before: dict[str, list[str]]) -> list[dict[str, Any]]:
+def _diff(
+    kind: _chain.Kind, undo: dict[str, Any], spec: _chain.Spec, before: dict[str, list[str]]
+) -> list[dict[str, Any]]:
     """Return, for each family, our own lines of the table: those that are there and those to come."""
     return [
         {
             "before_header": f"{_rule_removal.SAVE[family]} -t {undo['table']}",
-            "before": "".join(f"{line}\n" for line in _rate_limit.own_lines(undo, lines)),
-            "after": "".join(
-                f"{line}\n" for line in (*_rate_limit.rules(undo, family, limit), _rate_limit.jump(undo, limit))
-            ),
+            "before": "".join(f"{line}\n" for line in _chain.own_lines(undo, lines)),
+            "after": "".join(f"{line}\n" for line in _chain.content(kind, undo, family, spec)),
         }
         for family, lines in before.items()
     ]
 
 
-def _told(what: str, name: str, limit: dict[str, Any], notes: list[str], until: str) -> str:
-    ports = ", ".join(map(str, limit["ports"]))
-    rate = f"{limit['per_minute']} new connections a minute for each source, {limit['burst']} at once{until}"
-    return "; ".join([f"{name} {what} on port {ports}: {rate}", *notes])
+def _told(kind: _chain.Kind, what: str, target: str, wanted: _chain.Wanted, until: str) -> str:
+    return "; ".join([f"{kind.words.subject}{target} {what} {kind.told(wanted.spec)}{until}", *wanted.notes])
 
 
 def _until(entry: _ledger.Entry) -> str:

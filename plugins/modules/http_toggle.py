@@ -13,7 +13,8 @@ description:
   - Where C(status) is declared, it is read before and after. The toggle is on when every key that C(status.expect)
     (without it, the JSON body of C(on) or C(open)) shares with the JSON object that comes back is equal.
   - What is on already stays as it is, and M(incidentctl.response.lift) will leave it so.
-  - A circuit breaker with C(egress) instead of requests is refused.
+  - A circuit breaker with C(egress) instead of requests is left to M(incidentctl.response.traffic_rule); the fact
+    C(egress) names it.
   - Any 2xx answer counts as accepted, or exactly C(expect_status) where a request declares it. Redirects are not
     followed.
   - Records each call in the host's ledger before it acts.

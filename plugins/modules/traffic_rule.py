@@ -1,20 +1,27 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Limit new connections to services during an incident."""
+"""Limit connections to services, or cut those to what they depend on, during an incident."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: traffic_rule
-short_description: Limit new connections to services, each source by itself, until lift or a deadline
+short_description: Limit new connections to services, or cut those to what they depend on, until lift or a deadline
 description:
-  - Limits new TCP connections to the C(ports) of this host's services, for each source address by itself, in IPv4 and,
-    for each /64, in IPv6. Open connections live on. What containers publish is limited like the host's own services.
+  - With O(capability=rate_limit), limits new TCP connections to the C(ports) of this host's services, for each source
+    address by itself, in IPv4 and, for each /64, in IPv6. Open connections live on. What containers publish is limited
+    like the host's own services.
   - Loopback, O(management_cidrs), the address of the current ssh login and the port of ssh are never limited.
+  - With O(capability=circuit_breaker), resets all TCP connections, new and open ones, to the C(host) and C(port) of each
+    C(egress) among the services' C(circuit_breakers), for processes of the host as for its containers. Those that wait for
+    an answer are ended by C(ss); where that is not installed, they end when they next send something. A name is resolved
+    on the host, and the ledger keeps the addresses. Breakers without C(egress) are left to
+    M(incidentctl.response.http_toggle).
+  - It refuses to cut off the address of the current ssh login, O(management_cidrs), and the host itself.
   - The rules go into a chain of their own, all of them or none. Before that, two clocks are started on the host
     itself. One takes the rules out again unless a fresh login confirms them with O(state=confirmed). The other ends
     what was forgotten. Both survive a reboot, and need neither network nor controller.
-  - Records each limit in the host's ledger before it acts. M(incidentctl.response.lift) removes exactly that.
+  - Records each act in the host's ledger before it acts. M(incidentctl.response.lift) removes exactly that.
 version_added: 0.1.0
 author: The incidentctl maintainers (@incidentctl)
 extends_documentation_fragment: incidentctl.response.incident
@@ -22,10 +29,10 @@ options:
   capability:
     description: The role that asks; it names the ledger entries.
     type: str
-    choices: [rate_limit]
+    choices: [circuit_breaker, rate_limit]
     required: true
   state:
-    description: C(limited) puts the limits in. C(confirmed) says, over a fresh login, that the host can still be reached.
+    description: C(limited) puts the rules in. C(confirmed) says, over a fresh login, that the host can still be reached.
     type: str
     choices: [limited, confirmed]
     default: limited
@@ -39,16 +46,16 @@ options:
     default: 10
   expires_after:
     description:
-      - Seconds after which the limit takes itself back. 0 means never.
+      - Seconds after which the rules take themselves back. 0 means never.
       - Run again in the second half of that time, the module sets the clock anew.
     type: int
     default: 14400
   confirm_within:
-    description: Seconds to wait for O(state=confirmed) before the limit takes itself back. 0 means that none is needed.
+    description: Seconds to wait for O(state=confirmed) before the rules take themselves back. 0 means that none is needed.
     type: int
     default: 60
   management_cidrs:
-    description: Networks that are never limited, because the host is managed from there.
+    description: Networks that are never limited nor cut off, because the host is managed from there.
     type: list
     elements: str
     default: []
@@ -86,6 +93,18 @@ EXAMPLES = r"""
     incident_id: INC-20260101-0300-abcd
   vars:
     ansible_ssh_args: -o ControlPath=none
+
+- name: Cut the shop off from a search that no longer answers
+  incidentctl.response.traffic_rule:
+    capability: circuit_breaker
+    services:
+      - name: shop
+        hosts: web
+        circuit_breakers: [{name: search, egress: {host: 10.0.0.9, port: 9200}}]
+    management_cidrs: [192.0.2.0/24]
+    host_name: "{{ inventory_hostname }}"
+    host_groups: "{{ group_names }}"
+    incident_id: INC-20260101-0300-abcd
 """
 
 RETURN = r"""
@@ -115,7 +134,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._module impor
 from ansible_collections.incidentctl.response.plugins.module_utils._traffic_rule import run
 
 ARGUMENT_SPEC = options(
-    capability={"type": "str", "choices": ["rate_limit"], "required": True},
+    capability={"type": "str", "choices": ["circuit_breaker", "rate_limit"], "required": True},
     state={"type": "str", "choices": ["limited", "confirmed"], "default": "limited"},
     per_minute={"type": "int", "default": 10},
     burst={"type": "int", "default": 10},

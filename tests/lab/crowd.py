@@ -22,7 +22,7 @@ OF_CONTAINER, OF_HOST = 8000, 9000
 SOURCES = 21
 _NETWORK6 = "fd1c:7e4b:9b"  # the crowd's own /40: each source has a /64 of it
 
-_ECHO = """
+ECHO = """
 import asyncio, socket, sys
 async def echo(reader, writer):
     while data := await reader.read(65536):
@@ -139,7 +139,7 @@ def present() -> Iterator[None]:
 def serve() -> None:
     """Have edge1 say back what it hears, in place of the shop."""
     lab.inside("edge1", "systemctl", "disable", "--now", "--quiet", "shop.service")
-    lab.inside("edge1", "tee", "/srv/echo.py", feed=_ECHO.encode())
+    lab.inside("edge1", "tee", "/srv/echo.py", feed=ECHO.encode())
     for name, command in (("echo-host", _HOST_COMMAND), ("echo-container", _CONTAINER_COMMAND)):
         lab.inside("edge1", "tee", f"/etc/systemd/system/{name}.service", feed=_UNIT.format(command=command).encode())
         lab.inside("edge1", "systemctl", "enable", "--now", "--quiet", f"{name}.service")

@@ -20,6 +20,12 @@ def test_an_act_whose_delivery_failed_has_failed() -> None:
     assert merged(act, lost).facts == {"members": 3}
 
 
+def test_why_one_task_had_nothing_to_do_is_no_reason_when_another_acted() -> None:
+    nothing = HostOutcome("web1", "circuit_breaker", "skipped", reason="no breaker on this host has an endpoint")
+    cut = HostOutcome("web1", "circuit_breaker", "done")
+    assert (merged(nothing, cut).outcome, merged(nothing, cut).reason) == ("done", "")
+
+
 def test_what_must_be_looked_at_first_is_the_worst() -> None:
     assert worst(["done", "unreachable", "failed"]) == "failed"
     assert worst(["skipped", "unchanged", "done"]) == "done"

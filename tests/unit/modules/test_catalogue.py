@@ -74,6 +74,8 @@ def test_circuit_breakers_are_checked_by_their_kind() -> None:
         {"name": "payments", "open": {"ulr": "x"}, "close": request},
         {"name": "Search/x", "egress": {"host": "10.0.0.9"}, "open": request},
         {"egress": 9200},
+        {"name": "way", "egress": {"host": "10.0.0.9/24", "port": 9200}},
+        {"name": "far", "egress": {"host": "2001:db8::9", "port": 65536}},
         "text",
     ]
     problems = check([{"name": "shop", "hosts": "web", "circuit_breakers": bad}])
@@ -85,6 +87,8 @@ def test_circuit_breakers_are_checked_by_their_kind() -> None:
         "circuit_breakers.egress.port is missing",
         "'Search/x'",
         "circuit_breakers.egress must be a mapping",
+        "circuit_breakers.egress.host must be a host's name or address: '10.0.0.9/24'",
+        "circuit_breakers.egress.port must be a number from 1 to 65535: 65536",
         "circuit_breakers.name is missing",
         "circuit_breakers must be a mapping",
         "circuit breaker payments is there twice",

@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _chain,
     _dead_man,
     _ledger,
     _lift,
@@ -23,59 +22,12 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _ssh_session,
     _traffic_rule,
 )
+from tests.unit.modules.packet_filter import LOGIN, row, table, wait_until_gone
 
-UNDO = _rate_limit.undo("INC-1", "rate_limit", "shop", ["ipv4", "ipv6"])
+ASKED = {"incident_id": "INC-1", "capability": "rate_limit"}
+UNDO = _chain.undo(_rate_limit.KIND, ASKED, "shop", ["ipv4", "ipv6"])
+CHAIN = UNDO["chains"][0]
 LIMIT = {"ports": [8000], "per_minute": 10, "burst": 10, "exempt": ["192.0.2.0/24", "2001:db8::7", "192.0.2.9/24"]}
-LOGIN = "192.0.2.7 50000 192.0.2.1 2222"
-
-# A packet filter that keeps its rules in a file: enough of iptables-save and iptables-restore --noflush.
-FILTER = """#!{python} -IS
-import pathlib, sys
-here = pathlib.Path(__file__)
-family = "6" if here.name.startswith("ip6") else "4"
-table = here.with_name("table" + family)
-lines = table.read_text().splitlines() if table.exists() else []
-if here.name.endswith("save"):
-    counted = ["[7:420] " + l if l.startswith("-A") and "-c" in sys.argv else l for l in lines]
-    print("*mangle", ":PREROUTING ACCEPT [0:0]", *counted, "COMMIT", sep="\\n")
-    sys.exit()
-if here.with_name("broken" + family).exists():
-    sys.exit("iptables-restore: line 3 failed")
-for line in sys.stdin.read().splitlines():
-    word, _, rest = line.partition(" ")
-    if line.startswith(":"):
-        name = word[1:]
-        lines = [l for l in lines if not l.startswith((":" + name + " ", "-A " + name + " "))] + [line]
-    elif word == "-A":
-        lines.append(line)
-    elif word == "-I":
-        chain, _one, rule = rest.split(" ", 2)
-        lines.append("-A " + chain + " " + rule)
-    elif word == "-D":
-        lines.remove("-A " + rest)
-    elif word == "-F":
-        lines = [l for l in lines if not l.startswith("-A " + rest + " ")]
-    elif word == "-X":
-        lines = [l for l in lines if not l.startswith(":" + rest + " ")]
-table.write_text("".join(l + "\\n" for l in lines))
-"""
-
-
-@pytest.fixture
-def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A host with a packet filter of each family and without systemd; return the folder of its state."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for name in (*_rule_removal.SAVE.values(), *_rule_removal.RESTORE.values()):
-        (folder / name).write_text(FILTER.format(python=sys.executable))
-        (folder / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    monkeypatch.setattr(_dead_man, "BOOTED", str(tmp_path / "no-systemd"))
-    monkeypatch.setattr(_rate_limit, "_has_ipv6", lambda: True)
-    monkeypatch.setattr(_ssh_session, "connection", lambda: LOGIN)
-    monkeypatch.setattr(_ledger, "VOLATILE_DIR", str(tmp_path / "run"))
-    yield folder
-    shutil.rmtree(tmp_path / "state" / "clocks", ignore_errors=True)  # which ends what still waits there
 
 
 @pytest.fixture
@@ -99,26 +51,10 @@ def params(tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def table(tools: Path, family: str = "4") -> list[str]:
-    path = tools / f"table{family}"
-    return path.read_text().splitlines() if path.exists() else []
-
-
-def row(answer: dict[str, Any]) -> tuple[str, str]:
-    (only,) = answer["incident"]["actions"]
-    return only["outcome"], only["summary"]
-
-
-def wait_until_gone(*paths: Path) -> None:
-    deadline = time.monotonic() + 10
-    while any(path.exists() for path in paths) and time.monotonic() < deadline:
-        time.sleep(0.05)
-
-
 def test_a_limit_in_ipv4() -> None:
     over = "-m hashlimit --hashlimit-above 10/minute --hashlimit-burst 10 --hashlimit-mode srcip --hashlimit-srcmask 32"
     chain = UNDO["chains"][0]
-    lines = _rate_limit.rules(UNDO, "ipv4", LIMIT)
+    lines = _rate_limit.rules(CHAIN, "ipv4", LIMIT)
     assert lines[:2] == [f"-A {chain} -i lo -j RETURN", f"-A {chain} -s 192.0.2.0/24 -j RETURN"]
     assert lines[2].startswith(f"-A {chain} -p tcp --syn -m multiport --dports 8000 {over} --hashlimit-name ic")
     assert lines[2].endswith("--hashlimit-htable-expire 60000 -j DROP")
@@ -126,45 +62,51 @@ def test_a_limit_in_ipv4() -> None:
 
 
 def test_a_limit_in_ipv6_counts_a_whole_64_as_one_source() -> None:
-    lines = _rate_limit.rules(UNDO, "ipv6", LIMIT)
+    lines = _rate_limit.rules(CHAIN, "ipv6", LIMIT)
     assert lines[1] == f"-A {UNDO['chains'][0]} -s 2001:db8::7/128 -j RETURN"
     assert "--hashlimit-srcmask 64 " in lines[2]
 
 
 def test_only_new_connections_meet_the_chain_and_the_jump_says_whose_it_is() -> None:
-    line = _rate_limit.jump(UNDO, LIMIT)
-    mark = f"incidentctl:INC-1:rate_limit:shop:{_rate_limit.fingerprint(LIMIT)}"
+    (line,) = _chain.jumps(_rate_limit.KIND, UNDO, LIMIT)
+    mark = f"incidentctl:INC-1:rate_limit:shop:{_chain.fingerprint(_rate_limit.KIND, LIMIT)}"
     assert line == f'-I PREROUTING 1 -p tcp --syn -m comment --comment "{mark}" -j {UNDO["chains"][0]}'
 
 
 def test_names_are_short_and_an_incidents_own() -> None:
-    names = {_rate_limit.chain_name(i, "rate_limit", s) for i in ("INC-1", "INC-2") for s in ("a", "b")}
+    undos = [
+        _chain.undo(_rate_limit.KIND, {**ASKED, "incident_id": i}, s, [])
+        for i in ("INC-1", "INC-2")
+        for s in ("a", "b")
+    ]
+    names = {undo["chains"][0] for undo in undos}
     assert len(names) == 4
     assert max(map(len, names)) <= 28
 
 
 def test_more_ports_than_a_rule_takes_are_spread_and_share_one_account() -> None:
-    lines = _rate_limit.rules(UNDO, "ipv4", {**LIMIT, "ports": list(range(1000, 1020)), "exempt": []})
+    lines = _rate_limit.rules(CHAIN, "ipv4", {**LIMIT, "ports": list(range(1000, 1020)), "exempt": []})
     drops = [line for line in lines if line.endswith("-j DROP")]
     assert [len(line.split("--dports ")[1].split()[0].split(",")) for line in drops] == [15, 5]
     assert len({line.split("--hashlimit-name ")[1].split()[0] for line in drops}) == 1
 
 
 def test_a_source_is_not_forgotten_before_its_burst_is_whole_again() -> None:
-    line = _rate_limit.rules(UNDO, "ipv4", {**LIMIT, "per_minute": 2, "burst": 10})[-1]
+    line = _rate_limit.rules(CHAIN, "ipv4", {**LIMIT, "per_minute": 2, "burst": 10})[-1]
     assert "--hashlimit-htable-expire 300000 " in line
 
 
 def test_another_rate_gets_another_account_for_the_kernel_keeps_the_rate_of_a_name() -> None:
     names = {
-        _rate_limit.rules(UNDO, "ipv4", {**LIMIT, "burst": burst})[-1].split("--hashlimit-name ")[1].split()[0]
+        _rate_limit.rules(CHAIN, "ipv4", {**LIMIT, "burst": burst})[-1].split("--hashlimit-name ")[1].split()[0]
         for burst in (10, 20)
     }
     assert len(names) == 2
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
-    found = _rate_limit.problems({**LIMIT, "per_minute": 0, "burst": 10001, "exempt": ["192.0.2.0/33", "here"]})
+    wrong = {"per_minute": 0, "burst": 10001, "management_cidrs": ["192.0.2.0/33"], "exempt_cidrs": ["here"]}
+    found = _rate_limit.problems(wrong)
     assert len(found) == 4
 
 
@@ -246,7 +188,7 @@ def test_when_the_second_family_fails_the_first_is_taken_back(tools: Path, param
 
 
 def test_a_family_that_is_not_there_is_said(tools: Path, params: dict[str, Any], monkeypatch: Any) -> None:
-    monkeypatch.setattr(_rate_limit, "_has_ipv6", lambda: False)
+    monkeypatch.setattr(_chain, "has_ipv6", lambda: False)
     outcome, summary = row(_traffic_rule.run(params, False))
     assert (outcome, "this host has no IPv6" in summary) == ("done", True)
     assert table(tools, "6") == []

@@ -1,0 +1,36 @@
+"""What tests of several modules need: a host with a packet filter."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _chain,
+    _dead_man,
+    _ledger,
+    _rule_removal,
+    _ssh_session,
+)
+from tests.unit.modules.packet_filter import FILTER, LOGIN
+
+
+@pytest.fixture
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A host with a packet filter of each family and without systemd; return the folder of its state."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in (*_rule_removal.SAVE.values(), *_rule_removal.RESTORE.values()):
+        (folder / name).write_text(FILTER.format(python=sys.executable))
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.setattr(_dead_man, "BOOTED", str(tmp_path / "no-systemd"))
+    monkeypatch.setattr(_chain, "has_ipv6", lambda: True)
+    monkeypatch.setattr(_ssh_session, "connection", lambda: LOGIN)
+    monkeypatch.setattr(_ledger, "VOLATILE_DIR", str(tmp_path / "run"))
+    yield folder
+    shutil.rmtree(tmp_path / "state" / "clocks", ignore_errors=True)  # which ends what still waits there

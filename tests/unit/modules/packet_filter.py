@@ -1,0 +1,57 @@
+"""A packet filter for tests of traffic rules, and what they ask of it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+LOGIN = "192.0.2.7 50000 192.0.2.1 2222"
+
+# A packet filter that keeps its rules in a file: enough of iptables-save and iptables-restore --noflush.
+FILTER = """#!{python} -IS
+import pathlib, sys
+here = pathlib.Path(__file__)
+family = "6" if here.name.startswith("ip6") else "4"
+table = here.with_name("table" + family)
+lines = table.read_text().splitlines() if table.exists() else []
+if here.name.endswith("save"):
+    counted = ["[7:420] " + l if l.startswith("-A") and "-c" in sys.argv else l for l in lines]
+    print("*mangle", ":PREROUTING ACCEPT [0:0]", *counted, "COMMIT", sep="\\n")
+    sys.exit()
+if here.with_name("broken" + family).exists():
+    sys.exit("iptables-restore: line 3 failed")
+for line in sys.stdin.read().splitlines():
+    word, _, rest = line.partition(" ")
+    if line.startswith(":"):
+        name = word[1:]
+        lines = [l for l in lines if not l.startswith((":" + name + " ", "-A " + name + " "))] + [line]
+    elif word == "-A":
+        lines.append(line)
+    elif word == "-I":
+        chain, _one, rule = rest.split(" ", 2)
+        lines.append("-A " + chain + " " + rule)
+    elif word == "-D":
+        lines.remove("-A " + rest)
+    elif word == "-F":
+        lines = [l for l in lines if not l.startswith("-A " + rest + " ")]
+    elif word == "-X":
+        lines = [l for l in lines if not l.startswith(":" + rest + " ")]
+table.write_text("".join(l + "\\n" for l in lines))
+"""
+
+
+def table(tools: Path, family: str = "4") -> list[str]:
+    path = tools / f"table{family}"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def row(answer: dict[str, Any]) -> tuple[str, str]:
+    (only,) = answer["incident"]["actions"]
+    return only["outcome"], only["summary"]
+
+
+def wait_until_gone(*paths: Path) -> None:
+    deadline = time.monotonic() + 10
+    while any(path.exists() for path in paths) and time.monotonic() < deadline:
+        time.sleep(0.05)
