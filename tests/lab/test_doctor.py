@@ -21,7 +21,7 @@ from tests.small_service import free_port
 INBOX = f"{lab.HOSTS['mon1'].addresses[0]}:{lab.INBOX_PORT}"
 BACKUPS, PASSWORD = "/var/backups/incidentctl", "/etc/incidentctl/restic"
 ASIDE = "/root/aside"
-READY = {"host", "settings", "record", "inventory", "guards", "audience on_call", "tracker", "monitoring"}
+LOOKED_AT = {"settings", "record", "inventory", "guards", "audience on_call", "tracker", "monitoring"}
 NOT_READY = 11
 
 Row = dict[str, Any]
@@ -32,15 +32,15 @@ class Doctor:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        lab_s = yaml.safe_load((lab.LAB / "incidentctl.yml").read_text())
+        of_lab = yaml.safe_load((lab.LAB / "incidentctl.yml").read_text())
         self.write("on_call", f"json://{INBOX}/on_call")
         self.write("tickets", f"http://{INBOX}/tickets")
         self.settings: dict[str, Any] = {
             "inventory": str(INVENTORY),
             "state_dir": "state",
             "memory_bank": "memory",
-            "monitoring": lab_s["monitoring"],
-            "guards": lab_s["guards"],
+            "monitoring": of_lab["monitoring"],
+            "guards": of_lab["guards"],
             "audiences": {"on_call": {"kind": "on_call", "send": [{"file": "on_call"}]}},
             "tracker": {"kind": "webhook", "url": {"file": "tickets"}},
             "severities": {"critical": {"notify": ["on_call"]}},
@@ -49,6 +49,10 @@ class Doctor:
     def write(self, name: str, text: str) -> Path:
         (self.folder / name).write_text(f"{text}\n")
         return self.folder / name
+
+    def inventory(self, **groups: Row) -> tuple[str, ...]:
+        """Return the words for the lab's inventory with more said about these groups."""
+        return ("-i", str(INVENTORY), "-i", str(self.write("own.yml", yaml.safe_dump(groups))))
 
     def says(self, *words: str) -> tuple[int, list[Row]]:
         """Ask the doctor; return its exit code and what it found."""
@@ -99,8 +103,7 @@ def test_a_healthy_lab_gives_no_finding(hosts: Hosts, doctor: Doctor) -> None:
     code, rows = doctor.says()
     assert code == 0
     assert [row for row in rows if not row["ok"] or row["warning"]] == []
-    assert {row["what"] for row in rows if row["what"].startswith("host ")} == {f"host {name}" for name in lab.HOSTS}
-    assert {row["what"].split(" ")[0] if "host" in row["what"] else row["what"] for row in rows} == READY
+    assert {row["what"] for row in rows} == LOOKED_AT | {f"host {name}" for name in lab.HOSTS}
 
 
 def test_a_host_that_is_down(hosts: Hosts, doctor: Doctor) -> None:
@@ -128,18 +131,22 @@ def test_a_login_that_may_not_become_root(hosts: Hosts, doctor: Doctor) -> None:
 
 def test_a_password_that_is_not_the_backups(hosts: Hosts, doctor: Doctor) -> None:
     hosts.need("web1", "db1")
-    assert hosts.play("backup", "web1").code == 0, "now there is a repository"
-    with moved_aside("web1", PASSWORD):
-        lab.inside("web1", "tee", PASSWORD, feed=b"sesame\n")
-        told = doctor.finds_one("host web1", "-l", "web1")
-    assert told == f"the password in {PASSWORD} does not open the backups in {BACKUPS}: wrong password"
-    assert doctor.finds("-l", "web1") == []
+    own = {"incident_backup_repository": "/root/backups", "incident_state_dir": "/root/state"}
+    words = doctor.inventory(web={"vars": own})
+    try:
+        assert hosts.play("backup", "web1", **own).code == 0, "now there is a repository"
+        with moved_aside("web1", PASSWORD):
+            lab.inside("web1", "tee", PASSWORD, feed=b"sesame\n")
+            told = doctor.finds_one("host web1", *words, "-l", "web1")
+        assert told == f"the password in {PASSWORD} does not open the backups in /root/backups: wrong password"
+        assert doctor.finds(*words, "-l", "web1") == []
+    finally:
+        lab.inside("web1", "rm", "-rf", *own.values())
 
 
 def test_a_password_that_is_missing_where_the_inventory_names_it(hosts: Hosts, doctor: Doctor) -> None:
     hosts.need("web1", "db1")
-    own = doctor.write("own.yml", yaml.safe_dump({"web": {"vars": {"incident_backup_password_file": PASSWORD}}}))
-    words = ("-i", str(INVENTORY), "-i", str(own), "-l", "web1")
+    words = (*doctor.inventory(web={"vars": {"incident_backup_password_file": PASSWORD}}), "-l", "web1")
     with moved_aside("web1", PASSWORD):
         told = doctor.finds_one("host web1", *words)
     assert told == f"the backups' password file {PASSWORD} cannot be read: No such file or directory"
@@ -155,6 +162,7 @@ def test_a_disk_that_is_full_where_backups_go(hosts: Hosts, doctor: Doctor) -> N
         found = doctor.finds("-l", "web1")
     finally:
         lab.inside("web1", "umount", BACKUPS)
+        lab.inside("web1", "rmdir", "--ignore-fail-on-non-empty", BACKUPS)
     assert [row["what"] for row in found] == ["host web1", "host web1"]
     assert re.match(rf"disk {BACKUPS}: 9\d(\.\d)? % full, 0\.0 GiB free; backups would go there", found[0]["told"])
     assert found[1]["told"].startswith("backup refused: "), "as it would refuse in an incident"
@@ -168,11 +176,9 @@ def test_a_clock_that_is_five_minutes_off(hosts: Hosts, doctor: Doctor, offset_s
     python = "/usr/local/bin/python3-elsewhen"
     script = f'#!/bin/sh\nexec faketime -f "{offset_s:+}s" /usr/bin/python3 "$@"\n'
     lab.inside("worker1", "install", "--mode=755", "/dev/stdin", python, feed=script.encode())
-    own = doctor.write(
-        "own.yml", yaml.safe_dump({"workers": {"hosts": {"worker1": {"ansible_python_interpreter": python}}}})
-    )
+    words = doctor.inventory(workers={"hosts": {"worker1": {"ansible_python_interpreter": python}}})
     try:
-        told = doctor.finds_one("host worker1", "-i", str(INVENTORY), "-i", str(own), "-l", "worker1")
+        told = doctor.finds_one("host worker1", *words, "-l", "worker1")
     finally:
         lab.inside("worker1", "rm", python)
     measured = re.match(rf"its clock is ([\d.]+) s {side} this machine's, give or take ([\d.]+) s", told)
