@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -20,6 +20,7 @@ from incidentctl.settings import Secret, Settings, resolve_secret
 # releases and data, and change nothing.
 _LOOKS = ("readiness", "health_check", "log_collection", "backup", "prepare_rollback")
 _FIXES = {
+    "readiness": "correct incident_services",
     "health_check": "mend the service, or `health` and `depends_on` in the catalogue",
     "log_collection": "correct `logs` in the catalogue, or make it readable",
     "backup": "correct `data` in the catalogue, or mend what is said",
@@ -174,13 +175,19 @@ def _hosts(session: Session, hosts: tuple[str, ...], show: Show) -> list[Finding
     show("phase", phase="doctor", capabilities=_LOOKS, hosts=hosts)
     outcome = engine.run(step, session.sources(), show, session.settings.secret_environment(), landed)
     show("phase_done", outcome=outcome, story=False)  # it is told below, with what to do
-    found = []
-    for host in hosts:
-        rows = [row for row in outcome.rows if row.host == host]
-        of_host = [finding for row in rows for finding in _row(row, answered.get(host))]
-        if all(finding.ok for finding in of_host):
-            of_host.append(Finding(f"host {host}", True, "reached, read, and could be acted on"))
-        found += of_host
+    rows = {host: [row for row in outcome.rows if row.host == host] for host in hosts}
+    return [finding for host in hosts for finding in _host(host, rows[host], answered.get(host))]
+
+
+def _host(host: str, rows: Iterable[HostOutcome], answered: float | None) -> list[Finding]:
+    found: list[Finding] = []
+    told: set[str] = set()
+    for row in rows:
+        if row.reason not in told:  # a catalogue that is wrong is so for every look
+            found += _row(row, answered)
+        told |= {row.reason} - {""}
+    if all(finding.ok for finding in found):
+        found.append(Finding(f"host {host}", True, "reached, read, and could be acted on"))
     return found
 
 

@@ -128,6 +128,24 @@ def test_a_look_that_went_wrong_says_what_to_do() -> None:
     assert "mend the service" in found.fix
 
 
+def test_a_catalogue_that_is_wrong_is_told_once_and_not_for_every_look() -> None:
+    reason = "incident_services: shop: unknown key prots (did you mean ports?)"
+    actions = ({"target": "incident_services", "outcome": "failed", "summary": reason},)
+    rows = [HostOutcome("web1", name, "failed", reason, actions) for name in readiness._LOOKS]
+    (found,) = readiness._host("web1", rows, None)
+    assert (found.told, found.fix) == (f"readiness failed: {reason}", "correct incident_services")
+
+
+def test_a_host_without_a_fault_is_told_as_ready_beside_its_warnings() -> None:
+    findings = [{"level": "warning", "text": "c", "fix": "d"}]
+    rows = [
+        HostOutcome("web1", "readiness", "unchanged", facts={"findings": findings}),
+        HostOutcome("web1", "backup", "skipped", "no service with data runs on this host"),
+    ]
+    warned, ready = readiness._host("web1", rows, None)
+    assert (warned.warning, ready.ok, ready.told) == (True, True, "reached, read, and could be acted on")
+
+
 def test_what_the_host_found_is_told_once_a_finding() -> None:
     findings = [{"level": "wrong", "text": "a", "fix": "b"}, {"level": "warning", "text": "c", "fix": "d"}]
     found = of_host("failed", "a. Fix: b", facts={"findings": findings})
