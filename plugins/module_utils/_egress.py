@@ -26,7 +26,9 @@ def rules(chain: str, family: str, cut: _chain.Spec) -> list[str]:
     """
     addresses = [address for address in cut["addresses"] if _family(ipaddress.ip_address(address)) == family]
     reset = f"-p tcp -m tcp --dport {cut['port']} -j REJECT --reject-with tcp-reset"
-    return [f"-A {chain} -o lo -j RETURN", *(f"-A {chain} -d {address} {reset}" for address in addresses)]
+    # Our own resets go out, so that the other side, which may be sick of too many connections, lets go of them as well.
+    spared = [f"-A {chain} -o lo -j RETURN", f"-A {chain} -p tcp -m tcp --tcp-flags RST RST -j RETURN"]
+    return [*spared, *(f"-A {chain} -d {address} {reset}" for address in addresses)]
 
 
 def problems(params: dict[str, Any]) -> list[str]:

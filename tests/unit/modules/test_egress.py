@@ -69,11 +69,12 @@ def names(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
 
 
-def test_each_family_resets_its_own_addresses_and_spares_loopback() -> None:
+def test_each_family_resets_its_own_addresses_and_spares_loopback_and_resets() -> None:
     (chain,) = UNDO["chains"]
+    spared = [f"-A {chain} -o lo -j RETURN", f"-A {chain} -p tcp -m tcp --tcp-flags RST RST -j RETURN"]
     reset = "-p tcp -m tcp --dport 9200 -j REJECT --reject-with tcp-reset"
-    assert _egress.rules(chain, "ipv4", CUT) == [f"-A {chain} -o lo -j RETURN", f"-A {chain} -d {SEARCH} {reset}"]
-    assert _egress.rules(chain, "ipv6", CUT) == [f"-A {chain} -o lo -j RETURN", f"-A {chain} -d {SEARCH6} {reset}"]
+    assert _egress.rules(chain, "ipv4", CUT) == [*spared, f"-A {chain} -d {SEARCH} {reset}"]
+    assert _egress.rules(chain, "ipv6", CUT) == [*spared, f"-A {chain} -d {SEARCH6} {reset}"]
 
 
 def test_both_ways_out_lead_into_the_chain_before_all_other_rules() -> None:
