@@ -44,12 +44,13 @@ RESULTS = Path(__file__).resolve().parent / "results"
 class CountedShop(Shop):
     """A shop whose starts, stops and maintenance are counted from when it broke."""
 
-    def prepare(self) -> None:
+    def prepare(self, worker_stops_s: float = 0) -> None:
         self.lay_out(
             severities={"high": {"contain": ["scale_down", "maintenance_mode", "prepare_rollback"]}},
             verify={"window": "1s", "within": "20s"},
         )
-        counted = [sys.executable, str(ROOT / "tests" / "faults" / "count.py"), str(self.log), str(self.folder)]
+        program = str(ROOT / "tests" / "faults" / "count.py")
+        counted = [sys.executable, program, str(self.log), str(self.folder), str(worker_stops_s)]
         content = yaml.safe_load(self.override.read_text())
         content["all"]["hosts"]["this-machine"]["shop_control"] = [*counted, *self.control()]
         self.override.write_text(yaml.safe_dump(content))
@@ -112,11 +113,11 @@ def settled(shop: CountedShop) -> list[str]:
     return wrong + [what for what, well in checks.items() if not well]
 
 
-def case(folder: Path, point: str, number: int) -> list[str]:
+def case(folder: Path, point: str, number: int, worker_stops_s: float = 0) -> list[str]:
     """Cut one incident off, go on with it, and return what is wrong then."""
     shop = CountedShop(folder)
     try:
-        shop.prepare()
+        shop.prepare(worker_stops_s)
         first = shop.cut(point, number, *RUN)
         if first.returncode == 0:
             return [f"{point} {number} was never passed"]
@@ -154,6 +155,7 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, metavar="K", help="only every K-th time that a point is passed")
     parser.add_argument("--from", dest="first", type=int, default=1, metavar="N", help="begin with the N-th time")
     parser.add_argument("--minutes", type=float, default=0, help="begin no further case after so many minutes")
+    parser.add_argument("--slow", type=float, default=0, metavar="S", help="to stop the worker takes S seconds more")
     options = parser.parse_args()
     began, counts, failed, told = time.monotonic(), possible(), 0, 0
     RESULTS.mkdir(exist_ok=True)
@@ -176,9 +178,9 @@ def main() -> int:
                 if options.minutes and time.monotonic() - began > options.minutes * 60:
                     break
                 with tempfile.TemporaryDirectory() as folder:
-                    wrong = case(Path(folder), point, number)
+                    wrong = case(Path(folder), point, number, options.slow)
                 told, failed = told + 1, failed + bool(wrong)
-                say(f"{point} {number}: {'; '.join(wrong) or 'well'}")
+                say(f"{point} {number}: {' '.join('; '.join(wrong).split()) or 'well'}")
         say(f"{told} cases, {failed} of them with something lost, doubled or left; {time.monotonic() - began:.0f} s")
     return 1 if failed else 0
 

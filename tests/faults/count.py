@@ -1,13 +1,15 @@
-"""A service's control command that keeps count: count.py LOG FOLDER COMMAND…
+"""A service's control command that keeps count: count.py LOG FOLDER SECONDS COMMAND…
 
 Before a start or stop it appends a line to LOG, which nothing ever shortens: the verb, the program, and how many
-ansible-playbook runs of FOLDER are alive just then. Then it becomes COMMAND.
+ansible-playbook runs of FOLDER are alive just then. Then it becomes COMMAND; to stop a worker takes SECONDS more, so that
+whoever is killed meanwhile leaves an act under way.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 
 
@@ -27,10 +29,12 @@ def runs_alive(folder: str) -> int:
 
 
 def main() -> None:
-    log, folder, *command = sys.argv[1:]
+    log, folder, seconds, *command = sys.argv[1:]
     if command[-2] in ("start", "stop"):
         with Path(log).open("a", encoding="utf-8") as stream:
             stream.write(f"{command[-2]} {command[-1]} {runs_alive(folder)}\n")
+    if command[-2:] == ["stop", "worker"]:
+        time.sleep(float(seconds))
     os.execv(command[0], command)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -162,6 +164,55 @@ def test_an_outcome_that_cannot_be_kept_ends_the_run(work: Path) -> None:
         run(inventory(work, here={}), "isolation", later, variables={"incident_only": ["lamp"]}, landed=full)
     assert not still_running(work)
     assert not (work / "next").exists()
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from incidentctl import engine
+from incidentctl.outcome import Step
+work, nap = sys.argv[1:]
+step = Step("contain", (nap,), ("here",), {"incident_id": "INC-1", "incident_continue": True})
+engine.run(step, (f"{work}/inventory.yml",), lambda *_, **__: None, home=Path(work))
+"""
+
+
+def test_what_a_killed_driver_left_running_is_ended_before_the_next_run(work: Path) -> None:
+    sources, begun = inventory(work, here={}), work / "begun"
+    nap = playbook(
+        work,
+        "nap",
+        {"ansible.builtin.file": {"path": str(begun), "state": "touch", "mode": "0600"}},
+        {"ansible.builtin.command": {"argv": ["sleep", "30"]}},
+    )
+    look = playbook(work, "look", {"ansible.builtin.command": {"argv": [sys.executable, "-c", LOOK, str(work)]}})
+    driver = subprocess.Popen([sys.executable, "-c", KILLED, str(work), nap])
+    while not begun.exists():
+        assert driver.poll() is None
+        time.sleep(0.05)
+    driver.kill()
+    driver.wait()
+    assert _running(work), "nothing was left running: the test shows nothing"
+    whole = Step("contain", (look,), ("here",), {"incident_id": "INC-1", "incident_continue": True})
+    outcome = engine.run(whole, sources, lambda *_, **__: None, home=work)
+    assert outcomes(outcome) == {("here", "look"): "done"}, outcome.rows
+    assert not still_running(work)
+    assert not list(work.glob("run-*")), "a private folder was left behind"
+
+
+# Fails if, while a task runs, there is more than the one ansible-playbook with its worker that runs it.
+LOOK = """
+import sys
+from pathlib import Path
+def words(path):
+    try:
+        return path.read_bytes().split(bytes(1))
+    except OSError:
+        return []
+found = [w for w in map(words, Path("/proc").glob("[0-9]*/cmdline")) if any(x.endswith(b"/ansible-playbook") for x in w[:3])]
+ours = [w for w in found if any(sys.argv[1].encode() in x for x in w)]
+sys.exit(len({tuple(w) for w in ours}) != 1)
+"""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
