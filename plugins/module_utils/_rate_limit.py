@@ -14,11 +14,6 @@ _PORTS_A_RULE = 15  # more, multiport does not take
 _MAX = 10000
 
 
-def families() -> tuple[list[str], list[str]]:
-    """Return the address families that can be limited here, and why each other one is not, a sentence each."""
-    return _chain.families("limited")
-
-
 def rules(chain: str, family: str, limit: _chain.Spec) -> list[str]:
     """Given a limit {ports, per_minute, burst, exempt}, return the chain's rules in one family."""
     version = _chain.VERSIONS[family]
@@ -109,7 +104,7 @@ KIND = _chain.Kind(
     hooks=("PREROUTING",),  # before any DNAT: catches what containers publish, too (docs/contracts.md, 4)
     match="-p tcp --syn",  # new connections only, so that open ones never meet the chain
     words=_chain.Words("", "limited", "limited", "no service with ports on this host", "limits", "service"),
-    families=families,
+    families=lambda: _chain.families("limited"),
     problems=problems,
     declared=_declared,
     wanted=_wanted,

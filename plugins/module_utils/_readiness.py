@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _chain,
     _compose,
+    _egress,
     _evidence,
     _findings,
     _postgresql,
-    _rate_limit,
     _resources,
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import services_of_host
@@ -111,10 +112,10 @@ def _lacking(service: Service) -> Iterator[tuple[str, str]]:
         yield lack, "stopping and starting it" if manager == "compose" else "collecting its logs"
     if "journal" in logs and shutil.which("journalctl") is None:
         yield "journalctl is not here", "collecting its logs"
-    if service.get("ports"):
-        _able, told = _rate_limit.families()
+    for done, meant in (("limited", bool(service.get("ports"))), ("cut", bool(_egress.egress_of(service)))):
+        _able, told = _chain.families(done) if meant else ([], [])
         if missing := [text for text in told if "NOT" in text]:
-            yield "; ".join(missing), "rate_limit"
+            yield "; ".join(missing), "rate_limit" if done == "limited" else "circuit_breaker"
     for item in service.get("data", []):
         if item["kind"] == "postgresql" and (lack := _postgresql.why_not(_postgresql.Place.of(item))):
             yield lack, "backup"

@@ -59,6 +59,10 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ({"logs": [{"kind": "journal", "unit": "x.service"}]}, "journalctl is not here"),
         ({"logs": [{"kind": "file", "path": "/var/log/x"}]}, ""),
         ({"ports": [80]}, "IPv4 is NOT limited: iptables-save is not installed"),
+        (
+            {"circuit_breakers": [{"name": "search", "egress": {"host": "192.0.2.9", "port": 9200}}]},
+            "IPv4 is NOT cut: iptables-save is not installed",
+        ),
         ({"data": [{"kind": "postgresql", "database": "shop"}]}, "psql, pg_dump, pg_dumpall, pg_restore"),
         ({"data": [{"kind": "sqlite", "path": "/srv/shop.db"}]}, ""),
         (
