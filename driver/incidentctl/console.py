@@ -17,6 +17,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from incidentctl import findings
 from incidentctl.errors import DecisionAwaited, IncidentctlError
 from incidentctl.incident import Incident
 from incidentctl.text import plain
@@ -190,16 +191,14 @@ class Console:
                 self._rich.print(f"  {name} on {host}: {plain(health.get('detail', 'unknown'))}")
 
     def _show_findings(self, rows: Sequence[Any]) -> None:
-        found = [(row.host, finding) for row in rows for finding in row.facts.get("findings", ())]
+        found = findings.ranked((row.host, one) for row in rows for one in row.facts.get("findings", ()))
         if not found:
             self._rich.print("No cause was found in logs, resources and releases.")
             return
         self._rich.print(Text("What was found, likeliest cause first", style="bold"))
-        for host, finding in found[:8]:
-            mark = {"critical": "red", "warning": "yellow"}.get(finding.get("severity", ""), "")
-            self._rich.print(
-                Text(f"  {finding.get('severity', ''):<8} ", style=mark) + Text(plain(finding["text"])), f"({host})"
-            )
+        for severity, text, hosts in found[:8]:
+            mark = {"critical": "red", "warning": "yellow"}.get(severity, "")
+            self._rich.print(Text(f"  {severity:<8} ", style=mark) + Text(f"{plain(text)} ({', '.join(hosts)})"))
 
     def _show_options(self, options: Sequence[Mapping[str, Any]]) -> None:
         table = Table(

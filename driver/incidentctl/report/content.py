@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from incidentctl import findings
 from incidentctl.incident import Event, Incident
 from incidentctl.outcome import SUCCESS
 from incidentctl.plan import LIFTABLE
@@ -150,9 +151,10 @@ def _timeline(events: Sequence[Event]) -> Section:
 def _causes(incident: Incident) -> Section:
     rows = _rows(incident, "diagnose", "diagnosis")
     found = tuple(
-        f"{finding.get('severity')}: {finding.get('text')} ({row['host']})"
-        for row in rows
-        for finding in row.get("facts", {}).get("findings", ())
+        f"{severity}: {text} ({', '.join(hosts)})"
+        for severity, text, hosts in findings.ranked(
+            (row["host"], one) for row in rows for one in row.get("facts", {}).get("findings", ())
+        )
     )
     patterns = tuple(
         (row["host"], name, str(e.get("count")), str(e.get("first_seen") or UNKNOWN), _cause(e))
