@@ -63,6 +63,8 @@ def run(
             title = click.prompt("What is wrong?", default=sessions.UNTITLED, err=True)
         try:
             desk = sessions.declare(session, title, severity, limit, services, console.show, console.ask)
+            if rule is not None:
+                sessions.remark(session, desk.incident_id, "note", text=f"severity {severity} chosen; {rule}")
         except errors.AlreadyOpen as error:
             if error.held or not console.interactive:
                 raise
@@ -70,10 +72,6 @@ def run(
             if not click.confirm("Go on with it?", default=True, err=True):
                 raise
             desk = common.take_up(session, console, error.incident_id)
-            _drive(desk, session, console, as_json, contain_approved=yes, option=option, playbook=playbook)
-            return
-        if rule is not None:
-            sessions.remark(session, desk.incident_id, "note", text=f"severity {severity} chosen; {rule}")
         _acknowledge(desk, session, console)
         _drive(desk, session, console, as_json, contain_approved=yes, option=option, playbook=playbook)
 
