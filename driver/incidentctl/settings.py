@@ -18,8 +18,6 @@ from incidentctl.errors import ConfigurationError, UsageError
 __all__ = ["Alerts", "Secret", "Settings", "Tracker", "find_file", "load", "resolve_secret", "seconds"]
 
 FILE_NAME = "incidentctl.yml"
-# Half of a handful of hosts is no blast radius: of one host, that host is all there is.
-FRACTION_APPLIES_FROM = 4
 
 Positive = Annotated[Duration, Field(gt=0)]
 Names = tuple[str, ...]
@@ -94,7 +92,7 @@ class Monitoring(Part):
 
 
 class Guards(Part):
-    """How far a plan may reach. The fraction applies to inventories of FRACTION_APPLIES_FROM hosts and more."""
+    """How far a plan may reach. The fraction counts where there are some hosts to count (plan.guard)."""
 
     max_hosts_changed: Annotated[StrictInt, Field(ge=1)] = 10
     max_fraction_changed: Annotated[float, Field(gt=0, le=1)] = 0.5
