@@ -11,7 +11,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._outcome impo
 
 Run = Callable[[dict[str, Any], bool], Result]
 # These change the host, or take that back: one at a time. A backup may take long, and must not hold up the others.
-_IN_TURN = frozenset(
+IN_TURN = frozenset(
     {
         "circuit_breaker", "enhanced_monitoring", "hotfix", "isolation", "lift", "maintenance_mode", "rate_limit",
         "rollback", "scale_down",
@@ -27,7 +27,7 @@ def act(run: Run, capability: str, params: dict[str, Any], check_mode: bool) -> 
     """
     try:
         acts = not check_mode and capability != "lift"
-        with _ledger.turn(params, acts) if capability in _IN_TURN else contextlib.nullcontext():
+        with _ledger.turn(params, acts) if capability in IN_TURN else contextlib.nullcontext():
             answer = run(params, check_mode)
     except CatalogueError as error:
         answer = result(capability, [action("incident_services", "failed", str(error))])

@@ -6,6 +6,9 @@ import importlib
 from pathlib import Path
 
 import pytest
+from ansible_collections.incidentctl.response.plugins.module_utils import _act
+
+from incidentctl import plan
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 NAMESPACE = "ansible_collections.incidentctl.response.plugins"
@@ -33,3 +36,7 @@ def test_options_are_of_the_kind_that_travels_either_way(name: str) -> None:
         assert set(about) <= {"type", "elements", "default", "choices", "required", "no_log"}, option
         assert not about.get("no_log"), option
         assert about.get("elements") != "path", option
+
+
+def test_whatever_changes_a_host_or_takes_that_back_waits_for_its_turn_there() -> None:
+    assert plan.LIFTABLE | {"hotfix", "rollback", "lift"} == _act.IN_TURN
