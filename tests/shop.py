@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -119,6 +120,13 @@ class Shop:
             capture_output=True,
             text=True,
             check=False,
+        )
+
+    def in_terminal(self, *words: str) -> pexpect.spawn[str]:
+        """Run an incidentctl command in a terminal of 80 columns and 24 lines."""
+        argv, env = self.command(*words), {**os.environ, "PYTHONPATH": str(ROOT / "driver"), "TERM": "xterm-256color"}
+        return pexpect.spawn(
+            argv[0], argv[1:], cwd=str(self.folder), env=env, encoding="utf-8", timeout=90, dimensions=(24, 80)
         )
 
     def status(self) -> dict[str, Any]:

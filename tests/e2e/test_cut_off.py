@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pexpect
 from tests.faults.campaign import ANSWERS, RUN, CountedShop, settled
-from tests.shop import ROOT
 
 from incidentctl.record import open_record
 
@@ -43,8 +41,7 @@ def test_cut_off_in_every_way_it_loses_nothing_and_does_nothing_twice(tmp_path: 
 
 def go_on_in_a_terminal(shop: CountedShop) -> None:
     """As somebody does who knows nothing of the cut: `run` once more."""
-    argv, environment = shop.command(*RUN), {**os.environ, "PYTHONPATH": str(ROOT / "driver"), "TERM": "xterm-256color"}
-    child = pexpect.spawn(argv[0], argv[1:], cwd=str(shop.folder), env=environment, encoding="utf-8", timeout=90)
+    child = shop.in_terminal(*RUN)
     try:
         child.expect("cut off in lift")
         child.expect("Go on with it")

@@ -83,7 +83,7 @@ def test_without_yes_the_containment_waits_for_a_person_who_acknowledges_by_taki
     assert "--yes" in done.stderr
     assert shop.status()["acknowledged_by"] is None
 
-    child = in_terminal(shop, "resume")
+    child = shop.in_terminal("resume")
     try:
         child.expect("Contain now")
         assert shop.status()["acknowledged_by"]
@@ -147,16 +147,8 @@ def wait_until_begun(shop: Shop, phase: str) -> None:
     raise AssertionError(f"{phase} did not begin")
 
 
-def in_terminal(shop: Shop, *words: str) -> pexpect.spawn[str]:
-    """Run a command in a terminal of 80 columns and 24 lines."""
-    argv = shop.command(*words)
-    return pexpect.spawn(
-        argv[0], argv[1:], cwd=str(shop.folder), env=ENVIRONMENT, encoding="utf-8", timeout=90, dimensions=(24, 80)
-    )
-
-
 def test_in_a_terminal_it_shows_the_matrix_and_asks(shop: Shop) -> None:
-    child = in_terminal(shop, "run", "--severity", "high", "checkout returns 500")
+    child = shop.in_terminal("run", "--severity", "high", "checkout returns 500")
     try:
         child.expect("Contain now")
         assert "this-machine" in child.before
@@ -177,8 +169,7 @@ def test_in_a_terminal_it_shows_the_matrix_and_asks(shop: Shop) -> None:
 
 
 def test_a_question_can_be_answered_from_another_terminal(shop: Shop) -> None:
-    argv = shop.command("run", "--severity", "high", "--yes", "checkout returns 500")
-    child = pexpect.spawn(argv[0], argv[1:], cwd=str(shop.folder), env=ENVIRONMENT, encoding="utf-8", timeout=90)
+    child = shop.in_terminal("run", "--severity", "high", "--yes", "checkout returns 500")
     try:
         child.expect("Which way")
         elsewhere = shop.run("decide", "rollback")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +12,7 @@ import pexpect
 import pytest
 import yaml
 from tests.receiver import Receiver
-from tests.shop import ROOT, Shop
-
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "driver"), "TERM": "xterm-256color"}
+from tests.shop import Shop
 
 
 @pytest.fixture
@@ -55,8 +52,7 @@ def test_without_a_severity_and_a_terminal_it_suggests_one_and_declares_nothing(
 
 def test_in_a_terminal_the_suggestion_is_the_default_and_a_person_chooses(shop: Shop) -> None:
     control(shop, "stop", "worker")
-    argv = shop.command("run", "the worker is gone")
-    child = pexpect.spawn(argv[0], argv[1:], cwd=str(shop.folder), env=ENVIRONMENT, encoding="utf-8", timeout=90)
+    child = shop.in_terminal("run", "the worker is gone")
     try:
         child.expect("suggests medium: worker: down, but not user-facing")
         child.expect(r"Which severity\?.*medium")
