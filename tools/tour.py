@@ -1,7 +1,7 @@
 """Play docs/workflow.md on the lab: run each command of its console blocks, and write down what it says.
 
-`.venv/bin/python tools/tour.py`, after `make lab`; it takes a few minutes, and the lab's own record of incidents begins
-anew. A block is
+`.venv/bin/python tools/tour.py`, right after `make lab`: what mon1's inbox has is shown as it is. It takes five minutes, and the
+lab's own record of incidents, memory bank and status page begin anew. A block is
 
     ```console
     $ a command, as a person types it; a line that ends with \\ goes on
@@ -27,7 +27,9 @@ BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.DOTALL | re.MULTILINE)
 COMMAND = re.compile(r"^\$ (?:.*\\\n)*.*$", re.MULTILINE)
 WIDTH = 150  # what a page shows without scrolling; the rest of a line is "…"
 PATIENCE_S = 300
-STATE = ROOT / ".lab" / "state"
+KEPT = tuple(
+    ROOT / ".lab" / name for name in ("state", "memory_bank", "status_page")
+)  # as tests/lab/incidentctl.yml has them
 
 
 def answered(block: str) -> str:
@@ -60,7 +62,8 @@ def said(command: str) -> str:
 
 def main() -> int:
     """Write the page anew; return the exit code."""
-    shutil.rmtree(STATE, ignore_errors=True)
+    for folder in KEPT:
+        shutil.rmtree(folder, ignore_errors=True)
     PAGE.write_text(BLOCK.sub(lambda block: answered(block[0]), PAGE.read_text()))
     return 0
 
