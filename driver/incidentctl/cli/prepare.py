@@ -7,7 +7,6 @@ from dataclasses import asdict
 
 import click
 
-from incidentctl import wording
 from incidentctl.cli import common
 
 
@@ -40,7 +39,7 @@ def doctor(inventory: tuple[str, ...], limit: str | None, as_json: bool, config:
     monitoring answer (nothing is sent); of every host: login, privilege, disks, clock, programs, backups, releases.
     """
     with common.opened(config, inventory) as (session, console):
-        from incidentctl import readiness
+        from incidentctl import readiness, wording
 
         found = readiness.check(session, limit, console.show)
         if as_json:
@@ -72,6 +71,7 @@ def plan(
     """
     with common.opened(config, inventory) as (session, console):
         from incidentctl import session as sessions
+        from incidentctl import wording
 
         made = sessions.plans(session, severity, limit, services)
         if as_json:

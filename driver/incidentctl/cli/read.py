@@ -6,7 +6,6 @@ import json
 
 import click
 
-from incidentctl import wording
 from incidentctl.cli import common
 
 
@@ -18,6 +17,7 @@ def status(incident: str | None, as_json: bool, config: str | None) -> None:
     """Where an incident stands (the newest open one when none is named), and how to go on."""
     with common.opened(config) as (session, console):
         from incidentctl import session as sessions
+        from incidentctl import wording
 
         found = session.record.find(incident)
         if as_json:
