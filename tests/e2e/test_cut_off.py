@@ -50,3 +50,4 @@ def go_on_in_a_terminal(shop: CountedShop) -> None:
     finally:
         child.close(force=True)
     assert child.exitstatus == 0
+    assert shop.status()["acknowledged_by"]
