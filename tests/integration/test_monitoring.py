@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.small_service import endpoint
 
 from incidentctl import monitoring
-from incidentctl.settings import Monitoring
+from incidentctl.desk import Desk
+from incidentctl.phases import recovery
+from incidentctl.plan import Inventory, Service
+from incidentctl.record import open_record
+from incidentctl.settings import Monitoring, Settings
 
 UP = {"data": {"result": [{"metric": {"job": "shop", "instance": "web2:8000"}, "value": [0, "0"]}]}}
 ALERTS = [{"labels": {"alertname": "CheckoutFails", "instance": "web1:8000"}}, {"labels": {"alertname": "Odd"}}]
@@ -59,3 +64,62 @@ def test_a_thousand_alerts_are_counted_not_listed() -> None:
         seen = monitoring.look(Monitoring(alertmanager=server.url))
     assert len(seen["alerts"]) == 51
     assert seen["alerts"][-1] == "and 950 more"
+
+
+class Site:
+    """An incident on web1 whose triage saw these alerts, and an Alertmanager that is asked after the lift."""
+
+    def __init__(self, folder: Path, *alerts: str) -> None:
+        self.folder, self.alerts, self.left = folder, alerts, list(alerts)
+        self.asked = 0
+
+    def answer(self, *_request: Any) -> tuple[int, Any]:
+        self.asked += 1
+        pairs = (text.split() for text in self.left)
+        return 200, [{"labels": dict(zip(("alertname", "instance"), pair, strict=False))} for pair in pairs]
+
+    def calm(self) -> tuple[dict[str, Any], list[str]]:
+        """Return what is seen after the lift, and the follow-ups."""
+        shop = Service("shop", ("web1",), True, True, (), {})
+        with endpoint(self.answer) as server, open_record(f"sqlite:///{self.folder}/record.db") as record:
+            about = {"monitoring": {"alertmanager": server.url}, "verify": {"within": "2s"}}
+            settings = Settings.model_validate(about, context={"folder": self.folder})
+            record.append("INC-1", "declared", {"title": "x", "severity": "high", "hosts": ["web1"]}, "ann")
+            seen = {"alerts": list(self.alerts), "down": None, "problems": []}
+            record.append("INC-1", "step_finished", {"phase": "triage", "monitoring": seen}, "ann")
+            inventory = Inventory({"web1": frozenset({"web"})}, (shop,), {"web1": "192.0.2.7"})
+            desk = Desk("INC-1", record, settings, inventory, (), "ann", lambda *_, **__: None, lambda *_, **__: None)
+            for _again in range(2):  # a phase that was cut off is run again, and owes nothing twice
+                told = recovery.calmed(desk, (shop,))
+            return told, [str(row["text"]) for row in desk.incident().follow_ups]
+
+
+@pytest.mark.parametrize("alert", ["CheckoutFails web1:8000", "Slow 192.0.2.7:8000", "shop_is_down"])
+def test_what_still_alerts_after_the_lift_is_waited_for_and_then_followed_up_once(tmp_path: Path, alert: str) -> None:
+    site = Site(tmp_path, alert, "Watchdog")
+    told, owed = site.calm()
+    assert site.asked > 2, "nobody waited"
+    assert told["alerts"] == sorted([alert, "Watchdog"])
+    assert owed == [f"Find out why the monitoring still reports {alert}"]
+
+
+def test_an_alert_that_ends_is_waited_for_and_owes_nothing(tmp_path: Path) -> None:
+    site = Site(tmp_path, "CheckoutFails web1:8000")
+    answer = site.answer
+
+    def soon_over(*request: Any) -> tuple[int, Any]:
+        if site.asked == 1:
+            site.left.clear()
+        return answer(*request)
+
+    site.answer = soon_over
+    told, owed = site.calm()
+    assert (told["alerts"], owed) == ([], [])
+    assert site.asked == 3, "looked at twice, and once when the phase was run again"
+
+
+def test_an_alert_that_is_always_there_or_of_other_hosts_is_not_waited_for(tmp_path: Path) -> None:
+    site = Site(tmp_path, "Watchdog", "DiskFull db1:9100")
+    told, owed = site.calm()
+    assert site.asked == 2
+    assert (told["alerts"], owed) == (["DiskFull db1:9100", "Watchdog"], [])

@@ -126,7 +126,7 @@ def monitor(desk: Desk) -> None:
     }
     step = plan.step("monitor", ("health_check",), _hosts(affected, desk), affected)
     outcome = run_step(desk, step, variables, finish=False)
-    facts: dict[str, Any] = {"monitoring": _calmed(desk, affected)} if outcome.worst in SUCCESS else {}
+    facts: dict[str, Any] = {"monitoring": calmed(desk, affected)} if outcome.worst in SUCCESS else {}
     finish_step(desk, outcome, None, **facts)
     if outcome.worst not in SUCCESS:
         raise NotRecovered(
@@ -174,13 +174,14 @@ def leave(desk: Desk) -> None:
     desk.show("report", path=written)
 
 
-def _calmed(desk: Desk, affected: Iterable[Service]) -> dict[str, Any]:
+def calmed(desk: Desk, affected: Iterable[Service]) -> dict[str, Any]:
     """Give the monitoring time to see it too; return what it says then.
 
     Only what it said of the affected services and their hosts before is waited for: some alerts are always there.
     What still alerts does not undo the verification, and is followed up.
     """
     names = {name for service in affected for name in (service.name, *service.hosts)}
+    names |= {address for host, address in desk.inventory.addresses.items() if host in names}
     before = desk.incident().monitoring.get("triage", {})
     troubles = {text for text in monitoring.troubles(before) if any(name in text for name in names)}
     until = time.monotonic() + desk.settings.verify.within
@@ -189,10 +190,9 @@ def _calmed(desk: Desk, affected: Iterable[Service]) -> dict[str, Any]:
         time.sleep(_LOOK_S)
         seen = monitoring.look(desk.settings.monitoring)
     desk.show("calmed", seen=seen)
-    if still:
-        desk.note(
-            "follow_up", text=f"Find out why the monitoring still reports {', '.join(sorted(still))}", owner=desk.actor
-        )
+    text = f"Find out why the monitoring still reports {', '.join(sorted(still))}"
+    if still and text not in {row["text"] for row in desk.incident().follow_ups}:
+        desk.note("follow_up", text=text, owner=desk.actor)
     return seen
 
 
