@@ -13,21 +13,26 @@ from typing import Any
 
 from incidentctl.errors import ConfigurationError
 
-# Ours where the user's own ansible.cfg says nothing: (section, option), environment, value. Pipelining saves
-# round trips; the keep-alives end a host that vanished in the middle after 20 s instead of never.
+# Ours where the user's own ansible.cfg says nothing: (section, option), environment, value. Pipelining saves round trips.
 _DEFAULTS = (
     (("defaults", "forks"), "ANSIBLE_FORKS", "50"),
     (("connection", "pipelining"), "ANSIBLE_PIPELINING", "True"),
-    (("ssh_connection", "ssh_args"), "ANSIBLE_SSH_ARGS",
-     "-C -o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=5 -o ServerAliveCountMax=3"),
     (("defaults", "timeout"), "ANSIBLE_TIMEOUT", "10"),
     # ansible-runner would switch it off.
     (("defaults", "host_key_checking"), "ANSIBLE_HOST_KEY_CHECKING", "True"),
 )  # fmt: skip
+# A host that vanished in the middle is given up after 20 s instead of never. Ours in any case, and behind all that the
+# user or the inventory say (ssh_args, ansible_ssh_common_args): of two values ssh takes the first, so theirs counts
+# where they set one. Only an ansible_ssh_extra_args of the inventory takes the place of this (ansible-core 2.19 to 2.21).
+_KEEP_ALIVE = "-o ServerAliveInterval=5 -o ServerAliveCountMax=3"
+_KEPT_ALIVE = {f"{program}_extra_args": f"ANSIBLE_{program.upper()}_EXTRA_ARGS" for program in ("ssh", "sftp", "scp")}
+# The longest folder of ssh's sockets: an address has 107 bytes, of which Ansible's name of a host takes 11 and the one
+# that ssh gives it meanwhile 17.
+_SOCKETS_MAX, _SOCKETS_IN = 79, "ANSIBLE_SSH_CONTROL_PATH_DIR"
 
 
-def read_inventory(sources: tuple[str, ...]) -> dict[str, Any]:
-    """Return what `ansible-inventory --list` says of the sources. Raise ConfigurationError if it cannot."""
+def read_inventory(sources: tuple[str, ...], within_s: float) -> dict[str, Any]:
+    """Return what `ansible-inventory --list` says of the sources. Raise ConfigurationError if it cannot, in that time."""
     for source in sources:
         if "," not in source and not Path(source).exists():
             raise ConfigurationError(
@@ -37,7 +42,16 @@ def read_inventory(sources: tuple[str, ...]) -> dict[str, Any]:
     for source in sources:
         argv += ["-i", source]
     env = {**os.environ, **environment(), "ANSIBLE_INVENTORY_UNPARSED_FAILED": "True"}
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, errors="replace", check=False)
+    try:
+        done = subprocess.run(
+            argv, env=env, capture_output=True, text=True, errors="replace", check=False, timeout=within_s
+        )
+    except subprocess.TimeoutExpired:
+        raise ConfigurationError(
+            f"Ansible did not read the inventory within {within_s:.0f} s.",
+            "A script or plugin of it hangs: " + (", ".join(sources) or "the one that Ansible is configured with"),
+            "ansible-inventory --list -i INVENTORY shows the same; deadlines.phase in incidentctl.yml is how long it may take",
+        ) from None
     if done.returncode != 0:
         raise ConfigurationError(
             "Ansible cannot read the inventory.",
@@ -67,12 +81,12 @@ def collection_root() -> Path:
     return here.parents[1]
 
 
-def environment() -> dict[str, str]:
+def environment(patience_s: float | None = None) -> dict[str, str]:
     """Return what Ansible needs in its environment, the user's own ansible.cfg honoured.
 
-    ansible-runner works in a folder of its own, where Ansible would not find the user's ansible.cfg.
+    A task on a host may take `patience_s` seconds, if that is given.
     """
-    cfg = _ansible_cfg()
+    cfg = _ansible_cfg()  # ansible-runner works in a folder of its own, where Ansible would not find it
     configured = _configured(cfg)
     usual = "~/.ansible/collections:/usr/share/ansible/collections"
     theirs = os.environ.get("ANSIBLE_COLLECTIONS_PATH") or configured.get(
@@ -91,8 +105,35 @@ def environment() -> dict[str, str]:
             env[name] = found or value
         elif found is None:
             env[name] = value
+    if (
+        patience_s
+        and "ANSIBLE_TASK_TIMEOUT" not in os.environ
+        and not configured.has_option("defaults", "task_timeout")
+    ):
+        env["ANSIBLE_TASK_TIMEOUT"] = str(max(1, int(patience_s)))
+    env |= _ssh(configured)
     env["ANSIBLE_NOCOLOR"] = "1"
     env["PATH"] = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
+    return env
+
+
+def _ssh(configured: configparser.ConfigParser) -> dict[str, str]:
+    """Return how ssh is run: one connection a host for as long as phases follow each other, and none that hangs."""
+
+    def said(option: str, variable: str) -> str | None:
+        return os.environ.get(variable, configured.get("ssh_connection", option, fallback=None))
+
+    env = {}
+    for option, variable in _KEPT_ALIVE.items():
+        env[variable] = f"{said(option, variable) or ''} {_KEEP_ALIVE}".strip()
+    # Not Ansible's own folder: connections that its other users left open there are without keep-alives.
+    sockets = Path.home() / ".ansible" / "incidentctl"
+    fits = len(os.fsencode(sockets)) <= _SOCKETS_MAX
+    own = said("control_path_dir", _SOCKETS_IN) or said("control_path", "ANSIBLE_SSH_CONTROL_PATH")
+    if fits and not own:
+        env[_SOCKETS_IN] = str(sockets)
+    if said("ssh_args", "ANSIBLE_SSH_ARGS") is None:
+        env["ANSIBLE_SSH_ARGS"] = "-C -o ControlMaster=auto -o ControlPersist=60s" if fits or own else "-C"
     return env
 
 

@@ -7,6 +7,7 @@ with exactly one outcome, also when the run was cut off (docs/contracts.md, 6).
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -21,13 +22,15 @@ from typing import Any
 import ansible_runner
 import yaml
 
-from incidentctl import ansible_setup, processes
+from incidentctl import ansible_setup, processes, reasons
 from incidentctl.errors import IncidentctlError
-from incidentctl.outcome import HostOutcome, Outcome, Step, complete, merged
+from incidentctl.outcome import HostOutcome, Outcome, Step, complete, merged, worst
 
 COLLECTION = "incidentctl.response"
 _SAID_LINES = 40
 _RUN = "run-"
+# Of these a second task brings home what the first one has made.
+_SEVERAL_TASKS = ("log_collection", "rate_limit", "circuit_breaker")
 
 
 def run(
@@ -41,7 +44,8 @@ def run(
     """Run the step on its hosts, tell `show("cell", host=, capability=, outcome=)` as they come in.
 
     `hide` names environment variables that hold secrets: Ansible does not get them. `landed` gets each host's row when
-    it comes in, and anew when a later task adds to it; if it raises, the run is ended, and that is raised again.
+    it comes in, and anew when a later task adds to it; if it raises, the run is ended, and what it raised first is raised
+    again: until then it goes on to get what comes in.
     `home` is the incident's folder, and its lock is held: what a killed driver left running there is ended first.
     Ctrl-C and SIGTERM end ansible-playbook and come back as an Outcome with `interrupted`, never as an exception: what
     was reached must be recorded first; so does, with `killed`, an ansible-playbook that did not come to its
@@ -59,7 +63,7 @@ def run(
         if event.get("event") == "playbook_on_stats":
             ended.set()
         row = _take(event, rows, begun, said, show)
-        if row is not None and landed is not None and not broken:
+        if row is not None and landed is not None:
             try:
                 landed(row)
             except Exception as error:  # here it would leave ansible-playbook running alone
@@ -78,16 +82,16 @@ def run(
         return True
 
     if home is not None:
-        _end_what_was_left(home)
+        end_what_was_left(home)
     with _private_folder(home) as folder, _stop_requests() as stopped:
         _write_project(folder, step)
         runner = ansible_runner.run(
             private_data_dir=str(folder),
-            playbook=str(folder / "project" / "phase.yml"),  # whole: it tells the process apart (_end_what_was_left)
+            playbook=str(folder / "project" / "phase.yml"),  # whole: it tells the process apart (end_what_was_left)
             inventory=list(inventory),
             limit=",".join(step.hosts),
             extravars=dict(step.variables),
-            envvars=ansible_setup.environment(),
+            envvars={**ansible_setup.environment(_patience_s(step)), processes.MARK: str(folder)},
             cmdline=" ".join(flag for flag, on in (("--check", step.check), ("--diff", step.diff)) if on) or None,
             event_handler=on_event,
             status_handler=lambda _status, runner_config: _forget(runner_config.env, hide),
@@ -102,6 +106,9 @@ def run(
         raise broken[0]
     interrupted = stopped.is_set()
     killed = killed and not (interrupted or late.is_set())
+    cut = f"timed out after {step.deadline_s:.0f} s" if late.is_set() else "cut off" if interrupted or killed else ""
+    if cut and not step.check:
+        rows = {pair: _as_far_as_it_came(row) for pair, row in rows.items()}
     if not rows and not (interrupted or killed) and status == "failed" and not begun:
         raise IncidentctlError(
             f"Ansible could not begin the phase {step.phase}.",
@@ -110,7 +117,7 @@ def run(
         )
     return Outcome(
         step=step,
-        rows=tuple(complete(step, rows, begun, cut=interrupted or killed or late.is_set())),
+        rows=tuple(complete(step, rows, begun, cut)),
         seconds=time.monotonic() - started,
         interrupted=interrupted,
         killed=killed,
@@ -126,10 +133,11 @@ def _private_folder(home: Path | None) -> Iterator[Path]:
     try:
         yield folder
     finally:
+        processes.end(processes.clients_of(folder))
         shutil.rmtree(folder, ignore_errors=True)  # nothing in it is kept: the record holds what counts
 
 
-def _end_what_was_left(home: Path) -> None:
+def end_what_was_left(home: Path) -> None:
     """End the runs of a driver that was killed: ansible-playbook lives on without it, and would act beside us.
 
     Modules that run on this machine are let finish, as they would be on a remote host: half an act is worse. They hold
@@ -142,7 +150,31 @@ def _end_what_was_left(home: Path) -> None:
                 f"It runs in {folder}.",
                 f"end it as the user who started it: pgrep -f {folder}",
             )
+        processes.end(processes.clients_of(folder))
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _patience_s(step: Step) -> float | None:
+    """Return how long one task may take on one host; None if that need not be bounded.
+
+    Ansible has all hosts wait for the slowest after each task. One that hangs must leave the others time for what comes
+    after; where nothing does, it has all the time there is.
+    """
+    return step.deadline_s / 2 if len(step.capabilities) > 1 or step.capabilities[0] in _SEVERAL_TASKS else None
+
+
+def _as_far_as_it_came(row: HostOutcome) -> HostOutcome:
+    """Of a run that was cut off, the row of a task whose capability had more to do there, and did not come to it."""
+    missing = [file["path"] for file in row.files if not Path(file["path"]).exists()]
+    if row.facts.get("to_confirm"):
+        why = "cut off before a fresh login confirmed it: the host undoes it by itself"
+    elif row.facts.get("egress") and "to_confirm" not in row.facts:
+        why = "cut off before the egress was reset"
+    elif missing:
+        why = f"cut off before it came home: {', '.join(missing)}"
+    else:
+        return row
+    return dataclasses.replace(row, outcome=worst((row.outcome, "unknown")), reason=why)
 
 
 def _write_project(folder: Path, step: Step) -> None:
@@ -203,7 +235,7 @@ def _take(
             begun.add(pair)
             show("cell", host=host, capability=capability, outcome="running")
         return None
-    row = _row(kind, host, capability, data.get("res") or {}, bool(data.get("ignore_errors")))
+    row = _row(kind, host, capability, data)
     if row is not None:
         begun.add(pair)
         rows[pair] = row = merged(rows[pair], row) if pair in rows else row
@@ -211,7 +243,8 @@ def _take(
     return row
 
 
-def _row(kind: Any, host: str, capability: str, res: dict[str, Any], ignored: bool) -> HostOutcome | None:
+def _row(kind: Any, host: str, capability: str, data: dict[str, Any]) -> HostOutcome | None:
+    res = data.get("res") or {}
     block = res.get("incident")
     if isinstance(block, dict):
         diff = res.get("diff") or []
@@ -225,16 +258,10 @@ def _row(kind: Any, host: str, capability: str, res: dict[str, Any], ignored: bo
             files=tuple(block.get("files") or ()),
             diff=tuple(diff if isinstance(diff, list) else [diff]),
         )
-    if kind == "runner_on_unreachable":
-        return HostOutcome(host, capability, "unreachable", _message(res))
-    if kind == "runner_on_failed" and not ignored:
-        return HostOutcome(host, capability, "failed", _message(res))
+    away = kind == "runner_on_unreachable"
+    if away or (kind == "runner_on_failed" and not data.get("ignore_errors")):
+        return HostOutcome(host, capability, *reasons.in_words(away, res, float(data.get("duration") or 0)))
     return None
-
-
-def _message(res: dict[str, Any]) -> str:
-    told = [str(res[key]) for key in ("msg", "module_stderr", "stderr") if res.get(key)]
-    return " ".join(" ".join(told or ["Ansible gave no reason"]).split())[:1000]
 
 
 def _capability(data: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 WORST_FIRST = (
     "failed", "unknown", "unreachable", "refused", "not_attempted", "done", "unchanged", "skipped",
 )  # fmt: skip
+IT_MAY_GO_ON = "what was begun may go on there: the host's ledger knows"
 SUCCESS = frozenset({"done", "unchanged", "skipped"})
 
 
@@ -18,7 +19,8 @@ SUCCESS = frozenset({"done", "unchanged", "skipped"})
 class Step:
     """What to run: playbooks of the collection by name (or a path of the user's own), on which hosts.
 
-    `variables` holds ids, numbers and names that the inventory has; nothing that a person typed.
+    `variables` holds ids, numbers and names that the inventory has; nothing that a person typed. After `deadline_s`
+    seconds what is not done by then is left.
     """
 
     phase: str
@@ -27,7 +29,7 @@ class Step:
     variables: Mapping[str, Any] = field(default_factory=dict)
     check: bool = False
     diff: bool = False
-    deadline_s: float = 600.0
+    deadline_s: float = field(kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,12 @@ def merged(earlier: HostOutcome, later: HostOutcome) -> HostOutcome:
 
 
 def complete(
-    step: Step, rows: dict[tuple[str, str], HostOutcome], begun: set[tuple[str, str]], cut: bool
+    step: Step, rows: dict[tuple[str, str], HostOutcome], begun: set[tuple[str, str]], cut: str
 ) -> Iterator[HostOutcome]:
-    """One row for every (host, capability) of the step; what nobody reported is said to be so."""
+    """One row for every (host, capability) of the step; what nobody reported is said to be so.
+
+    `cut` says what ended the run before its time, "" if nothing did.
+    """
     for host in step.hosts:
         lost = ""
         for name in step.capabilities:
@@ -105,16 +110,16 @@ def complete(
             row = rows.get((host, capability))
             if row is None:
                 row = _unreported(step, host, capability, (host, capability) in begun, cut, lost)
-            if row.outcome == "unreachable" or (row.outcome == "failed" and not row.actions):
+            if row.outcome in ("unreachable", "unknown") or (row.outcome == "failed" and not row.actions):
                 lost = lost or f"{capability} {row.outcome} there before"
             yield row
 
 
-def _unreported(step: Step, host: str, capability: str, begun: bool, cut: bool, lost: str) -> HostOutcome:
+def _unreported(step: Step, host: str, capability: str, begun: bool, cut: str, lost: str) -> HostOutcome:
     if begun and cut:
-        return HostOutcome(host, capability, "unknown", "cut off in the middle: the host's ledger knows")
+        return HostOutcome(host, capability, "unknown", f"{cut} in the middle: {IT_MAY_GO_ON}")
     if begun and Path(step.capabilities[0]).is_absolute():
         return HostOutcome(host, capability, "done", "every task of the playbook ended well")
     if cut:
-        return HostOutcome(host, capability, "not_attempted", "cut off before its turn")
+        return HostOutcome(host, capability, "not_attempted", f"{cut} before its turn")
     return HostOutcome(host, capability, "not_attempted", lost or "the play did not reach this host")

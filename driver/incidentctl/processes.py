@@ -13,6 +13,9 @@ from typing import Any
 
 _GONE_S = 5.0  # for what was killed to be gone
 _PAUSE_S = 0.05
+# In the environment of ansible-playbook and of all that it starts on this machine: the private folder of its run.
+MARK = "INCIDENTCTL_RUN"
+_CLIENTS = (b"ssh", b"sftp", b"scp", b"sshpass")
 
 
 def myself() -> dict[str, Any]:
@@ -53,6 +56,21 @@ def controllers_of(folder: Path) -> set[int]:
     return {pid for pid in _all() if _is_controller(words := _words(pid)) and any(inside in word for word in words)}
 
 
+def clients_of(folder: Path) -> set[int]:
+    """Return the ssh, sftp and scp that ansible-playbook started for a run: it leaves them behind when a task hangs.
+
+    Not those that a module runs here for its own ends; nor the masters, which serve the next run, and end by themselves.
+    """
+    mark = os.fsencode(f"{MARK}={folder}")
+    clients = {pid: int(fields[1]) for pid in _all() if _is_client(pid) and len(fields := _stat(pid)) > 1}
+    return {
+        pid
+        for pid, parent in clients.items()
+        if mark in _environment(pid)
+        if mark not in _environment(parent) or parent in clients or _is_controller(_words(parent))
+    }
+
+
 def end(pids: Iterable[int]) -> None:
     """Kill processes of ours, as far as they are still there."""
     for pid in pids:
@@ -74,6 +92,18 @@ def end_controllers_of(folder: Path) -> bool:
 
 def _is_controller(words: list[bytes]) -> bool:
     return any(word.endswith(b"/ansible-playbook") for word in words[:3])
+
+
+def _is_client(pid: int) -> bool:
+    words = _words(pid)
+    return bool(words) and words[0].rpartition(b"/")[2] in _CLIENTS
+
+
+def _environment(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
 
 
 def _all() -> list[int]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from incidentctl import addresses, engine, monitoring, notify, plan
+from incidentctl import addresses, engine, monitoring, notify, plan, reasons
 from incidentctl.desk import Show
 from incidentctl.errors import IncidentctlError, RefusedError, UsageError
 from incidentctl.outcome import SUCCESS, HostOutcome, Step
@@ -30,7 +29,6 @@ _NO_LOGIN = "start it, or see why you cannot log in: ansible HOST -m ping -vvv s
 _NO_ROOT = "let the login user become root there (sudoers, or ansible_become_password), or set incident_become: false"
 _NO_START = "ansible HOST -m ping -vvv shows where it ends; often ansible_python_interpreter must be set for the host"
 _CLOCK = "set it right: `date -u` here and there tells which of the two is wrong; timedatectl or chronyc says why"
-_NOT_ROOT = re.compile(r"(?:missing|incorrect) \w+ password|sudoers|not allowed to (?:execute|run)", re.IGNORECASE)
 # Seconds by which a clock is off for certain: from then on logs are hard to bring into one order; and a host's deadlines
 # and the order of the timeline are wrong.
 _CLOCK_OFF_S, _CLOCK_WRONG_S = 2.0, 60.0
@@ -171,7 +169,8 @@ def _hosts(session: Session, hosts: tuple[str, ...], show: Show) -> list[Finding
         if row.capability == "readiness":
             answered.setdefault(row.host, time.time())
 
-    step = Step("doctor", _LOOKS, hosts, {"incident_continue": True}, check=True)
+    variables, deadline_s = {"incident_continue": True}, session.settings.deadlines.phase
+    step = Step("doctor", _LOOKS, hosts, variables, check=True, deadline_s=deadline_s)
     show("phase", phase="doctor", capabilities=_LOOKS, hosts=hosts)
     outcome = engine.run(step, session.sources(), show, session.settings.secret_environment(), landed)
     show("phase_done", outcome=outcome, story=False)  # it is told below, with what to do
@@ -201,10 +200,11 @@ def _row(row: HostOutcome, answered: float | None) -> Iterator[Finding]:
         yield from clock(what, *offset(row.facts["clock"], answered))
     if row.outcome in SUCCESS or row.outcome == "not_attempted" or row.facts.get("findings"):
         return
+    told, fix = reasons.way_out(row.reason)
     if row.outcome == "unreachable":
-        yield Finding(what, False, f"cannot be reached: {row.reason}", _NO_LOGIN)
-    elif _NOT_ROOT.search(row.reason):
-        yield Finding(what, False, f"no privilege: {row.reason}", _NO_ROOT)
+        yield Finding(what, False, f"cannot be reached: {told}", fix or _NO_LOGIN)
+    elif told.startswith(reasons.NO_PRIVILEGE):
+        yield Finding(what, False, told, _NO_ROOT)
     else:
         fix = _FIXES.get(row.capability, "") if row.actions else _NO_START
         yield Finding(what, False, f"{row.capability} {row.outcome}: {row.reason}", fix or "mend what is said")

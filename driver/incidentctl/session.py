@@ -49,7 +49,7 @@ class Session:
 
     def hosts(self) -> Inventory:
         """Read the inventory. Raise ConfigurationError if it cannot be used."""
-        return plan.parse_inventory(ansible_setup.read_inventory(self.sources()))
+        return plan.parse_inventory(ansible_setup.read_inventory(self.sources(), self.settings.deadlines.phase))
 
 
 @contextlib.contextmanager

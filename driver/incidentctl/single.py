@@ -42,7 +42,7 @@ def by_hand(session: Session, play: Play, show: Show) -> Outcome:
             _variables(play),
             play.check,
             play.diff,
-            session.settings.deadlines.phase,
+            deadline_s=session.settings.deadlines.phase,
         ),
         session.sources(),
         show,

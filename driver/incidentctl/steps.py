@@ -114,7 +114,12 @@ def finish_step(desk: Desk, outcome: Outcome, verdict: str | None = None, **fact
 def ask_hosts(desk: Desk) -> None:
     """After a cut, ask the hosts' ledgers what stands open: the record may have missed the answer."""
     step = Step(
-        "resume", ("lift",), desk.incident().hosts, {"incident_id": desk.incident_id, "incident_continue": True}, True
+        phase="resume",
+        capabilities=("lift",),
+        hosts=desk.incident().hosts,
+        variables={"incident_id": desk.incident_id, "incident_continue": True},
+        check=True,
+        deadline_s=desk.settings.deadlines.phase,
     )
     private_folder(desk.folder)
     hide = desk.settings.secret_environment()

@@ -72,7 +72,7 @@ def run(sources: tuple[str, ...], *capabilities: str, **step: Any) -> Outcome:
     hosts = step.pop("hosts", ("here",))
     hide, landed = step.pop("hide", frozenset()), step.pop("landed", None)
     variables = {"incident_id": "INC-1", "incident_continue": True, **step.pop("variables", {})}
-    whole = Step("contain", capabilities, hosts, variables, **step)
+    whole = Step("contain", capabilities, hosts, variables, **{"deadline_s": 60, **step})
     return engine.run(whole, sources, lambda *_, **__: None, hide, landed)
 
 
@@ -127,10 +127,26 @@ def test_a_host_that_cannot_be_reached_is_told_and_the_others_are_done(work: Pat
 def test_the_deadline_ends_the_run_and_what_was_begun_is_unknown(work: Path) -> None:
     nap = playbook(work, "nap", {"ansible.builtin.command": {"argv": ["sleep", "20"]}})
     started = time.monotonic()
-    outcome = run(inventory(work, here={}), nap, "lift", deadline_s=3)
+    outcome = run(inventory(work, here={}), nap, deadline_s=3)
     assert time.monotonic() - started < 15
     assert outcome.timed_out
-    assert outcomes(outcome) == {("here", "nap"): "unknown", ("here", "lift"): "not_attempted"}
+    assert outcomes(outcome) == {("here", "nap"): "unknown"}
+    assert outcome.rows[0].reason.startswith("timed out after 3 s in the middle")
+    assert not still_running(work)
+
+
+def test_a_host_that_hangs_leaves_the_others_time_for_what_comes_next(work: Path) -> None:
+    nap = playbook(work, "nap", {"ansible.builtin.command": {"argv": ["sleep", "{{ seconds }}"]}})
+    hosts = {"here": {"seconds": 0}, "hung": {"seconds": 25}}
+    outcome = run(inventory(work, **hosts), nap, "lift", hosts=tuple(hosts), deadline_s=20)
+    assert outcomes(outcome) == {
+        ("here", "nap"): "done",
+        ("here", "lift"): "unchanged",
+        ("hung", "nap"): "unknown",
+        ("hung", "lift"): "not_attempted",
+    }
+    assert not outcome.timed_out
+    assert outcome.rows[-1].reason == "nap unknown there before"
     assert not still_running(work)
 
 
@@ -172,7 +188,7 @@ from pathlib import Path
 from incidentctl import engine
 from incidentctl.outcome import Step
 work, nap = sys.argv[1:]
-step = Step("contain", (nap,), ("here",), {"incident_id": "INC-1", "incident_continue": True})
+step = Step("contain", (nap,), ("here",), {"incident_id": "INC-1", "incident_continue": True}, deadline_s=60)
 engine.run(step, (f"{work}/inventory.yml",), lambda *_, **__: None, home=Path(work))
 """
 
@@ -193,7 +209,7 @@ def test_what_a_killed_driver_left_running_is_ended_before_the_next_run(work: Pa
     driver.kill()
     driver.wait()
     assert _running(work), "nothing was left running: the test shows nothing"
-    whole = Step("contain", (look,), ("here",), {"incident_id": "INC-1", "incident_continue": True})
+    whole = Step("contain", (look,), ("here",), {"incident_id": "INC-1", "incident_continue": True}, deadline_s=60)
     outcome = engine.run(whole, sources, lambda *_, **__: None, home=work)
     assert outcomes(outcome) == {("here", "look"): "done"}, outcome.rows
     assert not still_running(work)
@@ -307,10 +323,10 @@ def test_check_mode_changes_nothing(work: Path) -> None:
 
 def test_an_inventory_that_is_not_there_is_a_configuration_error(work: Path) -> None:
     with pytest.raises(ConfigurationError, match="does not exist"):
-        ansible_setup.read_inventory((str(work / "nope"),))
+        ansible_setup.read_inventory((str(work / "nope"),), 60)
 
 
 def test_an_inventory_that_ansible_cannot_parse_is_a_configuration_error(work: Path) -> None:
     (work / "bad.yml").write_text("all: [")
     with pytest.raises(ConfigurationError, match="cannot read the inventory"):
-        ansible_setup.read_inventory((str(work / "bad.yml"),))
+        ansible_setup.read_inventory((str(work / "bad.yml"),), 60)

@@ -123,7 +123,7 @@ def test_a_login_that_may_not_become_root(hosts: Hosts, doctor: Doctor) -> None:
     with moved_aside("worker1", "/etc/sudoers.d/lab"):
         told = doctor.finds_one("host worker1", "-l", "worker1")
         first, second, *_rest = doctor.prints("-l", "worker1")
-    assert told == "no privilege: Task failed: Missing sudo password"
+    assert told == "no privilege: Missing sudo password"
     assert first.startswith("✗ host worker1 "), "what is wrong comes first"
     assert second.startswith("  Fix: let the login user become root there")
     assert doctor.finds("-l", "worker1") == []

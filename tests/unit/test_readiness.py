@@ -103,9 +103,7 @@ def of_host(outcome: str, reason: str = "", **own: Any) -> list[Finding]:
     ("outcome", "reason", "told", "fix"),
     [
         ("unreachable", "Connection timed out", "cannot be reached", "log in"),
-        ("failed", "Task failed: Missing sudo password", "no privilege", "sudoers"),
-        ("failed", "ops is not in the sudoers file", "no privilege", "sudoers"),
-        ("failed", "Task failed: Incorrect su password", "no privilege", "sudoers"),
+        ("failed", "no privilege: Missing sudo password", "no privilege", "sudoers"),
         ("failed", "No start of json char found", "readiness failed", "ansible_python_interpreter"),
     ],
 )
