@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -11,18 +12,21 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from incidentctl.errors import ConfigurationError, IncidentctlError
+from incidentctl.files import trouble, way_out
 
 BUSY_TIMEOUT_S = 30.0
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
 _ADVISORY_LOCK = 0x696E6369  # any constant will do: "inci"
 _URL_FIX = "write sqlite:///path/to/record.db or postgresql+psycopg://user@host/database"
 
+_NOT_OURS = "make the folder writable for you, or set state_dir to one that is"
+
 # What a database says (in lower case) → what to do about it.
 _FIXES = (
-    ("full", "free some space on that disk, then run the command again"),
-    ("readonly", "make the folder writable for you, or set state_dir to one that is"),
-    ("unable to open", "make the folder writable for you, or set state_dir to one that is"),
-    ("disk i/o", "look at the disk's health; a copy of the file may still be readable elsewhere"),
+    ("full", way_out(OSError(errno.ENOSPC, ""))),
+    ("readonly", _NOT_OURS),
+    ("unable to open", _NOT_OURS),
+    ("disk i/o", way_out(OSError(errno.EIO, ""))),
     ("malformed", "keep the file as evidence and put back a copy from before"),
     ("not a database", "keep the file as evidence and put back a copy from before"),
     ("locked", "another process keeps the database busy: end it, then run the command again"),
@@ -50,8 +54,8 @@ def open_database(url: str, tables: sa.MetaData) -> sa.Engine:
         raise ConfigurationError(
             "The driver of record_url is not installed", str(error), "pip install 'psycopg[binary]'"
         ) from error
-    if engine.dialect.name == "sqlite" and parsed.database and parsed.database != ":memory:":
-        _protect(Path(parsed.database))
+    if _is_file(parsed):
+        _protect(Path(str(parsed.database)))
     try:
         _make_tables(engine, tables)
     except SQLAlchemyError as error:
@@ -64,8 +68,16 @@ def explain(engine: sa.Engine, error: SQLAlchemyError) -> RecordError:
     """Given what the database raised, return the error a person can act on."""
     why = _first_line(error.orig if isinstance(error, DBAPIError) else error)
     fix = next((fix for word, fix in _FIXES if word in why.lower()), "check that the database can be reached")
+    # SQLite says the same of a disk that is read-only and of one that is broken.
+    disk = trouble(Path(str(engine.url.database)).parent) if _is_file(engine.url) else None
+    if disk is not None:
+        why, fix = f"{why} ({disk.strerror})", way_out(disk) or fix
     where = engine.url.render_as_string(hide_password=True)
     return RecordError(f"The incident record {where} cannot be used", why, fix)
+
+
+def _is_file(url: sa.URL) -> bool:
+    return url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
 
 
 def _engine(url: sa.URL) -> sa.Engine:
@@ -117,7 +129,7 @@ def _protect(path: Path) -> None:
                 file.chmod(0o600)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        fix = "make the folder writable for you, or set state_dir to one that is"
+        fix = (way_out(error) if isinstance(error, OSError) else "") or _NOT_OURS
         raise RecordError(f"The incident record {path} cannot be used", why, fix) from error
 
 

@@ -24,6 +24,7 @@ import yaml
 
 from incidentctl import ansible_setup, processes, reasons
 from incidentctl.errors import IncidentctlError
+from incidentctl.files import private_folder
 from incidentctl.outcome import HostOutcome, Outcome, Step, complete, merged, worst
 
 COLLECTION = "incidentctl.response"
@@ -85,20 +86,25 @@ def run(
         end_what_was_left(home)
     with _private_folder(home) as folder, _stop_requests() as stopped:
         _write_project(folder, step)
-        runner = ansible_runner.run(
-            private_data_dir=str(folder),
-            playbook=str(folder / "project" / "phase.yml"),  # whole: it tells the process apart (end_what_was_left)
-            inventory=list(inventory),
-            limit=",".join(step.hosts),
-            extravars=dict(step.variables),
-            envvars={**ansible_setup.environment(_patience_s(step)), processes.MARK: str(folder)},
-            cmdline=" ".join(flag for flag, on in (("--check", step.check), ("--diff", step.diff)) if on) or None,
-            event_handler=on_event,
-            status_handler=lambda _status, runner_config: _forget(runner_config.env, hide),
-            cancel_callback=cut_off,
-            suppress_env_files=True,
-            quiet=True,
-        )
+        try:
+            runner = ansible_runner.run(
+                private_data_dir=str(folder),
+                playbook=str(folder / "project" / "phase.yml"),  # whole: it tells the process apart (end_what_was_left)
+                inventory=list(inventory),
+                limit=",".join(step.hosts),
+                extravars=dict(step.variables),
+                envvars={**ansible_setup.environment(_patience_s(step)), processes.MARK: str(folder)},
+                cmdline=" ".join(flag for flag, on in (("--check", step.check), ("--diff", step.diff)) if on) or None,
+                event_handler=on_event,
+                status_handler=lambda _status, runner_config: _forget(runner_config.env, hide),
+                cancel_callback=cut_off,
+                suppress_env_files=True,
+                quiet=True,
+            )
+        except OSError:  # it writes to the disk that has just failed our record
+            if not broken:
+                raise
+            raise broken[0] from None
         # ansible-runner has no exit code of a process that a signal ended; and without a worker that was killed
         # ansible-playbook gives up.
         status, killed = runner.status, runner.rc is None or bool(begun and not ended.is_set())
@@ -129,10 +135,12 @@ def run(
 @contextlib.contextmanager
 def _private_folder(home: Path | None) -> Iterator[Path]:
     # Below `home` it is also how the next driver finds what runs in it, from before there is a process to note down.
-    folder = Path(tempfile.mkdtemp(prefix=_RUN if home else "incidentctl-", dir=home and home.resolve()))  # 0700
+    folder = Path(tempfile.mkdtemp(prefix=_RUN if home else "incidentctl-", dir=home and home.resolve()))
+    folder.chmod(0o700)  # whatever the umask
     try:
         yield folder
     finally:
+        processes.end_controllers_of(folder)  # ansible-runner leaves it alone when it cannot write its own files
         processes.end(processes.clients_of(folder))
         shutil.rmtree(folder, ignore_errors=True)  # nothing in it is kept: the record holds what counts
 
@@ -184,7 +192,7 @@ def _write_project(folder: Path, step: Step) -> None:
         plays.append({"name": Path(name).stem, "import_playbook": name if own else f"{COLLECTION}.{name}"})
     plays.append({"name": "Verdict", "import_playbook": f"{COLLECTION}.verdict"})
     for part in ("project", "env"):
-        (folder / part).mkdir(mode=0o700)
+        private_folder(folder / part)
     (folder / "project" / "phase.yml").write_text(yaml.safe_dump(plays, sort_keys=False), encoding="utf-8")
     # ansible-runner drops settings that are passed as an argument when env/ has no file of them. Its default
     # of five seconds between two looks would delay a cancel by as much.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ SEVERITY_ALIASES = {
 ENDED = ("closed", "cancelled")
 BEFORE_DECISION = ("triage", "contain", "diagnose", "assess", "decide")
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
+_ID = re.compile(rf"INC-[0-9]{{8}}-[0-9]{{4}}-[{_BASE32}]{{4}}")
 
 Data = Mapping[str, Any]
 Changes = dict[str, Any]
@@ -133,6 +135,11 @@ def new_incident_id(now: datetime) -> str:
     """Given an aware time, return INC-YYYYMMDD-HHMM-xxxx in UTC, the last four at random."""
     tail = "".join(secrets.choice(_BASE32) for _ in range(4))
     return f"INC-{now.astimezone(UTC):%Y%m%d-%H%M}-{tail}"
+
+
+def is_id(text: str) -> bool:
+    """Say whether this is a whole incident id, as `new_incident_id` makes them."""
+    return _ID.fullmatch(text) is not None
 
 
 def parse_severity(text: str, names: Iterable[str]) -> str:

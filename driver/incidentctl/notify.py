@@ -47,7 +47,7 @@ def tell(record: Record, incident: Incident, names: Iterable[str], about: str, s
     events = record.events(incident.incident_id)
     if pending(fold(events)) or trackers.due(events, settings) or settings.status_page.folder is not None:
         arguments = (record, incident.incident_id, settings)
-        threading.Thread(target=deliver, args=arguments, name=_THREAD, daemon=True).start()
+        threading.Thread(target=_beside, args=arguments, name=_THREAD, daemon=True).start()
 
 
 def pending(incident: Incident) -> list[Row]:
@@ -75,6 +75,12 @@ def deliver(record: Record, incident_id: str, settings: Settings) -> None:
         _publish(record, incident_id, settings)
     with _alone(settings.state_dir, "tracker"):  # one that hangs holds up no message
         _file(record, incident_id, settings)
+
+
+def _beside(record: Record, incident_id: str, settings: Settings) -> None:
+    """Deliver what is queued; where the disk or the record fails it stays queued, and the response itself says so."""
+    with contextlib.suppress(IncidentctlError, OSError):
+        deliver(record, incident_id, settings)
 
 
 def escalate(record: Record, incident_id: str, settings: Settings, now: datetime) -> list[str]:
@@ -137,7 +143,7 @@ def attended(record: Record, incident_id: str, settings: Settings) -> Iterator[N
 
     def attend() -> None:
         while not done.wait(_LOOK_S):
-            with contextlib.suppress(IncidentctlError):  # a record that is busy is asked again in a second
+            with contextlib.suppress(IncidentctlError, OSError):  # a record that is busy is asked again in a second
                 if escalate(record, incident_id, settings, datetime.now(UTC)):
                     deliver(record, incident_id, settings)
 

@@ -35,21 +35,34 @@ class Session:
 
     def sources(self) -> tuple[str, ...]:
         """The inventory to use: the one that was named, else incidentctl.yml's, else Ansible's own."""
-        if self.inventory:
-            return tuple(source if "," in source else str(Path(source).absolute()) for source in self.inventory)
-        if self.settings.inventory is not None:
-            return (str(self.settings.inventory),)
-        if not ansible_setup.own_inventory():
-            raise ConfigurationError(
-                "There is no inventory: incidentctl does not know your hosts.",
-                "None was named, incidentctl.yml names none, and Ansible has none configured.",
-                "-i INVENTORY, or `inventory:` in incidentctl.yml; `incidentctl init` writes both to begin with",
-            )
-        return ()
+        return sources_of(self.settings, self.inventory)
 
     def hosts(self) -> Inventory:
         """Read the inventory. Raise ConfigurationError if it cannot be used."""
-        return plan.parse_inventory(ansible_setup.read_inventory(self.sources(), self.settings.deadlines.phase))
+        return hosts_of(self.settings, self.sources())
+
+
+def sources_of(settings: Settings, named: tuple[str, ...]) -> tuple[str, ...]:
+    """The inventory to use: the one that was named, else incidentctl.yml's, else () for Ansible's own.
+
+    Raise ConfigurationError if there is none.
+    """
+    if named:
+        return tuple(source if "," in source else str(Path(source).absolute()) for source in named)
+    if settings.inventory is not None:
+        return (str(settings.inventory),)
+    if not ansible_setup.own_inventory():
+        raise ConfigurationError(
+            "There is no inventory: incidentctl does not know your hosts.",
+            "None was named, incidentctl.yml names none, and Ansible has none configured.",
+            "-i INVENTORY, or `inventory:` in incidentctl.yml; `incidentctl init` writes both to begin with",
+        )
+    return ()
+
+
+def hosts_of(settings: Settings, sources: tuple[str, ...]) -> Inventory:
+    """Read the inventory. Raise ConfigurationError if it cannot be used."""
+    return plan.parse_inventory(ansible_setup.read_inventory(sources, settings.deadlines.phase))
 
 
 @contextlib.contextmanager

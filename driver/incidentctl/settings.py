@@ -18,6 +18,7 @@ from incidentctl.errors import ConfigurationError, UsageError
 __all__ = ["Alerts", "Secret", "Settings", "Tracker", "find_file", "load", "resolve_secret", "seconds"]
 
 FILE_NAME = "incidentctl.yml"
+STATE_DIR = "INCIDENTCTL_STATE_DIR"  # goes before the file's: at 3 a.m. its disk may be full, and the file on it
 
 Positive = Annotated[Duration, Field(gt=0)]
 Names = tuple[str, ...]
@@ -157,13 +158,16 @@ def load(
 ) -> Settings:
     """Read the settings from `path`, else from where `find_file` finds them, else take all defaults.
 
-    `capabilities` are the names that `contain` may hold; without them they are not checked. Raise
+    $INCIDENTCTL_STATE_DIR goes before `state_dir`. `capabilities` are the names that `contain` may hold; without them
+    they are not checked. Raise
     ConfigurationError that tells everything that is wrong at once, each with file, line and fix.
     """
-    here = Path.cwd() if cwd is None else cwd
-    file = find_file(path, os.environ if environ is None else environ, here)
+    here, environ = Path.cwd() if cwd is None else cwd, os.environ if environ is None else environ
+    elsewhere = {"state_dir": str(here / environ[STATE_DIR])} if environ.get(STATE_DIR) else {}
+    file = find_file(path, environ, here)
     if file is None:  # without a file there is no folder of ours but the state's
-        return _settings({"memory_bank": str(platformdirs.user_state_path("incidentctl") / "memory_bank")}, here)
+        state = elsewhere.get("state_dir", platformdirs.user_state_path("incidentctl"))
+        return _settings({"memory_bank": str(Path(state) / "memory_bank"), **elsewhere}, here)
     document = _yaml_lines.parse(_read(file))
     data = {} if document.data is None else document.data
     problems = list(document.problems)
@@ -173,11 +177,11 @@ def load(
     elif document.root is not None:
         problems += _settings_problems.dangling(document, data, DEFAULT_SEVERITIES, capabilities)
         try:
-            settings = _settings(data, file.parent)
+            settings = _settings({**data, **elsewhere}, file.parent)
         except ValidationError as error:
             problems += _settings_problems.of_pydantic(document, error, Settings)
     elif not problems:
-        settings = _settings({}, file.parent)
+        settings = _settings(elsewhere, file.parent)
     if problems or settings is None:
         raise _settings_problems.as_error(file, problems)
     return settings

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from incidentctl import engine, plan
-from incidentctl.desk import Desk
+from incidentctl.desk import Desk, record_lifted
 from incidentctl.errors import Partial
 from incidentctl.files import private_folder, seal
 from incidentctl.outcome import SUCCESS, HostOutcome, Outcome, Step, capability_of
 from incidentctl.plan import PlannedStep
+from incidentctl.record import RecordError
 
 
 class Interrupted(Exception):
@@ -72,30 +73,42 @@ def _run(desk: Desk, step: PlannedStep, hosts: tuple[str, ...], variables: Mappi
     }
     private_folder(desk.folder)
     recorded: dict[tuple[str, str], HostOutcome] = {}
+    lost: dict[tuple[str, str], HostOutcome] = {}
 
     def landed(row: HostOutcome) -> None:
+        lost[row.host, row.capability] = row
         _record_row(desk, step.phase, row, recorded.get((row.host, row.capability)))
-        recorded[row.host, row.capability] = row
+        recorded[row.host, row.capability] = lost.pop((row.host, row.capability))
 
-    outcome = engine.run(
-        Step(
-            phase=step.phase,
-            capabilities=step.capabilities,
-            hosts=hosts,
-            variables={**common, **variables},
-            deadline_s=desk.settings.deadlines.phase,
-        ),
-        desk.sources,
-        desk.show,
-        desk.settings.secret_environment(),
-        landed,
-        desk.folder,
-    )
+    try:
+        outcome = engine.run(
+            Step(
+                phase=step.phase,
+                capabilities=step.capabilities,
+                hosts=hosts,
+                variables={**common, **variables},
+                deadline_s=desk.settings.deadlines.phase,
+            ),
+            desk.sources,
+            desk.show,
+            desk.settings.secret_environment(),
+            landed,
+            desk.folder,
+        )
+        for row in outcome.rows:
+            if recorded.get((row.host, row.capability)) != row:  # what nobody reported
+                landed(row)
+    except RecordError as error:
+        told = [f"Not in the record, but so on the host: {_in_words(row)}" for row in lost.values()]
+        went_on = "ansible-playbook was ended. An act that had begun on a host goes on to its end there."
+        raise RecordError(error.what, "\n".join([error.why, *told, went_on]), error.fix) from error
     seal(desk.folder)
-    for row in outcome.rows:
-        if recorded.get((row.host, row.capability)) != row:  # what nobody reported
-            landed(row)
     return outcome
+
+
+def _in_words(row: HostOutcome) -> str:
+    told = "; ".join(str(action["summary"]) for action in row.actions) or row.reason
+    return f"{row.host}: {row.capability} {row.outcome}" + (f": {told}" if told else "")
 
 
 def _end(desk: Desk, outcome: Outcome, finish: bool) -> Outcome:
@@ -130,6 +143,7 @@ def ask_hosts(desk: Desk) -> None:
         for entry in row.facts.get("entries", ()):
             if (row.host, entry["entry"]) not in known:
                 desk.note("containment_applied", host=row.host, summary="found in the host's ledger", **entry)
+    record_lifted(desk, outcome)
 
 
 def _unless_cut_off(desk: Desk, outcome: Outcome) -> None:

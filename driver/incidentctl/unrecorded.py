@@ -1,0 +1,93 @@
+"""Lift without the record: the one act that needs none, for it makes things safer, and the hosts' ledgers know what to do.
+
+See docs/decisions/0008.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+from incidentctl import engine, plan, session
+from incidentctl.desk import Desk, Show
+from incidentctl.errors import IncidentctlError, Partial, UsageError
+from incidentctl.incident import is_id
+from incidentctl.outcome import SUCCESS, Outcome, Step
+from incidentctl.record import Record
+from incidentctl.settings import Settings
+from incidentctl.steps import Interrupted
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of an incident that cannot be written about: of one without a record, no more than its id."""
+
+    incident_id: str
+    sources: tuple[str, ...]
+    hosts: tuple[str, ...]
+
+
+def knows(record: Record, named: str | None) -> bool:
+    """Say whether a whole id is one of this record; anything else is for the record to make out."""
+    return named is None or not is_id(named) or named in record.incidents()
+
+
+def of_desk(desk: Desk) -> Known:
+    """What the record still says of an incident: to be asked before the record is needed."""
+    return Known(desk.incident_id, desk.sources, desk.hosts())
+
+
+def of_id(settings: Settings, named: str | None, inventory: tuple[str, ...], limit: str | None, why: str) -> Known:
+    """An incident of which the record says nothing: by its whole id, on all hosts of the inventory that are meant.
+
+    Raise UsageError if it is not a whole id, naming those that have a folder here.
+    """
+    if named is None or not is_id(named):
+        with contextlib.suppress(OSError):
+            there = sorted((path.name for path in (settings.state_dir / "incidents").iterdir()), reverse=True)
+            why += f"\nThere are folders of: {', '.join(there[:10])}" if there else ""
+        raise UsageError(
+            "Which incident? Without its record only a whole id is understood.", why, "incidentctl lift INC-…"
+        )
+    sources = session.sources_of(settings, inventory)
+    return Known(named, sources, plan.narrow(session.hosts_of(settings, sources), limit))
+
+
+def lift(known: Known, settings: Settings, why: str, show: Show) -> None:
+    """Take back every containment of an incident by the hosts' ledgers, and say so; there is nobody to record it.
+
+    Always raise: Partial, which says what is in no record; UsageError if no host knows the incident either.
+    """
+    show("note", text=f"{why} Lifted all the same: the hosts' ledgers know what was done.")
+    with contextlib.suppress(OSError):  # of a disk that cannot even be read
+        engine.end_what_was_left(settings.state_dir / "incidents" / known.incident_id)
+    step = Step(
+        phase="lift",
+        capabilities=("lift",),
+        hosts=known.hosts,
+        variables={"incident_id": known.incident_id, "incident_continue": True},
+        deadline_s=settings.deadlines.phase,
+    )
+    show("phase", phase=step.phase, capabilities=step.capabilities, hosts=step.hosts)
+    outcome = engine.run(step, known.sources, show, settings.secret_environment())
+    show("phase_done", outcome=outcome)
+    if outcome.interrupted:
+        raise Interrupted(step.phase)
+    raise _told(known.incident_id, outcome)
+
+
+def _told(incident_id: str, outcome: Outcome) -> IncidentctlError:
+    failed = [f"{row.host}: {row.outcome}: {row.reason}" for row in outcome.rows if row.outcome not in SUCCESS]
+    again = f"incidentctl lift {incident_id}"
+    if failed:
+        return Partial(f"{incident_id}: not everything could be taken back.", "\n".join(failed), f"{again} tries again")
+    if not any(row.facts.get(key) for row in outcome.rows for key in ("lifted", "open")):
+        what = (
+            f"{incident_id} is not in this record, and in no ledger of {', '.join(row.host for row in outcome.rows)}."
+        )
+        return UsageError(what, fix="correct the id, or name the inventory of its hosts with -i")
+    return Partial(
+        f"{incident_id}: all was taken back on the hosts, and the record does not say so.",
+        "\n".join(f"{row.host}: {row.outcome}" for row in outcome.rows),
+        f"once the record can be written: {again} records it",
+    )
