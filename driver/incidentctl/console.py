@@ -7,7 +7,6 @@ with its control characters made visible: it cannot move the cursor or change a 
 from __future__ import annotations
 
 import difflib
-import select
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,10 +16,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from incidentctl import findings
+from incidentctl import findings, keyboard
 from incidentctl.errors import DecisionAwaited, IncidentctlError
-from incidentctl.incident import Incident
-from incidentctl.text import plain
+from incidentctl.incident import ENDED, Incident
+from incidentctl.text import plain, shortened
 
 # A sign beside each word, so that nothing hangs on colour alone.
 _SIGNS = {
@@ -35,7 +34,6 @@ _SIGNS = {
     "not_attempted": ("·", "dim"),
 }
 _FINE = ("done", "unchanged", "skipped")
-_POLL_S = 1.0
 _MANY_HOSTS = 12  # from here on only the hosts that need a look have a line of their own
 
 
@@ -60,6 +58,7 @@ class Console:
         """Ask a person; None when nobody can be asked, or when they want to answer later."""
         if not self.interactive:
             return None
+        keyboard.forget()
         answer: str | None = getattr(self, f"_ask_{question}")(**facts)
         return answer
 
@@ -67,9 +66,20 @@ class Console:
         """Say a line to the person."""
         self._rich.print(text)
 
+    def in_place(self, text: str) -> bool:
+        """Show a text where the one before it stood, shortened to the terminal; False where nothing stays in place."""
+        if not (sys.stdout.isatty() and self._rich.is_terminal):
+            return False
+        if self._live is None:
+            self._live = Live(console=self._rich, auto_refresh=False)
+            self._live.start()
+        self._live.update(Text(shortened(text, self._rich.height - 1), no_wrap=True, overflow="ellipsis"), refresh=True)
+        return True
+
     def data(self, text: str) -> None:
         """Print data to stdout, as it is."""
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        sys.stdout.flush()  # who reads along in a pipe waits for it
 
     def error(self, error: IncidentctlError) -> None:
         """Say what went wrong, why, and what to do."""
@@ -153,7 +163,7 @@ class Console:
     def _matrix(self, seconds: float | None = None, need_look: Sequence[str] = ()) -> Table:
         cells: dict[str, dict[str, str]] = self._phase["cells"]
         title = self._phase["name"] + (f"  {seconds:.1f} s" if seconds is not None else " …")
-        table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2))
+        table = _table(title)
         table.add_column("host")
         for column in self._phase["columns"]:
             table.add_column(column)
@@ -201,27 +211,18 @@ class Console:
             self._rich.print(Text(f"  {severity:<8} ", style=mark) + Text(f"{plain(text)} ({', '.join(hosts)})"))
 
     def _show_options(self, options: Sequence[Mapping[str, Any]]) -> None:
-        table = Table(
-            title="Ways out", title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2)
-        )
+        table = _table("Ways out")
         for header in ("", "", "Downtime", "Data at risk", "Confidence"):
             table.add_column(header)
         for option in options:
             sure = "unknown" if option["confidence"] is None else f"{option['confidence']} %"
             if not option["feasible"]:
-                table.add_row(
-                    option["letter"], Text(option["title"], style="dim"), "–", "–", "not possible", style="dim"
-                )
+                title = Text(option["title"], style="dim")
+                table.add_row(option["letter"], title, "–", "–", "not possible", style="dim")
                 continue
-            star = " (recommended)" if option["recommended"] else ""
-            style = "bold" if option["recommended"] else ""
-            table.add_row(
-                option["letter"],
-                Text(option["title"] + star, style=style),
-                option["downtime"],
-                option["data_at_risk"],
-                sure,
-            )
+            best = option["recommended"]
+            title = Text(option["title"] + (" (recommended)" if best else ""), style="bold" if best else "")
+            table.add_row(option["letter"], title, option["downtime"], option["data_at_risk"], sure)
         self._rich.print(table)
         for option in options:
             self._option_facts(option)
@@ -253,13 +254,15 @@ class Console:
     def _ask_decide(self, options: Sequence[Mapping[str, Any]], poll: Callable[[], Incident]) -> str | None:
         able = {o["letter"].lower(): o["key"] for o in options if o["feasible"]}
         best = next((o["letter"] for o in options if o["recommended"]), None)
-        hint = (
-            f"{'/'.join(letter.upper() for letter in able)}, Enter = {best}, q = decide later"
-            if best
-            else "q = decide later"
-        )
+        letters = "/".join(letter.upper() for letter in able)
+        hint = f"{letters}, Enter = {best}, q = decide later" if best else "q = decide later"
+
+        def answered() -> bool:
+            now = poll()
+            return now.decision is not None or now.status in ENDED
+
         while True:
-            answer = self._read(f"Which way? [{hint}] ", lambda: poll().decision is not None)
+            answer = self._read(f"Which way? [{hint}] ", answered)
             if answer is None or answer.strip().lower() in ("q", "later"):
                 return None
             word = answer.strip().lower() or (best or "").lower()
@@ -270,12 +273,14 @@ class Console:
     def _read(self, prompt: str, answered: Callable[[], bool]) -> str | None:
         """Read a line; None at the end of input, or when somebody answered elsewhere meanwhile."""
         self._rich.print(prompt, end="", style="bold")
-        while not select.select([sys.stdin], [], [], _POLL_S)[0]:
-            if answered():
-                self._rich.print("\nAnswered elsewhere.")
-                return None
-        line = sys.stdin.readline()
-        return line if line else None
+        typed = keyboard.line(answered)
+        if typed is None:
+            self._rich.print("\nAnswered elsewhere." if answered() else "")
+        return typed
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2))
 
 
 def _cell(outcome: str) -> Text:

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from incidentctl import notify, plan
-from incidentctl.errors import RefusedError, UsageError
-from incidentctl.incident import Incident
+from incidentctl.errors import AlreadyDecided, RefusedError, UsageError
+from incidentctl.incident import ENDED, Data, Event, Incident
 from incidentctl.outcome import Outcome
 from incidentctl.plan import Inventory, Service
 from incidentctl.record import Record
 from incidentctl.settings import Settings
+from incidentctl.standing import decided
+from incidentctl.text import nearest
 
 Show = Callable[..., None]
 # ask(question, **facts) → the answer, or None when nobody can be asked.
@@ -35,6 +37,8 @@ class Desk:
     contain_approved: bool = False
     option: str | None = None
     playbook: str | None = None
+    instead_of: str | None = None  # the decision that `option` replaces
+    take_over: int | None = None  # the `locked` event of a process on another host that a person says is gone
     limit: tuple[str, ...] | None = None  # of the incident's hosts, only these this time
 
     def incident(self) -> Incident:
@@ -73,23 +77,79 @@ def skip_step(desk: Desk, phase: str) -> None:
     desk.note("step_finished", phase=phase, outcome="skipped")
 
 
-def record_decision(desk: Desk, choice: str, playbook: str | None = None) -> None:
-    """Record who decided what. Raise UsageError or RefusedError if it cannot be carried out."""
-    found = {option["key"]: option for option in desk.incident().options}
+def record_decision(
+    desk: Desk, choice: str, playbook: str | None = None, asked: Data | None = None, instead_of: str | None = None
+) -> Event:
+    """Record who decided what, once: of two who answer the same question at the same moment one is told of the other.
+
+    `asked` is the question that the answer is for, unless it is the one that stands there now; `instead_of` names a
+    decision that is replaced. Raise AlreadyDecided, UsageError or RefusedError if the answer does not count.
+    """
+    answered = asked or desk.incident().question
+    data = {"option": choice, **({"playbook": playbook} if choice == "custom" else {})}
+    data |= {"question": answered["seq"]} if answered else {}
+    data |= {"instead_of": instead_of} if instead_of else {}
+
+    def counts(incident: Incident) -> bool:
+        _unless_decided(desk, incident, choice, instead_of)
+        _unless_asked_anew(incident, answered)
+        _unless_impossible(incident, choice)
+        if choice == "custom" and playbook not in desk.settings.custom_playbooks:
+            known = ", ".join(sorted(desk.settings.custom_playbooks))
+            raise UsageError("Which playbook?", fix=f"--playbook NAME, one of: {known}")
+        return True
+
+    event = desk.record.append_if(desk.incident_id, "decided", data, desk.actor, counts)
+    assert event is not None  # noqa: S101 - what does not count raises
+    return event
+
+
+def _unless_decided(desk: Desk, incident: Incident, choice: str, instead_of: str | None) -> None:
+    number, stands = incident.incident_id, decided(incident)
+    if incident.status in ENDED:
+        raise UsageError(f"{number} is {incident.status}.", fix=f"incidentctl reopen {number} takes it up again")
+    if stands is None or stands["option"] == instead_of:
+        return
+    fix = f"incidentctl status {number} says how it goes"
+    if incident.holder is None or desk.record.holds(number):
+        fix = f"incidentctl resume {number} carries it out"
+        if stands["option"] != choice:
+            fix += f"; or incidentctl decide {number} {choice} --instead-of {stands['option']}"
+    raise AlreadyDecided(
+        f"{number}: {stands['actor']} decided {stands['option']} at {stands['at']}.",
+        f"Your answer, {choice}, is not recorded, and nothing of it is carried out.",
+        fix,
+    )
+
+
+def _unless_asked_anew(incident: Incident, answered: Data | None) -> None:
+    question = incident.question
+    if question is not None and (answered is None or question["seq"] != answered["seq"]):
+        raise RefusedError(
+            f"{incident.incident_id}: the question was put anew at {question['at']}.",
+            "Your answer is for the one before it, whose figures no longer hold; it is not recorded.",
+            f"incidentctl status {incident.incident_id} shows what is possible now",
+        )
+
+
+def _unless_impossible(incident: Incident, choice: str) -> None:
+    found = {option["key"]: option for option in incident.options}
+    if not found:
+        raise UsageError(
+            f"{incident.incident_id}: nothing is asked yet.",
+            "What is possible has not been weighed.",
+            f"incidentctl resume {incident.incident_id} goes on to the question",
+        )
     if choice not in found:
         raise UsageError(
-            f"There is no option {choice!r}{plan.nearest(choice, found)}.", fix=f"choose from: {', '.join(found)}"
+            f"There is no option {choice!r}{nearest(choice, found)}.", fix=f"choose from: {', '.join(found)}"
         )
     if not found[choice]["feasible"]:
         raise RefusedError(
-            f"{desk.incident_id}: {choice} is not possible.",
+            f"{incident.incident_id}: {choice} is not possible.",
             found[choice]["why_not"],
-            f"incidentctl status {desk.incident_id} shows what is",
+            f"incidentctl status {incident.incident_id} shows what is",
         )
-    if choice == "custom" and playbook not in desk.settings.custom_playbooks:
-        known = ", ".join(sorted(desk.settings.custom_playbooks))
-        raise UsageError("Which playbook?", fix=f"--playbook NAME, one of: {known}")
-    desk.note("decided", option=choice, **({"playbook": playbook} if choice == "custom" else {}))
 
 
 def record_lifted(desk: Desk, outcome: Outcome) -> None:

@@ -52,6 +52,10 @@ class AlreadyOpen(LockedError):
         self.held = held
 
 
+class AlreadyDecided(LockedError):
+    """Somebody has decided this already, and that decision stands."""
+
+
 class PlanChangedError(IncidentctlError):
     """What was approved is no longer what would be done."""
 

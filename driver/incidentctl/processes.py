@@ -19,25 +19,33 @@ _CLIENTS = (b"ssh", b"sftp", b"scp", b"sshpass")
 
 
 def myself() -> dict[str, Any]:
-    """Return {pid, host, boot_id, started} of this process: together no other process ever has them."""
+    """Return {pid, host, machine, boot_id, pids, started} of this process: together no other process ever has them.
+
+    `pids` is the namespace that the process id counts in: another container has another.
+    """
     return {
         "pid": os.getpid(),
         "host": socket.gethostname(),
+        "machine": _read("/etc/machine-id").strip(),
         "boot_id": _read("/proc/sys/kernel/random/boot_id").strip(),
+        "pids": _namespace(),
         "started": _started(os.getpid()),
     }
 
 
-def is_alive(holder: Mapping[str, Any]) -> bool:
-    """Given a holder's {pid, host, boot_id, started}, say whether that process may still be at work."""
+def is_here(holder: Mapping[str, Any]) -> bool:
+    """Given what `myself` was to a holder, say whether we would see that process if it still ran."""
     mine = myself()
-    if holder.get("host") != mine["host"]:
-        return True
-    if holder.get("boot_id") != mine["boot_id"]:
-        return False
-    if mine["started"] is None:  # no /proc here
-        return _answers(holder.get("pid"))
+    return all(holder.get(key, mine[key]) == mine[key] for key in ("host", "machine", "boot_id", "pids"))
+
+
+def is_alive(holder: Mapping[str, Any]) -> bool:
+    """Given what `myself` was to a holder, say whether that process may still be at work."""
+    if not is_here(holder):
+        return not _was_before_our_boot(holder)
     started = _started(holder.get("pid"))
+    if myself()["started"] is None:  # no /proc here
+        return _answers(holder.get("pid"))
     return started is not None and started == holder.get("started")
 
 
@@ -88,6 +96,20 @@ def end_controllers_of(folder: Path) -> bool:
             end(pids)
         time.sleep(_PAUSE_S)
     return True
+
+
+def _was_before_our_boot(holder: Mapping[str, Any]) -> bool:
+    """Two machines may have one name: without the machine's own id nothing is known of another boot."""
+    mine = myself()
+    same = all(holder.get(key, mine[key]) == mine[key] for key in ("host", "machine"))
+    return same and bool(mine["machine"]) and holder.get("boot_id") != mine["boot_id"]
+
+
+def _namespace() -> str:
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
 
 
 def _is_controller(words: list[bytes]) -> bool:

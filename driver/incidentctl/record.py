@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -13,14 +12,13 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from incidentctl import _database
+from incidentctl._chain import GENESIS, chain_hash, dump, first_broken, storable
 from incidentctl._database import RecordError
 from incidentctl.errors import LockedError, UsageError
 from incidentctl.incident import ENDED, KINDS, Event, Incident, fold, left
-from incidentctl.processes import is_alive, myself
+from incidentctl.processes import is_alive, is_here, myself
 
 __all__ = ["GENESIS", "Record", "RecordError", "chain_hash", "first_broken", "open_record"]
-
-GENESIS = "0" * 64  # the prev_hash of an incident's first event
 
 _METADATA = sa.MetaData()
 # One row an incident: what PostgreSQL locks while it appends. It says nothing that the events do not say.
@@ -32,6 +30,7 @@ _EVENT = sa.Table(
     sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
     *(sa.Column(name, sa.Text, nullable=False) for name in ("at", "actor", "kind", "data", "prev_hash", "hash")),
 )
+_OPENING = 0x6F70656E  # any constant will do: "open"
 _JOIN = sa.text("INSERT INTO incident (incident_id) VALUES (:incident_id) ON CONFLICT DO NOTHING")
 
 
@@ -43,34 +42,13 @@ def open_record(url: str) -> Record:
     return Record(_database.open_database(url, _METADATA))
 
 
-def chain_hash(prev_hash: str, row: Mapping[str, Any]) -> str:
-    """Given the hash before and a row (its `data` as the stored text), return the row's hash, in hex."""
-    fields = {name: row[name] for name in ("incident_id", "seq", "at", "actor", "kind", "data")}
-    return hashlib.sha256((prev_hash + _dump(fields)).encode("ascii")).hexdigest()
-
-
-def first_broken(rows: Sequence[Mapping[str, Any]], head: str | None = None) -> int | None:
-    """Given an incident's stored rows in order, return the seq of the first broken one; None if whole.
-
-    If no row has the hash `head`, the tail was cut or the whole chain written anew: no row shows which,
-    so the seq after the last one comes back. A record that lost all its rows is broken from 1 on.
-    """
-    previous, seen = GENESIS, set()
-    for expected, row in enumerate(rows, start=1):
-        linked = row["seq"] == expected and row["prev_hash"] == previous
-        if not linked or row["hash"] != chain_hash(previous, row):
-            return expected
-        previous = row["hash"]
-        seen.add(previous)
-    return len(rows) + 1 if not rows or (head is not None and head not in seen) else None
-
-
 class Record:
     """An open record. Every method raises RecordError if the database does not do what it must."""
 
     def __init__(self, engine: sa.Engine) -> None:
         """Keep the engine; `open_record` makes it."""
         self._engine = engine
+        self._held: dict[str, int] = {}  # incident → seq of the `locked` event by which it is ours
 
     def __enter__(self) -> Self:
         """Return the record itself."""
@@ -87,9 +65,44 @@ class Record:
     def append(self, incident_id: str, kind: str, data: dict[str, Any], actor: str) -> Event:
         """Add one event; when this returns, it is on disk. Return it as it will be read.
 
-        Raise UsageError if an incident is declared twice, RecordError if the data cannot be written down.
+        Raise UsageError if an incident is declared twice, RecordError if the data cannot be written down, LockedError
+        if a step is to begin by our lock and it was taken from us.
         """
         with self._transaction(writes=True) as connection:
+            if kind == "step_started":
+                self._still_ours(connection, incident_id)
+            return _append(connection, incident_id, kind, data, actor)
+
+    def append_if(
+        self, incident_id: str, kind: str, data: dict[str, Any], actor: str, fits: Callable[[Incident], bool]
+    ) -> Event | None:
+        """Add one event if it fits the incident as it stands then: nobody writes to it in between.
+
+        Return None if it does not fit. Raise what `fits` raises, and what `append` does.
+        """
+        with self._transaction(writes=True) as connection:
+            self._still_ours(connection, incident_id)
+            return (
+                _append(connection, incident_id, kind, data, actor) if fits(_stands(connection, incident_id)) else None
+            )
+
+    def open(
+        self,
+        incident_id: str,
+        kind: str,
+        data: dict[str, Any],
+        actor: str,
+        fits: Callable[[Iterator[Incident]], object],
+    ) -> Event:
+        """Add the event that opens an incident (declared, reopened), unless `fits` raises at the sight of the open ones.
+
+        Nobody opens another one in between.
+        """
+        with self._transaction(writes=True) as connection:
+            if connection.dialect.name == "postgresql":  # SQLite has one writer at a time
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_OPENING)))
+            ended = _ended(connection)
+            fits(_stands(connection, name) for name in _incidents(connection) if name not in ended)
             return _append(connection, incident_id, kind, data, actor)
 
     def events(self, incident_id: str) -> list[Event]:
@@ -99,34 +112,31 @@ class Record:
 
     def incident(self, incident_id: str) -> Incident:
         """Return an incident as it stands now: a lock whose process is gone holds nobody up."""
-        incident = fold(self.events(incident_id))
-        return incident if incident.holder is None or is_alive(incident.holder) else left(incident)
+        with self._transaction() as connection:
+            return _stands(connection, incident_id)
 
     def incidents(self) -> list[str]:
         """Return the ids of all incidents, newest first."""
-        query = sa.select(_EVENT.c.incident_id).group_by(_EVENT.c.incident_id)
-        newest_first = query.order_by(sa.func.min(_EVENT.c.at).desc(), _EVENT.c.incident_id.desc())
         with self._transaction() as connection:
-            return list(connection.scalars(newest_first))
+            return _incidents(connection)
 
     def unsettled(self, since: datetime) -> list[str]:
         """Return the ids of the incidents that are open, or of which something was recorded since; newest first."""
         lately = sa.select(_EVENT.c.incident_id).where(_EVENT.c.at >= since.astimezone(UTC).isoformat()).distinct()
         with self._transaction() as connection:
-            stirred = set(connection.scalars(lately))
-        ended = self._ended()
-        return [name for name in self.incidents() if name in stirred or name not in ended]
+            stirred, ended = set(connection.scalars(lately)), _ended(connection)
+            return [name for name in _incidents(connection) if name in stirred or name not in ended]
 
     def find(self, prefix: str | None = None) -> str:
         """Given the beginning of an id, in any case, return the incident that is meant.
 
         Without one: the newest open incident, else the newest. Raise UsageError, naming what there is.
         """
-        known = self.incidents()
+        with self._transaction() as connection:
+            known, ended = _incidents(connection), _ended(connection)
         if not known:
             raise UsageError("There is no incident yet", fix="incidentctl run declares one")
         if prefix is None:
-            ended = self._ended()
             return next((name for name in known if name not in ended), known[0])
         found = [name for name in known if name.lower().startswith(prefix.lower())]
         exact = [name for name in found if name.lower() == prefix.lower()]
@@ -150,34 +160,51 @@ class Record:
             return first_broken([{**row} for row in connection.execute(_rows_of(incident_id)).mappings()], head)
 
     @contextmanager
-    def hold(self, incident_id: str, actor: str) -> Iterator[Event]:
+    def hold(self, incident_id: str, actor: str, take_over: int | None = None) -> Iterator[Event]:
         """Hold the incident's lock for as long as the body runs; give the `locked` event.
 
-        A lock whose process is gone is taken over, and the event names that process under `cut_off`; one of another
-        host counts as alive. Raise LockedError naming who holds it.
+        A lock whose process is gone is taken over, and the event names that process under `cut_off`. One of another host
+        counts as alive, unless a person says otherwise: `take_over` is the seq of the `locked` event that they have seen,
+        and the event says from whom it was `taken_from`. Raise LockedError naming who holds it.
         """
         mine = myself()
         with self._transaction(writes=True) as connection:
+            _lock(connection, incident_id)
             events = _events(connection, incident_id)
             holder = fold(events).holder if events else None
-            if holder is not None and is_alive(holder):
-                raise LockedError(
-                    f"{holder['actor']} is at work on {incident_id}",
-                    f"Process {holder.get('pid')} on {holder.get('host')} has held it since {holder['at']}",
-                    "wait for it, or end that process there: the next command then takes over",
-                )
             told = mine if holder is None else {**mine, "cut_off": holder.get("pid")}
+            if holder is not None and is_alive(holder):
+                if is_here(holder) or holder["seq"] != take_over:
+                    raise _held_by(holder, incident_id)
+                told["taken_from"] = {key: holder.get(key) for key in ("actor", "pid", "host", "at")}
             locked = _append(connection, incident_id, "locked", told, actor)
+        self._held[incident_id] = locked.seq
         try:
             yield locked
-        finally:
-            self.append(incident_id, "unlocked", mine, actor)
+        except BaseException:
+            del self._held[incident_id]
+            with suppress(RecordError):  # what the body raised must be told; who is gone holds nobody up
+                self.append(incident_id, "unlocked", mine, actor)
+            raise
+        del self._held[incident_id]
+        self.append(incident_id, "unlocked", mine, actor)
 
-    def _ended(self) -> set[str]:
-        changes = sa.select(_EVENT.c.incident_id, _EVENT.c.kind).where(_EVENT.c.kind.in_((*ENDED, "reopened")))
-        with self._transaction() as connection:
-            last = dict(connection.execute(changes.order_by(_EVENT.c.seq)).all())
-        return {name for name, kind in last.items() if kind in ENDED}
+    def holds(self, incident_id: str) -> bool:
+        """Say whether it is we who hold the incident's lock."""
+        return incident_id in self._held
+
+    def _still_ours(self, connection: sa.Connection, incident_id: str) -> None:
+        """Who took the lock over may act already: whoever held it before begins nothing and decides nothing any more."""
+        _lock(connection, incident_id)
+        if incident_id not in self._held:
+            return
+        holder = fold(_events(connection, incident_id)).holder
+        if holder is None or holder["seq"] != self._held[incident_id]:
+            raise LockedError(
+                f"{incident_id} was taken over, so this is where it ends here",
+                "Somebody was sure that this process is gone",
+                f"incidentctl timeline {incident_id} says who it was, and how they go on",
+            )
 
     @contextmanager
     def _transaction(self, *, writes: bool = False) -> Iterator[sa.Connection]:
@@ -191,8 +218,7 @@ class Record:
 def _append(connection: sa.Connection, incident_id: str, kind: str, data: Mapping[str, Any], actor: str) -> Event:
     if kind not in KINDS:
         raise ValueError(f"no such kind of event: {kind}")
-    connection.execute(_JOIN, {"incident_id": incident_id})
-    connection.execute(sa.select(_INCIDENT).where(_INCIDENT.c.incident_id == incident_id).with_for_update())
+    _lock(connection, incident_id)
     seq, previous = _last(connection, incident_id)
     if kind == "declared" and seq:
         raise UsageError(f"{incident_id} has been declared already", fix="declare it again under another id")
@@ -200,14 +226,47 @@ def _append(connection: sa.Connection, incident_id: str, kind: str, data: Mappin
         "incident_id": incident_id,
         "seq": seq + 1,
         "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "actor": _storable(actor),
+        "actor": storable(actor),
         "kind": kind,
-        "data": _dump(data),
+        "data": dump(data),
         "prev_hash": previous,
     }
     row["hash"] = chain_hash(previous, row)
     connection.execute(sa.insert(_EVENT).values(row))
     return _event(row)
+
+
+def _lock(connection: sa.Connection, incident_id: str) -> None:
+    """Let nobody else write to an incident before this transaction ends; what is read from here on stays true in it."""
+    connection.execute(_JOIN, {"incident_id": incident_id})
+    connection.execute(sa.select(_INCIDENT).where(_INCIDENT.c.incident_id == incident_id).with_for_update())
+
+
+def _held_by(holder: Mapping[str, Any], incident_id: str) -> LockedError:
+    fix = "wait for it, or end that process: the next command then takes over"
+    if not is_here(holder):
+        fix = f"{fix}; if it is gone for certain: incidentctl resume {incident_id} --take-over"
+    return LockedError(
+        f"{holder['actor']} is at work on {incident_id}",
+        f"Process {holder.get('pid')} on {holder.get('host')} has held it since {holder['at']}",
+        fix,
+    )
+
+
+def _stands(connection: sa.Connection, incident_id: str) -> Incident:
+    incident = fold(_events(connection, incident_id))
+    return incident if incident.holder is None or is_alive(incident.holder) else left(incident)
+
+
+def _incidents(connection: sa.Connection) -> list[str]:
+    query = sa.select(_EVENT.c.incident_id).group_by(_EVENT.c.incident_id)
+    return list(connection.scalars(query.order_by(sa.func.min(_EVENT.c.at).desc(), _EVENT.c.incident_id.desc())))
+
+
+def _ended(connection: sa.Connection) -> set[str]:
+    changes = sa.select(_EVENT.c.incident_id, _EVENT.c.kind).where(_EVENT.c.kind.in_((*ENDED, "reopened")))
+    last = dict(connection.execute(changes.order_by(_EVENT.c.seq)).all())
+    return {name for name, kind in last.items() if kind in ENDED}
 
 
 def _last(connection: sa.Connection, incident_id: str) -> tuple[int, str]:
@@ -240,16 +299,3 @@ def _damaged(row: Mapping[str, Any], why: str) -> RecordError:
         why,
         "keep the file as evidence and go on with a copy from before; incidentctl doctor checks the chain",
     )
-
-
-def _dump(value: Any) -> str:
-    """Given data, return the one text that is stored and hashed: pure ASCII, whatever was typed."""
-    try:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise RecordError("This cannot be recorded", str(error), "report it: events hold plain JSON data") from error
-
-
-def _storable(text: str) -> str:
-    """Spell out what a database refuses to store in a text: NUL, and bytes that were no UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")

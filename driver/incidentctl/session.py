@@ -6,7 +6,7 @@ import contextlib
 import getpass
 import os
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from incidentctl import ansible_setup, notify, plan, workflow
 from incidentctl import incident as incidents
 from incidentctl import settings as configuration
 from incidentctl.desk import Ask, Desk, Show
-from incidentctl.errors import ConfigurationError, RefusedError
-from incidentctl.incident import Event
+from incidentctl.errors import ConfigurationError, RefusedError, UsageError
+from incidentctl.incident import Event, Incident
 from incidentctl.plan import Inventory, Service
 from incidentctl.record import Record, open_record
 from incidentctl.settings import Settings
+from incidentctl.standing import standing
 
 UNTITLED = "(none given)"
 
@@ -148,8 +149,8 @@ def remark(session: Session, incident_id: str | None, kind: str, **data: Any) ->
     ended = incident.status in incidents.ENDED
     if ended and kind not in ("note", "reopened"):
         raise RefusedError(f"{found} is {incident.status}.", fix=f"incidentctl reopen {found} takes it up again")
-    if kind == "reopened" and not ended:
-        raise RefusedError(f"{found} is open.", fix=f"incidentctl resume {found} goes on with it")
+    if kind == "reopened":
+        return workflow.reopen(session.record, session.actor, found)
     if kind == "cancelled" and incident.contained:
         raise RefusedError(
             f"{found}: {len(incident.contained)} containment(s) are still there.",
@@ -162,6 +163,47 @@ def remark(session: Session, incident_id: str | None, kind: str, **data: Any) ->
             fix=f"incidentctl resume {found} asks them and goes on; or incidentctl lift {found}, then cancel it",
         )
     return session.record.append(found, kind, data, session.actor)
+
+
+def join(
+    session: Session, incident_id: str, description: str, severity: str | None, services: Iterable[str]
+) -> Incident:
+    """Add what somebody else sees to an open incident: a note, and a severity that is higher than it has. Return it then.
+
+    Raise UsageError, before anything is recorded, if it has ended or is not about one of the services.
+    """
+    found = session.record.find(incident_id)
+    incident = session.record.incident(found)
+    wanted = None if severity is None else incidents.parse_severity(severity, session.settings.severities)
+    if incident.status in incidents.ENDED:
+        raise UsageError(
+            f"{found} is {incident.status}: it cannot be joined.",
+            fix=f"incidentctl reopen {found} takes it up again; without --join a new one is declared",
+        )
+    foreign = sorted(set(services) - set(incident.services))
+    if foreign:
+        raise UsageError(
+            f"{found} is not about {', '.join(foreign)}.",
+            f"It is about: {', '.join(incident.services)}.",
+            f"leave --join out to declare one for {', '.join(foreign)}, or --service to join this one",
+        )
+    if description:
+        session.record.append(found, "note", {"text": description, "joined": True}, session.actor)
+    if wanted is not None:
+        raise_severity(session, found, wanted, {"by": "join"})
+    return session.record.incident(found)
+
+
+def raise_severity(session: Session, incident_id: str, severity: str, facts: Mapping[str, Any]) -> None:
+    """Set a severity that is higher than the one there is, whatever happens meanwhile, and tell those concerned."""
+
+    def is_higher(incident: Incident) -> bool:
+        return incidents.SEVERITIES.index(severity) < incidents.SEVERITIES.index(incident.severity)
+
+    data = {"severity": severity, **facts}
+    event = session.record.append_if(incident_id, "severity_changed", data, session.actor, is_higher)
+    if event is not None:
+        pass_on(session, event)
 
 
 def pass_on(session: Session, event: Event) -> None:
@@ -189,4 +231,9 @@ def facts(session: Session, incident_id: str) -> dict[str, Any]:
     """Return everything that is known of an incident, as data for --json."""
     incident = session.record.incident(incident_id)
     folder = session.settings.state_dir / "incidents" / incident_id
-    return {**asdict(incident), "report": str(folder / "report.md"), "head": session.record.head(incident_id)}
+    return {
+        **asdict(incident),
+        "waiting": asdict(standing(incident)),
+        "report": str(folder / "report.md"),
+        "head": session.record.head(incident_id),
+    }

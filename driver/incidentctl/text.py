@@ -1,6 +1,9 @@
-"""Text that people and hosts wrote, made safe to show: one line, no control characters, no endless length."""
+"""Text that people and hosts wrote, made safe to show: one line, no control characters, no endless length; and misspelt."""
 
 from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 SHOWN = 300  # characters of one typed text that a screen needs; the record has them all
 
@@ -12,3 +15,15 @@ def plain(text: object, limit: int = SHOWN) -> str:
     """
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text).encode("utf-8", "replace").decode())
     return shown if len(shown) <= limit else f"{shown[:limit]}… ({len(shown)} characters)"
+
+
+def shortened(text: str, room: int) -> str:
+    """Given lines and how many there is room for, return them; of too many the middle is left out."""
+    lines, room = text.splitlines(), max(room, 4)
+    return text if len(lines) <= room else "\n".join([*lines[:2], "  …", *lines[3 - room :]])
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return ` (did you mean X?)` when something known is close to the word, else nothing."""
+    close = difflib.get_close_matches(word, sorted(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

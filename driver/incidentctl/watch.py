@@ -22,6 +22,8 @@ from incidentctl.session import Session, pass_on, take_up
 from incidentctl.settings import Settings, resolve_secret
 from incidentctl.suggestion import STATES, Seen, Suggestion
 
+_FOLLOW_S = 1.0  # between two looks at the record
+
 
 @dataclass(frozen=True)
 class Look:
@@ -112,6 +114,18 @@ def attend(session: Session, intake: Intake, every_s: float, rung: threading.Eve
         while (left := until - time.monotonic()) > 0:
             if rung.wait(left):
                 yield from _unbroken(_fresh(session, rung))
+
+
+def follow(session: Session, incident_id: str) -> Iterator[Incident]:
+    """Yield an incident as it stands, and again whenever that has changed, until it has ended. No host is asked."""
+    last = None
+    while last is None or last.status not in incidents.ENDED:
+        now = session.record.incident(incident_id)
+        if now != last:
+            yield now
+            last = now
+        else:
+            time.sleep(_FOLLOW_S)
 
 
 def look(session: Session, desk: Desk) -> Look:

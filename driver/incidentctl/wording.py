@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from incidentctl.incident import ENDED, Incident
+from incidentctl.incident import Incident
+from incidentctl.standing import Standing, standing
 from incidentctl.text import plain
+
+_BY = {"decision": "asked by", "phase": "begun by", "recovery": "decided by"}
 
 
 def status(incident: Incident) -> str:
@@ -28,8 +31,24 @@ def status(incident: Incident) -> str:
         ]
     lines += [f"  contained on {c['host']}: {c['capability']} {c['target']}" for c in incident.contained]
     if incident.holder:
-        lines.append(f"  driven by {incident.holder.get('actor')}, process {incident.holder.get('pid')}")
-    return "\n".join([*lines, f"Next: {_next(incident)}"])
+        held = incident.holder
+        lines.append(
+            f"  held by {held.get('actor')}: process {held.get('pid')} on {held.get('host')}, since {held['at']}"
+        )
+    stands = standing(incident)
+    return "\n".join([*lines, f"Waits for {_waits(stands)}", f"Next: {'; or '.join(stands.next)}"])
+
+
+def short_status(incident: Incident) -> str:
+    """Return where an incident stands on one line."""
+    return f"{incident.incident_id}  {incident.severity}  {incident.status}: waits for {_waits(standing(incident))}"
+
+
+def _waits(stands: Standing) -> str:
+    since = f" since {stands.since}" if stands.since else ""
+    return plain(
+        f"{stands.told}{since}" + (f", {_BY[stands.waits_for]} {stands.by}" if stands.waits_for in _BY else "")
+    )
 
 
 def plan(plan: Any) -> str:
@@ -57,16 +76,3 @@ def readiness(found: Sequence[Any]) -> str:
         for sign, rows in signs.items()
         for row in rows
     )
-
-
-def _next(incident: Incident) -> str:
-    """How to go on: the command that fits where the incident stands."""
-    number = incident.incident_id
-    if incident.status in ENDED:
-        return f"nothing; incidentctl report {number}"
-    if incident.holder:
-        return f"it is being driven; incidentctl timeline {number}"
-    if incident.question is not None:
-        keys = [str(o["key"]) for o in incident.options if o["feasible"]]
-        return f"a decision is awaited: incidentctl decide {number} {'|'.join(keys) or 'OPTION'}"
-    return f"incidentctl resume {number}"

@@ -5,18 +5,19 @@ that was cut off take the same path.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from incidentctl import incident as incidents
 from incidentctl import notify
 from incidentctl.desk import Desk, tell
-from incidentctl.errors import AlreadyOpen, Partial, UsageError
+from incidentctl.errors import AlreadyOpen, Partial, RefusedError, UsageError
+from incidentctl.files import way_out
 from incidentctl.incident import Event, Incident, phase_done
 from incidentctl.outcome import SUCCESS
 from incidentctl.phases import decision, investigation, recovery
-from incidentctl.record import Record
+from incidentctl.record import Record, RecordError
 from incidentctl.steps import ask_hosts
 
 PHASES: tuple[tuple[str, Callable[[Desk], None]], ...] = (
@@ -43,37 +44,68 @@ def declare(record: Record, actor: str, **facts: Any) -> str:
 
     Raise AlreadyOpen if one of the services already has an open incident.
     """
-    for other in record.incidents():
-        open_one = record.incident(other)
-        shared = sorted(set(facts["services"]) & set(open_one.services))
-        if open_one.status not in incidents.ENDED and shared:
-            cut_off = incidents.interrupted(open_one)
-            raise AlreadyOpen(
-                other,
-                open_one.holder is not None,
-                f"{other} is already open for {', '.join(shared)} ({open_one.status}).",
-                f"It was declared {open_one.declared_at} by {open_one.declared_by}."
-                + (f" It was cut off in {cut_off.name}." if cut_off is not None else ""),
-                f"incidentctl resume {other} goes on with it; --service narrows a new one to other services",
-            )
     incident_id = incidents.new_incident_id(datetime.now(UTC))
-    record.append(incident_id, "declared", {"detection": "declared by a person", **facts}, actor)
+    data = {"detection": "declared by a person", **facts}
+    record.open(incident_id, "declared", data, actor, lambda there: _unless_open(there, facts["services"]))
     return incident_id
+
+
+def reopen(record: Record, actor: str, incident_id: str) -> Event:
+    """Take an incident that has ended up again. Raise AlreadyOpen as `declare` does, RefusedError if it has not ended."""
+    services = record.incident(incident_id).services
+
+    def fits(there: Iterable[Incident]) -> None:
+        others = list(there)
+        if incident_id in {other.incident_id for other in others}:
+            raise RefusedError(f"{incident_id} is open.", fix=f"incidentctl resume {incident_id} goes on with it")
+        _unless_open(others, services)
+
+    return record.open(incident_id, "reopened", {}, actor, fits)
+
+
+def _unless_open(there: Iterable[Incident], services: Iterable[str]) -> None:
+    for other in there:
+        shared = sorted(set(services) & set(other.services))
+        if shared:
+            cut_off = incidents.interrupted(other)
+            raise AlreadyOpen(
+                other.incident_id,
+                other.holder is not None,
+                f"{other.incident_id} is already open for {', '.join(shared)} ({other.status}).",
+                f"It was declared {other.declared_at} by {other.declared_by}."
+                + (f" It was cut off in {cut_off.name}." if cut_off is not None else ""),
+                f"incidentctl run --join {other.incident_id} DESCRIPTION adds what you see to it, and goes on with it; "
+                "--service narrows a new one to other services",
+            )
 
 
 @contextlib.contextmanager
 def at_work(desk: Desk) -> Iterator[Event]:
     """Hold the incident to act on its hosts; what was cut off before us is asked of them first. Give the `locked` event.
 
-    Raise LockedError if somebody else is at work on it.
+    Raise LockedError if somebody else is at work on it, RecordError if the record or its disk fails: that ends all acts.
     """
-    with desk.record.hold(desk.incident_id, desk.actor) as locked:
-        incident = desk.incident()
-        cut_off = incidents.interrupted(incident)
-        if incident.status not in incidents.ENDED and (cut_off is not None or "cut_off" in locked.data):
-            desk.note("resumed", phase=cut_off.name if cut_off is not None else "what came between two phases")
-            ask_hosts(desk)
-        yield locked
+    try:
+        with desk.record.hold(desk.incident_id, desk.actor, desk.take_over) as locked:
+            incident = desk.incident()
+            cut_off = incidents.interrupted(incident)
+            if incident.status not in incidents.ENDED and (cut_off is not None or "cut_off" in locked.data):
+                desk.note("resumed", phase=cut_off.name if cut_off is not None else "what came between two phases")
+                ask_hosts(desk)
+            yield locked
+    except RecordError as error:
+        raise _without_record(desk.incident_id, error.what, error.why, error.fix) from error
+    except OSError as error:
+        fix = way_out(error)
+        if not fix:
+            raise
+        what = f"{error.filename or desk.folder} cannot be written"
+        raise _without_record(desk.incident_id, what, error.strerror, fix) from error
+
+
+def _without_record(incident_id: str, what: str, why: str | None, fix: str) -> RecordError:
+    later = f"then incidentctl resume {incident_id} asks the hosts, and goes on. Until then nothing but lift is possible:"
+    return RecordError(what, why or "", f"{fix}; {later} incidentctl lift {incident_id}")
 
 
 def drive(desk: Desk) -> Incident:
@@ -88,7 +120,8 @@ def drive(desk: Desk) -> Incident:
             notify.wait()
             return before
         if before.status in incidents.ENDED:
-            raise UsageError(f"{desk.incident_id} is {before.status}.", fix="incidentctl reopen takes it up again")
+            raise UsageError(f"{desk.incident_id} is {before.status}.", fix=f"incidentctl reopen {desk.incident_id}")
+        decision.decide_again(desk)
         tell(desk, "declared")
         with notify.attended(desk.record, desk.incident_id, desk.settings):
             for name, act in PHASES:

@@ -65,7 +65,7 @@ def test_without_a_terminal_it_stops_where_a_person_must_decide(shop: Shop) -> N
     second = shop.run("run", "--severity", "high", "--yes", "me too")
     assert second.returncode == 13
     assert incident["incident_id"] in second.stderr
-    assert "Fix: incidentctl resume" in second.stderr
+    assert f"Fix: incidentctl run --join {incident['incident_id']}" in second.stderr
 
     refused = shop.run("close")
     assert refused.returncode == 15

@@ -12,7 +12,7 @@ import sys
 import click
 
 from incidentctl import __version__
-from incidentctl.cli import keep, prepare, read, respond, say
+from incidentctl.cli import declare, keep, prepare, read, respond, say
 from incidentctl.errors import IncidentctlError
 
 EXIT_CODES = """\b
@@ -41,7 +41,7 @@ def cli() -> None:
     """
 
 
-for module in (respond, say, read, keep, prepare):
+for module in (declare, respond, say, read, keep, prepare):
     for command in module.COMMANDS:
         cli.add_command(command)
 

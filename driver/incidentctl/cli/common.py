@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -13,11 +13,42 @@ if TYPE_CHECKING:
     from incidentctl.desk import Desk
     from incidentctl.session import Session
 
+
+def _limit(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """Put what a file names in the place of `@FILE`, a pattern a line, as Ansible does."""
+    if value is None or "@" not in value:
+        return value
+    from pathlib import Path
+
+    from incidentctl import hosts
+    from incidentctl.errors import UsageError
+
+    found: list[str] = []
+    for part in hosts.parts(value):
+        if not part.startswith("@"):
+            found.append(part)
+            continue
+        try:
+            lines = Path(part[1:]).read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError) as error:
+            raise UsageError(f"--limit: {part[1:]!r} cannot be read.", str(error), "name a file of hosts") from error
+        if not any(line.strip() for line in lines):
+            raise UsageError(f"--limit: {part[1:]!r} names no host.", fix="name a file of hosts, one a line")
+        found += [line.strip() for line in lines if line.strip()]
+    return ",".join(found)
+
+
 config = click.option(
     "--config", metavar="FILE", help="Use this incidentctl.yml instead of the one that is looked for."
 )
 inventory = click.option("-i", "--inventory", multiple=True, metavar="PATH", help="Inventory, as for ansible-playbook.")
-limit = click.option("-l", "--limit", metavar="PATTERN", help="Only these hosts; every part must match something.")
+limit = click.option(
+    "-l",
+    "--limit",
+    metavar="PATTERN",
+    callback=_limit,
+    help="Only these hosts: names, groups, web*, ~regex, a:b, a:&b, a:!b, @file. Every part must match something.",
+)
 yes = click.option("--yes", is_flag=True, help="Answer the question before the containment with yes.")
 no_input = click.option("--no-input", is_flag=True, help="Ask nothing, also in a terminal.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print data on stdout instead of words.")
@@ -25,6 +56,24 @@ incident = click.argument("incident", required=False)
 recovery = click.option(
     "--option", metavar="NAME", help="The recovery to carry out: rollback, hotfix, mitigate, custom."
 )
+playbook = click.option("--playbook", metavar="NAME", help="With custom: the name under custom_playbooks.")
+
+
+def confirm(text: str, default: bool) -> bool:
+    """Ask for a yes or no; what was typed before the question does not count."""
+    from incidentctl import keyboard
+
+    keyboard.forget()
+    return click.confirm(text, default=default, err=True)
+
+
+def prompt(text: str, default: str | None, known: Callable[[str], str] | None = None) -> str:
+    """Ask for a text; what was typed before the question does not count."""
+    from incidentctl import keyboard
+
+    keyboard.forget()
+    answer: str = click.prompt(text, default=default, value_proc=known, err=True)
+    return answer
 
 
 @contextlib.contextmanager

@@ -2,28 +2,56 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from typing import TYPE_CHECKING
 
 import click
 
 from incidentctl.cli import common
 
+if TYPE_CHECKING:
+    from incidentctl.console import Console
+    from incidentctl.session import Session
+
 
 @click.command(short_help="Where an incident stands, and how to go on.")
 @common.incident
+@click.option("--watch", is_flag=True, help="Stay, and show each change, until it has ended or Ctrl-C.")
 @common.as_json
 @common.config
-def status(incident: str | None, as_json: bool, config: str | None) -> None:
-    """Where an incident stands (the newest open one when none is named), and how to go on."""
+def status(incident: str | None, watch: bool, as_json: bool, config: str | None) -> None:
+    """Where an incident stands (the newest open one when none is named), what it waits for, and how to go on.
+
+    With --watch it is shown in place in a terminal; elsewhere a line for each change, with --json one document a line.
+    """
     with common.opened(config) as (session, console):
         from incidentctl import session as sessions
         from incidentctl import wording
 
         found = session.record.find(incident)
-        if as_json:
+        if watch:
+            _follow(session, console, found, as_json)
+        elif as_json:
             console.data(json.dumps(sessions.facts(session, found), indent=1))
         else:
             console.data(wording.status(session.record.incident(found)))
+
+
+def _follow(session: Session, console: Console, incident_id: str, as_json: bool) -> None:
+    from incidentctl import session as sessions
+    from incidentctl import watch, wording
+
+    last = None
+    with contextlib.suppress(KeyboardInterrupt):  # that is how one leaves it
+        for incident in watch.follow(session, incident_id):
+            if as_json:
+                console.data(json.dumps(sessions.facts(session, incident_id)))
+            elif console.in_place(wording.status(incident)):
+                continue
+            elif (line := wording.short_status(incident)) != last:
+                console.data(line)
+                last = line
 
 
 @click.command(short_help="Every event of an incident, in order.")

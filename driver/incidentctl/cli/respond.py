@@ -1,158 +1,135 @@
-"""Declare and drive: the commands that act on hosts."""
+"""Go on with an incident, to its end: the commands that act on hosts."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from incidentctl.cli import common
+from incidentctl.cli import common, driving
 
 if TYPE_CHECKING:
     from incidentctl.console import Console
     from incidentctl.desk import Desk
-    from incidentctl.session import Session
-
-
-@click.command(short_help="Declare an incident and drive it.")
-@click.argument("description", nargs=-1)
-@click.option("-s", "--severity", metavar="LEVEL", help="critical, high, medium, low; or sev1-sev4, p1-p4.")
-@click.option("--service", "services", multiple=True, metavar="NAME", help="Only this service; it counts as affected.")
-@common.inventory
-@common.limit
-@common.yes
-@common.recovery
-@click.option("--playbook", metavar="NAME", help="With --option custom: the name under custom_playbooks.")
-@common.no_input
-@common.as_json
-@common.config
-def run(
-    description: tuple[str, ...],
-    severity: str | None,
-    services: tuple[str, ...],
-    inventory: tuple[str, ...],
-    limit: str | None,
-    yes: bool,
-    option: str | None,
-    playbook: str | None,
-    no_input: bool,
-    as_json: bool,
-    config: str | None,
-) -> None:
-    """Declare an incident and drive it to its end, or to where a person must decide.
-
-    Without --severity the health of the services is checked and one suggested; you choose.
-
-    Put -- before a DESCRIPTION that begins with a dash.
-
-    \b
-    incidentctl run --severity high "checkout returns 500"
-    incidentctl run -s sev1 --yes --option rollback -l web "orders are lost"
-    """
-    with common.opened(config, inventory, no_input, as_json) as (session, console):
-        from incidentctl import errors
-        from incidentctl import session as sessions
-
-        _known(option)
-        rule = None
-        if severity is None:
-            severity, rule = _severity(session, console, limit, services)
-        title = " ".join(description)
-        if not title and console.interactive:
-            title = click.prompt("What is wrong?", default=sessions.UNTITLED, err=True)
-        try:
-            desk = sessions.declare(session, title, severity, limit, services, console.show, console.ask)
-            if rule is not None:
-                sessions.remark(session, desk.incident_id, "note", text=f"severity {severity} chosen; {rule}")
-        except errors.AlreadyOpen as error:
-            if error.held or not console.interactive:
-                raise
-            console.say(console.plain(f"{error.what}\n{error.why}"))
-            if not click.confirm("Go on with it?", default=True, err=True):
-                raise
-            desk = common.take_up(session, console, error.incident_id)
-        _acknowledge(desk, session, console)
-        _drive(desk, session, console, as_json, contain_approved=yes, option=option, playbook=playbook)
 
 
 @click.command(short_help="Go on with an incident that was cut off or waits.")
 @common.incident
-@common.inventory
-@common.limit
-@common.yes
-@common.recovery
-@click.option("--playbook", metavar="NAME", help="With --option custom: the name under custom_playbooks.")
-@common.no_input
-@common.as_json
-@common.config
-def resume(
-    incident: str | None,
-    inventory: tuple[str, ...],
-    limit: str | None,
-    yes: bool,
-    option: str | None,
-    playbook: str | None,
-    no_input: bool,
-    as_json: bool,
-    config: str | None,
-) -> None:
+@click.option("--take-over", is_flag=True, help="The process on another host that holds it is gone: you know that.")
+@driving.options
+def resume(incident: str | None, take_over: bool, **how: Any) -> None:
     """Go on where the record says it stands; the hosts are asked first what was done to them.
+
+    Whether a process on another host still runs is not seen from here, so its lock stays. With --take-over you say that
+    it is gone; that is recorded. One that runs on this machine is never taken over.
 
     \b
     incidentctl resume INC-20260101-0300-abcd
     """
-    with common.opened(config, inventory, no_input, as_json) as (session, console):
-        _known(option)
+    from dataclasses import replace
+
+    with common.opened(how["config"], how["inventory"], how["no_input"], how["as_json"]) as (session, console):
+        driving.known(how["option"])
         desk = common.take_up(session, console, incident)
-        if limit is not None:
-            desk = desk.limited(limit)
-        _acknowledge(desk, session, console)
-        _drive(desk, session, console, as_json, contain_approved=yes, option=option, playbook=playbook)
+        if take_over:
+            desk = replace(desk, take_over=_taken_over(desk, console))
+        driving.acknowledge(desk, session, console)
+        driving.drive(driving.limited(desk, how), session, console, **how)
 
 
 @click.command(short_help="Answer the question: which recovery?")
 @click.argument("words", nargs=-1, metavar="[INCIDENT] OPTION")
 @common.inventory
-@click.option("--playbook", metavar="NAME", help="With custom: the name under custom_playbooks.")
+@common.playbook
+@click.option("--instead-of", metavar="OPTION", help="Replace this decision, which nobody is carrying out now.")
 @common.as_json
 @common.config
 def decide(
-    words: tuple[str, ...], inventory: tuple[str, ...], playbook: str | None, as_json: bool, config: str | None
+    words: tuple[str, ...],
+    inventory: tuple[str, ...],
+    playbook: str | None,
+    instead_of: str | None,
+    as_json: bool,
+    config: str | None,
 ) -> None:
     """Record your decision; carry it out, unless the one who waits at the question does.
+
+    Of two who answer at once one is told what the other decided (exit code 13), and nothing of theirs is done.
 
     \b
     incidentctl decide INC-20260101-0300-abcd rollback
     """
+    from dataclasses import replace
+
     if len(words) not in (1, 2):
         raise click.UsageError("decide takes the option, and before it the incident unless it is the newest open one.")
     with common.opened(config, inventory, False, as_json) as (session, console):
         from incidentctl import desk as desks
+        from incidentctl.phases import decision
 
-        _known(words[-1])
+        driving.known(words[-1])
+        driving.known(instead_of)
         desk = common.take_up(session, console, words[0] if len(words) > 1 else None)
-        desks.record_decision(desk, words[-1], playbook)
-        if desk.incident().holder:
-            console.say("Recorded. The responder who waits at the question carries it out.")
+        if instead_of is not None:  # what it had begun must be known first: that needs the lock
+            desk = replace(desk, instead_of=instead_of)
+            driving.drive(desk, session, console, as_json=as_json, option=words[-1], playbook=playbook)
             return
-        _drive(desk, session, console, as_json, contain_approved=False, option=None, playbook=None)
+        decided = desks.record_decision(desk, words[-1], playbook)
+        holder = desk.incident().holder
+        if holder is not None:
+            console.say(f"Recorded. {holder['actor']} holds the incident, and is waited for to carry it out.")
+            if decision.taken_up(desk, decided):
+                console.say(f"{holder['actor']} carries it out.")
+                driving.print_facts(session, console, desk.incident_id, as_json)
+                return
+        driving.drive(desk, session, console, as_json=as_json)
 
 
 @click.command(short_help="Take back every containment of an incident.")
 @common.incident
 @common.inventory
+@common.limit
 @common.as_json
 @common.config
-def lift(incident: str | None, inventory: tuple[str, ...], as_json: bool, config: str | None) -> None:
-    """Take back every containment of an incident, newest first, by the ledgers that the hosts keep."""
-    with common.opened(config, inventory, True, as_json) as (session, console):
-        from incidentctl import workflow
-        from incidentctl.phases import recovery
+def lift(
+    incident: str | None, inventory: tuple[str, ...], limit: str | None, as_json: bool, config: str | None
+) -> None:
+    """Take back every containment of an incident, newest first, by the ledgers that the hosts keep.
 
-        desk = common.take_up(session, console, incident)
-        with workflow.at_work(desk):
-            recovery.lift(desk)
+    Also where the record cannot be used, or does not know the incident: then by its whole id, on all hosts of the
+    inventory unless --limit says which; and exit code 11, for no record says so.
+
+    \b
+    incidentctl lift INC-20260101-0300-abcd
+    """
+    from incidentctl import unrecorded
+    from incidentctl.record import RecordError
+
+    known = None
+    try:
+        with common.opened(config, inventory, True, as_json) as (session, console):
+            from incidentctl import workflow
+            from incidentctl.phases import recovery
+
+            if not unrecorded.knows(session.record, incident):
+                raise RecordError(f"{incident} is not in this record.")
+            desk = common.take_up(session, console, incident)
+            if limit is not None:
+                desk = desk.limited(limit)
+            known = unrecorded.of_desk(desk)
+            with workflow.at_work(desk):
+                recovery.lift(desk)
+    except RecordError as error:
+        from incidentctl import session as sessions
+        from incidentctl.console import Console
+
+        settings, console = sessions.load_settings(config), Console(interactive=False, quiet=as_json)
+        why = " ".join(line for line in (error.what, error.why) if line)
+        known = known or unrecorded.of_id(settings, incident, inventory, limit, why)
+        try:
+            unrecorded.lift(known, settings, why, console.show)
+        finally:
+            console.close()
 
 
 @click.command(short_help="Close an incident; refused while anything is contained.")
@@ -171,65 +148,18 @@ def close(incident: str | None, leave_contained: str | None, inventory: tuple[st
             recovery.close(desk, leave_contained)
 
 
-def _acknowledge(desk: Desk, session: Session, console: Console) -> None:
-    """Somebody who sits at this terminal has it (docs/decisions/0002)."""
-    from incidentctl import session as sessions
+def _taken_over(desk: Desk, console: Console) -> int | None:
+    """Return which lock a person says is nobody's any more: that one and no other; None if it is free, or held here."""
+    from incidentctl import errors, processes
 
-    if console.interactive and desk.incident().acknowledged_at is None:
-        sessions.remark(session, desk.incident_id, "acknowledged")
-
-
-def _known(option: str | None) -> None:
-    """A misspelt answer must be told before anything is done, not after the containment."""
-    from incidentctl import options
-
-    if option is not None:
-        options.known(option)
+    holder = desk.incident().holder
+    if holder is None or processes.is_here(holder):
+        return None
+    held = f"process {holder['pid']} on {holder['host']}, since {holder['at']}, by {holder['actor']}"
+    if console.interactive and not common.confirm(f"Held by {held}.\nIs that process gone?", default=False):
+        raise errors.LockedError(f"{desk.incident_id} stays with {holder['actor']}.", f"It is held by {held}.")
+    console.say(f"Taken over from {held}.")
+    return int(holder["seq"])
 
 
-def _severity(session: Session, console: Console, limit: str | None, services: tuple[str, ...]) -> tuple[str, str]:
-    """Ask for the severity, with what the health check suggests; return it and what was suggested. Never guess it."""
-    from incidentctl import errors, watch
-    from incidentctl.incident import parse_severity
-
-    missing = "--severity is missing: critical, high, medium or low."
-    try:
-        found = watch.suggest(session, limit, services, console.show)
-        suggested, told = found.severity, f"the health check suggests {found.severity}: {found.rule}"
-    except errors.UsageError:
-        raise
-    except errors.IncidentctlError as error:
-        suggested, told = None, f"nothing could be suggested: {error.what}"
-    if not console.interactive:
-        fix = f"--severity {suggested or 'LEVEL'}; when unsure take the higher one"
-        raise errors.UsageError(missing, f"{told[0].upper()}{told[1:]}.", fix)
-    console.say(console.plain(f"{told[0].upper()}{told[1:]}."))
-
-    def known(typed: str) -> str:
-        try:
-            return parse_severity(typed, session.settings.severities)
-        except errors.UsageError as error:
-            raise click.UsageError(str(error)) from error
-
-    return click.prompt("Which severity?", default=suggested, value_proc=known, err=True), told
-
-
-def _drive(desk: Desk, session: Session, console: Console, as_json: bool, **answers: Any) -> None:
-    from dataclasses import replace
-
-    from incidentctl import session as sessions
-    from incidentctl import workflow
-    from incidentctl.steps import Interrupted
-
-    try:
-        workflow.drive(replace(desk, **answers))
-    except (Interrupted, KeyboardInterrupt):
-        console.close()
-        console.say(f"\nInterrupted. The record is true up to here; to go on: incidentctl resume {desk.incident_id}")
-        raise KeyboardInterrupt from None
-    finally:
-        if as_json:
-            console.data(json.dumps(sessions.facts(session, desk.incident_id), indent=1))
-
-
-COMMANDS = (run, resume, decide, lift, close)
+COMMANDS = (resume, decide, lift, close)

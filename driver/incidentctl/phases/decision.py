@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import time
+from typing import Any
 
 from incidentctl import options
 from incidentctl.desk import Desk, record_decision
-from incidentctl.errors import DecisionAwaited
+from incidentctl.errors import DecisionAwaited, LockedError, UsageError
+from incidentctl.incident import ENDED, Data, Event, Incident
 from incidentctl.situation import situation
+from incidentctl.standing import standing
+
+_LOOK_S = 0.2
 
 
 def assess(desk: Desk) -> None:
@@ -19,34 +26,95 @@ def assess(desk: Desk) -> None:
 
 def weigh(desk: Desk) -> None:
     """Record the options as the facts stand now."""
-    found = options.assess(situation(desk))
-    desk.note("options_assessed", options=[dataclasses.asdict(option) for option in found])
+    desk.note("options_assessed", options=_weighed(desk))
 
 
 def ask_anew(desk: Desk) -> None:
     """What was decided did not help: weigh again, knowing that, and put the question again. Nothing follows of itself."""
     weigh(desk)
-    desk.note("question_asked", question="Which recovery?", options=[o["key"] for o in desk.incident().options])
+    desk.note("question_asked", **_question(desk))
 
 
 def decide(desk: Desk) -> None:
     """A person chooses. Nobody else does, and no time that passes does."""
-    incident = desk.incident()
-    if incident.decision is None:
-        found = incident.options
-        desk.show("options", options=found)
-        if incident.question is None:
-            desk.note("question_asked", question="Which recovery?", options=[o["key"] for o in found])
-        choice = desk.option or desk.ask("decide", options=found, poll=desk.incident)
-        decided_elsewhere = desk.incident().decision is not None
-        if choice is None and not decided_elsewhere:
-            recommended = next((o["key"] for o in found if o["recommended"]), "OPTION")
+    if desk.incident().decision is None:
+        asked = _put(desk)
+        desk.show("options", options=desk.incident().options)
+        choice = desk.option or desk.ask("decide", options=desk.incident().options, poll=desk.incident)
+        if choice is not None:
+            record_decision(desk, choice, desk.playbook, asked)
+        incident = desk.incident()
+        if incident.status in ENDED:
+            raise UsageError(f"{desk.incident_id} was {incident.status} meanwhile.", fix=standing(incident).next[0])
+        if incident.decision is None:
             raise DecisionAwaited(
                 f"{desk.incident_id}: which recovery?",
                 "Nothing is carried out until a person decides.",
-                f"incidentctl decide {desk.incident_id} {recommended}",
+                _advice(incident),
             )
-        if not decided_elsewhere:
-            record_decision(desk, str(choice), desk.playbook)
     desk.note("step_started", phase="decide", capabilities=[], hosts=[])
     desk.note("step_finished", phase="decide", outcome="done")
+
+
+def decide_again(desk: Desk) -> None:
+    """An answer that came with the command, for an incident that has one already: it counts where another may be given."""
+    before: Data = desk.incident().decision or {}
+    same = before.get("option") == desk.option and before.get("playbook") == desk.playbook
+    if before and desk.option and not same:
+        record_decision(desk, desk.option, desk.playbook, instead_of=desk.instead_of)
+
+
+def taken_up(desk: Desk, decision: Event, patience_s: float = 30.0) -> bool:
+    """Wait for whoever holds the incident to begin with a decision; False when nobody does, so that it is ours to carry out.
+
+    Raise LockedError if they hold it and do not begin.
+    """
+    until = time.monotonic() + patience_s
+    while (holder := desk.incident().holder) is not None:
+        later = (event for event in desk.record.events(desk.incident_id) if event.seq > decision.seq)
+        if any(event.kind == "step_started" and event.data.get("phase") in ("decide", "recover") for event in later):
+            return True
+        if time.monotonic() > until:
+            raise LockedError(
+                f"{desk.incident_id}: {decision.data['option']} is recorded, and not carried out yet.",
+                f"{holder['actor']} is at work on it: process {holder.get('pid')} on {holder.get('host')}, "
+                f"since {holder['at']}.",
+                f"incidentctl resume {desk.incident_id} carries it out once that process has ended",
+            )
+        time.sleep(_LOOK_S)
+    return False
+
+
+def _put(desk: Desk) -> Data | None:
+    """Put the question; one that was put before is put again if its figures have changed. Return it."""
+    before = desk.incident()
+    found = list(before.options) if before.question is None else _weighed(desk)
+    if found != list(before.options):
+        _unless_decided(desk, "options_assessed", options=found)
+    if before.question is None or found != list(before.options):
+        _unless_decided(desk, "question_asked", **_question(desk))
+    return desk.incident().question
+
+
+def _unless_decided(desk: Desk, kind: str, **data: Any) -> None:
+    """A decision may come at any moment from elsewhere: nothing that is recorded here may undo it."""
+    desk.record.append_if(desk.incident_id, kind, data, desk.actor, lambda incident: incident.decision is None)
+
+
+def _question(desk: Desk) -> dict[str, Any]:
+    return {"question": "Which recovery?", "options": [option["key"] for option in desk.incident().options]}
+
+
+def _weighed(desk: Desk) -> list[dict[str, Any]]:
+    """The options as the record will give them back."""
+    found: list[dict[str, Any]] = json.loads(
+        json.dumps([dataclasses.asdict(option) for option in options.assess(situation(desk))])
+    )
+    return found
+
+
+def _advice(incident: Incident) -> str:
+    recommended = next((option["key"] for option in incident.options if option["recommended"]), None)
+    if recommended is None:
+        return "; or ".join(standing(incident).next)
+    return f"incidentctl decide {incident.incident_id} {recommended}"
