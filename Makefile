@@ -28,8 +28,12 @@ integration: .venv/dev ## Real playbooks and a real shop on this machine
 e2e: .venv/dev ## The wheel, the tarball, the demo, the terminal
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/e2e
 
-faults: .venv/dev ## Cut an incident off at every point, and go on: hours; FAULTS="--point write-after --every 5" for some
-	$(BIN)/python tests/faults/campaign.py $(FAULTS)
+# Programs of tests/faults: each keeps what it found in tests/faults/results. Those of LAB_CAMPAIGNS need real hosts.
+CAMPAIGNS := campaign
+LAB_CAMPAIGNS := lab_cut_off
+faults: .venv/dev ## Campaigns of hours: an incident cut off at every point; CAMPAIGN=campaign FAULTS="--minutes 30" for some
+	@failed=0; for name in $(or $(CAMPAIGN),$(CAMPAIGNS) $(if $(CAN_HAVE_HOSTS),$(LAB_CAMPAIGNS))); do \
+	  $(BIN)/python tests/faults/$$name.py $(FAULTS) || failed=1; done; exit $$failed
 
 on-lab: .venv/dev ## What only a real host shows: services under systemd, over ssh, with sudo (root, Debian)
 ifneq ($(CAN_HAVE_HOSTS),)

@@ -5,38 +5,36 @@ from __future__ import annotations
 from pathlib import Path
 
 import pexpect
-from tests.faults.campaign import ANSWERS, RUN, CountedShop, settled
+from tests.faults import checks
+from tests.faults.campaign import RESUME, RUN, CountedShop, settled
 
-from incidentctl.record import open_record
-
-RESUME = ("resume", *ANSWERS)
-# The point, the number of times it is passed in that command, and how the command ends.
+# Where a command is cut off (tests/faults/cut.py), which, how it ends, and the phase that stands as interrupted then.
 CUTS = (
-    ("task", 12, RUN, -9),  # the driver, while the worker is being stopped: that goes on alone
-    ("playbook", 8, RESUME, 11),  # ansible-playbook, while maintenance is turned on
-    ("worker", 18, RESUME, 11),  # its worker, in the middle of the rollback
-    ("write-before", 4, RESUME, -9),  # the driver, which has an outcome in hand that is not yet recorded
-    ("spawn-after", 4, RESUME, -9),  # the driver, when it has just started the lift
+    # The driver, while the worker is being stopped: that goes on alone. The next one, when it has just begun to ask of it.
+    ("task-driver contain: scale_down, Stop the non-essential services 1", RUN, -9, "contain"),
+    ("spawn-after resume: ansible-playbook 1", RESUME, -9, "contain"),
+    ("task-playbook contain: maintenance_mode, Turn maintenance mode on 1", RESUME, 11, "contain"),
+    ("task-worker recover: rollback, Roll the named services back 1", RESUME, 11, "recover"),
+    # The driver, which has an outcome in hand that is not yet recorded; and when it has just started the lift.
+    ("write-before recover: host_outcome rollback 1", RESUME, -9, "recover"),
+    ("spawn-after lift: ansible-playbook 1", RESUME, -9, "lift"),
 )
-BEGUN = ("contain", "contain", "recover", "recover", "lift")
 
 
 def test_cut_off_in_every_way_it_loses_nothing_and_does_nothing_twice(tmp_path: Path) -> None:
     shop = CountedShop(tmp_path)
     try:
-        shop.prepare()
-        for (point, number, words, code), phase in zip(CUTS, BEGUN, strict=True):
-            cut = shop.cut(point, number, *words)
-            with open_record(f"sqlite:///{tmp_path}/state/record.db") as record:
-                incident = record.incident(record.find())
+        shop.prepare(worker_stops_s=2)
+        for point, words, code, phase in CUTS:
+            cut = shop.cut([point], *words)
             assert cut.returncode == code, (point, cut.stdout)
             assert "Traceback" not in cut.stdout, point
-            assert incident.holder is None, "a process that is gone holds it"
-            assert (incident.phases[-1].name, incident.phases[-1].state) == (phase, "interrupted"), point
+            assert checks.under_way(checks.events(shop.state)) == phase, point
+            assert checks.after_a_cut(shop.state) == [], point
         go_on_in_a_terminal(shop)
         assert settled(shop) == []
     finally:
-        shop.stop()
+        shop.end()
 
 
 def go_on_in_a_terminal(shop: CountedShop) -> None:

@@ -1,36 +1,41 @@
-"""Cut an incident off at every point, go on, and count on the target what was done: `make faults`.
+"""Cut incidents off at every point, go on, and count on the target what was done: `make faults`.
 
-Nothing may be lost, nothing done twice, and no ansible-playbook of the run that was cut off may be alive while the next
-one acts. The incident is one of high severity on the demo's shop: a worker stopped, maintenance, a rollback, all lifted.
+Nothing may be lost, nothing done twice, and no ansible-playbook of a run that was cut off may be alive while the next
+one acts. An incident is cut off many times, each time at a point that no other cut has covered, then taken to its end. It is
+one of high severity on the demo's shop: a worker stopped, maintenance, a rollback, all lifted.
+
+What an incident passes that nobody cuts off are the points; what only a resumed one passes is added when it is first seen.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
+import math
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from datetime import UTC, datetime
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2] / part) for part in ("", "driver")]
 
+from tests.faults import checks
 from tests.faults.count import runs_alive
 from tests.faults.cut import POINTS
+from tests.faults.results_file import Results, until_told
 from tests.shop import ROOT, Shop
 
-from incidentctl.record import open_record
+from incidentctl import processes
 
 ANSWERS = ("--yes", "--option", "rollback")
 RUN = ("run", "--severity", "high", *ANSWERS, "checkout returns 500")
-# What an incident that nobody cuts off does to the shop; `count` sees to it that this stays true.
+RESUME = ("resume", *ANSWERS)
+# What an incident that nobody cuts off does to the shop; the first chain sees to it that this stays true.
 ACTS = Counter(
     {
         "stop worker": 1, "maintenance mode enabled": 1,
@@ -38,7 +43,7 @@ ACTS = Counter(
         "maintenance mode disabled": 1, "start worker": 1,
     }
 )  # fmt: skip
-RESULTS = Path(__file__).resolve().parent / "results"
+TRIES = 3  # chains that may try for a point before it counts as not reached
 
 
 class CountedShop(Shop):
@@ -61,6 +66,10 @@ class CountedShop(Shop):
     def log(self) -> Path:
         return self.folder / "acts.log"
 
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
     def lines(self) -> list[list[str]]:
         return [line.rsplit(" ", 1) for line in self.log.read_text().splitlines()] if self.log.exists() else []
 
@@ -69,10 +78,13 @@ class CountedShop(Shop):
         modes = {f"maintenance mode {mode}": said.count(f"maintenance mode {mode}") for mode in ("enabled", "disabled")}
         return +Counter({**Counter(act for act, _ in self.lines()), **modes})
 
-    def cut(self, point: str, number: int, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run an incidentctl command that is cut off at the number-th time that a point is passed."""
+    def cut(self, targets: Collection[str], *words: str) -> subprocess.CompletedProcess[str]:
+        """Run an incidentctl command that is cut off at the first of these points that it passes."""
         _, _, _, *own = self.command(*words)
-        argv = [sys.executable, str(ROOT / "tests" / "faults" / "cut.py"), point, str(number), *own]
+        file = self.folder / "targets"
+        file.write_text("".join(f"{label}\n" for label in targets))
+        program = str(ROOT / "tests" / "faults" / "cut.py")
+        argv = [sys.executable, program, str(file), str(self.folder / "cut.log"), *own]
         # Its output goes to a file: what it leaves running would hold a pipe open.
         with (self.folder / "said").open("w+") as said:
             done = subprocess.run(
@@ -81,107 +93,120 @@ class CountedShop(Shop):
             said.seek(0)
             return subprocess.CompletedProcess(argv, done.returncode, said.read(), "")
 
-    def declared(self) -> bool:
-        with open_record(f"sqlite:///{self.folder}/state/record.db") as record:
-            return bool(record.incidents())
+    def told(self, word: str) -> list[str]:
+        """What the commands that were cut off have logged with this word."""
+        log = self.folder / "cut.log"
+        lines = [line.split(" ", 1) for line in log.read_text().splitlines()] if log.exists() else []
+        return [rest for first, rest in lines if first == word]
+
+    def end(self) -> None:
+        """Stop the shop, and whatever was left at work on it."""
+        processes.end(processes.controllers_of(self.folder))
+        self.stop()
+
+
+@dataclass
+class Chain:
+    """One incident: where it was cut off, which points it passed, and what was wrong with it."""
+
+    cuts: list[str] = field(default_factory=list)
+    passed: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
 
 
 def settled(shop: CountedShop) -> list[str]:
     """What is wrong with an incident that was cut off and taken to its end; nothing, if all is well."""
-    acts, incident = shop.acts(), shop.status()
+    acts = shop.acts()
     wrong = [f"lost: {act}" for act in (ACTS - acts).elements()]
     wrong += [f"doubled: {act}" for act in (acts - ACTS).elements()]
     wrong += [f"{int(alive) - 1} orphan(s) alive at: {act}" for act, alive in shop.lines() if int(alive) > 1]
-    kinds = Counter(event["kind"] for event in shop.events())
-    wrong += [f"{kinds[kind]} times {kind}" for kind in ("declared", "resolved", "closed") if kinds[kind] != 1]
-    if len({row["text"] for row in incident["follow_ups"]}) != len(incident["follow_ups"]):
-        wrong.append("a follow-up stands there twice")
-    folder = Path(incident["report"]).parent
-    checks = {
-        f"status {incident['status']}": incident["status"] == "closed",
-        "still contained": not incident["contained"],
-        "the worker's or the shop's containment is not in the record": kinds["containment_lifted"] == 2,
+    wrong += [f"orphan(s) alive: {said}" for said in shop.told("alive")]
+    lifted = {event.data["capability"] for event in checks.events(shop.state) if event.kind == "containment_lifted"}
+    looks = {
+        "the worker's or the shop's containment is not in the record": lifted == {"scale_down", "maintenance_mode"},
         "still in maintenance": shop.ask("GET", "/admin/maintenance-mode")[1]["mode"] == "disabled",
         "it does not sell": shop.checkout() == 201,
         "not on release 41": (shop.root / "current").resolve().name == "41",
-        "no report": (folder / "report.md").exists(),
-        "a private folder was left behind": not list(folder.glob("run-*")),
         "an ansible-playbook lives on": not runs_alive(str(shop.folder)),
     }
-    with open_record(f"sqlite:///{shop.folder}/state/record.db") as record:
-        checks["the chain of the record is broken"] = record.verify(record.find()) is None
-    return wrong + [what for what, well in checks.items() if not well]
+    return wrong + [what for what, well in looks.items() if not well] + checks.at_the_end(shop.state)
 
 
-def case(folder: Path, point: str, number: int, worker_stops_s: float = 0) -> list[str]:
-    """Cut one incident off, go on with it, and return what is wrong then."""
-    shop = CountedShop(folder)
+def chain(folder: Path, targets: Collection[str], worker_stops_s: float = 0) -> Chain:
+    """Cut one incident off wherever it comes by a target, then take it to its end."""
+    shop, it = CountedShop(folder), Chain()
     try:
         shop.prepare(worker_stops_s)
-        first = shop.cut(point, number, *RUN)
-        if first.returncode == 0:
-            return [f"{point} {number} was never passed"]
-        words = ("resume", *ANSWERS) if shop.declared() else RUN
-        done = shop.run(*words)
-        if done.returncode != 0:
-            return [
-                f"{words[0]} ended with {done.returncode}: {done.stderr[-2000:]}",
-                f"before it: {first.stdout[-800:]}",
-            ]
-        return settled(shop)
+        while not it.wrong:
+            words = RESUME if checks.events(shop.state) else RUN
+            done = shop.cut(set(targets) - set(it.cuts), *words)
+            if done.returncode == 0:  # nothing was cut off, or a worker when its work was done already
+                break
+            it.cuts = shop.told("cut")
+            by_itself = it.cuts[-1:] and it.cuts[-1].startswith(("task-playbook", "task-worker"))
+            if done.returncode != (11 if by_itself else -9) or "Traceback" in done.stdout:
+                it.wrong.append(f"{words[0]} ended with {done.returncode}: {done.stdout[-2000:]}")
+            it.wrong += checks.after_a_cut(shop.state)
+            if checks.over(shop.state):
+                break
+        it.passed = shop.told("passed")
+        it.wrong = it.wrong or settled(shop)
+        return it
     finally:
-        shop.stop()
-
-
-def possible() -> dict[str, int]:
-    """How often an incident that nobody cuts off passes each point."""
-    with tempfile.TemporaryDirectory() as folder:
-        shop = CountedShop(Path(folder))
-        try:
-            shop.prepare()
-            done = shop.cut("count", 0, *RUN)
-            wrong = settled(shop)
-        finally:
-            shop.stop()
-    if done.returncode != 0 or wrong:
-        raise SystemExit(f"without any cut: {done.stdout} {wrong}")
-    counts: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
-    return counts
+        shop.end()
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--point", action="append", choices=POINTS, help="only these points; all, if none is named")
-    parser.add_argument("--every", type=int, default=1, metavar="K", help="only every K-th time that a point is passed")
-    parser.add_argument("--from", dest="first", type=int, default=1, metavar="N", help="begin with the N-th time")
-    parser.add_argument("--minutes", type=float, default=0, help="begin no further case after so many minutes")
-    parser.add_argument("--slow", type=float, default=0, metavar="S", help="to stop the worker takes S seconds more")
+    parser.add_argument("--cuts", type=int, default=12, metavar="N", help="cut each incident off about so often (12)")
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="begin no further incident after so many minutes"
+    )
+    parser.add_argument(
+        "--slow", type=float, default=3, metavar="S", help="to stop the worker takes S seconds more (3)"
+    )
+    parser.add_argument("--only", type=Path, metavar="FILE", help="one incident, cut off at the labels in this file")
     options = parser.parse_args()
-    began, counts, failed, told = time.monotonic(), possible(), 0, 0
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"cut-off-{datetime.now(UTC):%Y%m%d-%H%M%S}.txt"
-    with path.open("w", encoding="utf-8") as stream:
 
-        def say(line: str) -> None:
-            print(line, flush=True)
-            stream.write(line + "\n")
-            stream.flush()
+    def play(targets: Collection[str]) -> Chain:
+        with tempfile.TemporaryDirectory() as folder:
+            return chain(Path(folder), targets, options.slow)
 
-        say(f"command: python tests/faults/campaign.py {' '.join(sys.argv[1:])}".rstrip())
-        say(f"date: {datetime.now(UTC).isoformat(timespec='seconds')}")
-        say(
-            f"machine: {platform.system()} {platform.release()}, Python {platform.python_version()}, {os.cpu_count()} CPUs"
-        )
-        say(f"an incident passes: {', '.join(f'{point} {count}' for point, count in counts.items())}")
-        for point in options.point or POINTS:
-            for number in range(options.first, counts[point] + 1, options.every):
-                if options.minutes and time.monotonic() - began > options.minutes * 60:
+    if options.only:
+        it = play([line.strip() for line in options.only.read_text().splitlines() if line.strip()])
+        print("\n".join([*it.cuts, *it.wrong]))
+        return 1 if it.wrong else 0
+
+    began = time.monotonic()
+    points: dict[str, str] = {}  # each label that was ever passed, and what became of it
+    tried: Counter[str] = Counter()
+    incidents = cuts = failed = 0
+    with Results("cut-off") as results:
+        with until_told():
+            while time.monotonic() - began < options.minutes * 60:
+                waiting = [label for label, state in points.items() if state == "waits"]
+                if incidents and not waiting:
                     break
-                with tempfile.TemporaryDirectory() as folder:
-                    wrong = case(Path(folder), point, number, options.slow)
-                told, failed = told + 1, failed + bool(wrong)
-                say(f"{point} {number}: {' '.join('; '.join(wrong).split()) or 'well'}")
-        say(f"{told} cases, {failed} of them with something lost, doubled or left; {time.monotonic() - began:.0f} s")
+                start, targets = time.monotonic(), waiting[:: math.ceil(len(waiting) / options.cuts) or 1]
+                it = play(targets)
+                if not incidents:
+                    uncut = Counter(label.split()[0] for label in it.passed)
+                    results.say(f"uncut it passes: {', '.join(f'{point} {count}' for point, count in uncut.items())}")
+                wanted = [label for label in it.passed if label.startswith(tuple(options.point or POINTS))]
+                points = {**dict.fromkeys(wanted, "waits"), **points}
+                tried.update(targets)
+                points |= {label: "not reached" for label in targets if tried[label] >= TRIES}
+                points |= dict.fromkeys(it.cuts, "cut")
+                incidents, cuts, failed = incidents + 1, cuts + len(it.cuts), failed + bool(it.wrong)
+                told = f"incident {incidents}: {len(it.cuts)} cuts, {time.monotonic() - start:.0f} s"
+                results.say(told, it.cuts, it.wrong)
+        for point in POINTS:
+            states = Counter(state for label, state in points.items() if label.startswith(point))
+            results.say(f"{point}: cut at {states['cut']} of {states.total()}")
+        results.say("not cut:", sorted(f"{label} ({state})" for label, state in points.items() if state != "cut"))
+        seconds = time.monotonic() - began
+        results.say(f"{cuts} cuts in {incidents} incidents, {seconds:.0f} s; wrong: {results.faults()}")
     return 1 if failed else 0
 
 
