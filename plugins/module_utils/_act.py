@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Callable
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _ledger
+from ansible_collections.incidentctl.response.plugins.module_utils import _turn
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import CatalogueError
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
 
@@ -27,8 +27,10 @@ def act(run: Run, capability: str, params: dict[str, Any], check_mode: bool) -> 
     """
     try:
         acts = not check_mode and capability != "lift"
-        with _ledger.turn(params, acts) if capability in IN_TURN else contextlib.nullcontext():
+        with _turn.held(params, capability, acts) if capability in IN_TURN else contextlib.nullcontext() as waited:
             answer = run(params, check_mode)
+        if waited:
+            answer["incident"]["facts"]["waited"] = waited
     except CatalogueError as error:
         answer = result(capability, [action("incident_services", "failed", str(error))])
     except OSError as error:

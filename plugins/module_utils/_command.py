@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Sequence
 from typing import BinaryIO
 
+from ansible_collections.incidentctl.response.plugins.module_utils import _turn
+
 OUTPUT_LIMIT = 4000  # bytes kept of what a command says: enough for an error, too little to hurt
 
 
@@ -54,6 +56,7 @@ def run(
             )
         except OSError as error:
             return Finished(argv, 127, str(error))
+        _turn.runs(process.pid, timeout_s)
         try:
             code: int | None = process.wait(timeout_s)
         except subprocess.TimeoutExpired:

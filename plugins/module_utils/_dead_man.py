@@ -100,8 +100,8 @@ def remaining(moment: str) -> float:
 def _clock(entry: _ledger.Entry, times: dict[str, int]) -> dict[str, Any]:
     """Return what will be on the host: which kind of timer, the script, the files of the units."""
     name = entry["undo"]["chains"][0]
-    # The entry's own top folder: where that could be written, the script can be, too.
-    folder = Path(entry["path"]).parents[2] / "clocks"
+    # Where the entry could be written, the script can be, too.
+    folder = (_ledger.spare(entry) if entry.get("volatile") else Path(entry["path"])).parents[2] / "clocks"
     clock: dict[str, Any] = {"timer": "none", "script": str(folder / f"{name}.py"), "units": {}}
     if not times:
         return clock
@@ -119,7 +119,7 @@ def _clock(entry: _ledger.Entry, times: dict[str, int]) -> dict[str, Any]:
 def _script(entry: _ledger.Entry, clock: dict[str, Any]) -> str:
     spec = importlib.util.find_spec(_rule_removal.__name__)
     source = spec.loader.get_source(_rule_removal.__name__)  # also out of the archive that Ansible sends
-    plan = {"undo": entry["undo"], "clock": clock, "entry": entry["path"]}
+    plan = {"undo": entry["undo"], "clock": clock, "entries": [entry["path"], str(_ledger.spare(entry))]}
     return f"{source}\n\nsys.exit(strike(json.loads({json.dumps(plan, sort_keys=True)!r})))\n"
 
 

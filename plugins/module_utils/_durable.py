@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -19,7 +20,8 @@ def write(path: Path, value: Any) -> None:
             os.fsync(stream.fileno())
         draft.replace(path)
     except OSError:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a read-only disk refuses even to remove what is not there
+            draft.unlink()
         raise
     sync_folder(path.parent)
 

@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any, NamedTuple
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _http, _ledger
+from ansible_collections.incidentctl.response.plugins.module_utils import _http, _ledger, _shared
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import services_of_host
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
 
@@ -112,7 +112,7 @@ def _turn_on(target: str, toggle: dict[str, Any], params: dict[str, Any], check_
         before = _look(undo)
         earlier = _ledger.latest_open(params, capability, target)
         if before["on"]:
-            return action(target, "unchanged", f"{name} is already {words.is_on}", verified=True)
+            return _shared.join(params, "http_call", target, f"{name} is already {words.is_on}", check_mode)
         if "status" not in undo and earlier is not None and earlier["state"] == "applied":
             summary = f"{name} was {words.turned_on} earlier in this incident; {before['said']}"
             return action(target, "unchanged", summary, entry=earlier["name"], verified=False)

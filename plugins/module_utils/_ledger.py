@@ -2,6 +2,9 @@
 
 One JSON file an entry, written and synced as `intended` before the act, then `applied`, then `lifted`.
 Only root, or the user that runs without become, can read it: folders 0700, files 0600.
+
+What a full, read-only or broken disk does not take is written to /run, under the same name. Where both have a file of
+that name, the one in /run is newer, and `volatile: true`.
 """
 
 from __future__ import annotations
@@ -9,12 +12,8 @@ from __future__ import annotations
 import contextlib
 import datetime
 import errno
-import fcntl
 import json
-import os
 import re
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,53 +22,26 @@ from ansible_collections.incidentctl.response.plugins.module_utils import _durab
 FORMAT = 1
 VOLATILE_DIR = "/run/incidentctl"
 _INCIDENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_NO_ROOM = (errno.ENOSPC, errno.EROFS, errno.EDQUOT)
+_NO_WRITES = (errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EROFS)
 _WORDS = ("capability", "target", "state")
-_TURN_S = 120.0
-_PAUSE_S = 0.1
 
 Entry = dict[str, Any]
-
-
-@contextlib.contextmanager
-def turn(params: dict[str, Any], acts: bool) -> Iterator[None]:
-    """Hold the incident's turn on this host for as long as the body runs; the kernel lets go of it if we are killed.
-
-    An act goes on when its controller dies. Whoever comes next, be it only to look, waits for its end, and
-    finds it in the ledger instead of doing it a second time. Who only looks (not `acts`) leaves nothing on a host that
-    has no ledger. Raise OSError if it does not end in two minutes.
-    """
-    folder, _spare = _folders(params)
-    descriptor = _open_folder(folder, acts)
-    if descriptor is None:
-        yield
-        return
-    try:
-        deadline = time.monotonic() + _TURN_S
-        while not _lock(descriptor):
-            if time.monotonic() > deadline:
-                raise OSError(
-                    f"another act of {params['incident_id']} is still at work on this host after {_TURN_S:.0f} s. "
-                    "Fix: wait for it to end, then run this again"
-                )
-            time.sleep(_PAUSE_S)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def intend(params: dict[str, Any], capability: str, target: str, prior: dict[str, Any], undo: dict[str, Any]) -> Entry:
     """Record that an act is about to happen, synced to disk; return the entry, state `intended`.
 
     `prior` is what the host looked like, `undo` how lift takes the act back (its `kind` names the way).
-    On a full or read-only disk the entry goes to /run and says `volatile: true`. Raise OSError when it
+    On a disk that takes no writes the entry goes to /run and says `volatile: true`. Raise OSError when it
     cannot be written anywhere: then the act must not happen.
     """
-    folder, spare = _folders(params)
+    folder, volatile = _folders(params)
+    seq = 1 + max([*_taken(folder), *_taken(volatile)], default=0)
+    slug = re.sub(r"[^a-z0-9]+", "-", f"{capability}-{target}".lower()).strip("-")[:100]
     entry = {
         "format": FORMAT,
         "incident": params["incident_id"],
-        "seq": 1 + max([*_taken(folder), *_taken(spare)], default=0),
+        "seq": seq,
         "capability": capability,
         "target": target,
         "state": "intended",
@@ -79,13 +51,9 @@ def intend(params: dict[str, Any], capability: str, target: str, prior: dict[str
         "confirm_by": None,
         "expires_at": None,
         "timer": "none",
+        **_place(folder / f"{seq:06d}-{slug}.json"),
     }
-    try:
-        return _create(folder, entry)
-    except OSError as error:
-        if error.errno not in _NO_ROOM:
-            raise
-        return _create(spare, {**entry, "volatile": True})
+    return _write(entry)
 
 
 def intend_once(
@@ -102,19 +70,30 @@ def intend_once(
 
 
 def mark(entry: Entry, state: str) -> Entry:
-    """Move an entry on to `applied` or `lifted`, synced to disk; return it as it now is.
+    """Move an entry on to `applied` or `lifted`, synced to disk, or else in /run; return it as it now is.
 
-    On a full disk an act that happened stays `intended`, which lift treats alike: it must not be told
+    Where neither takes it, an act that happened stays `intended`, which lift treats alike: it must not be told
     as failed. Raise OSError in every other case.
     """
-    moved = {**entry, "state": state, f"{state}_at": now()}
     try:
-        _durable.write(Path(entry["path"]), {k: v for k, v in moved.items() if k not in ("path", "name")})
+        return _write({**entry, "state": state, f"{state}_at": now()})
     except OSError as error:
-        if state != "applied" or error.errno not in _NO_ROOM:
+        if state != "applied" or error.errno not in _NO_WRITES:
             raise
         return entry
-    return moved
+
+
+def settle(params: dict[str, Any]) -> None:
+    """Bring home what is in /run because the disk took no writes: without it, a reboot would undo what was written."""
+    for entry in entries(params)[0]:
+        if entry.get("volatile"):
+            with contextlib.suppress(OSError):
+                _write(entry)
+
+
+def spare(entry: Entry) -> Path:
+    """Return where an entry is written when the disk takes no writes."""
+    return Path(VOLATILE_DIR, "ledger", entry["incident"], f"{entry['name']}.json")
 
 
 def caveat(entry: Entry) -> str:
@@ -126,15 +105,31 @@ def caveat(entry: Entry) -> str:
 
 def entries(params: dict[str, Any]) -> tuple[list[Entry], list[str]]:
     """Return the incident's entries, oldest first, and the paths of those that cannot be read."""
-    found: list[Entry] = []
+    found: dict[str, Entry] = {}
     unreadable: list[str] = []
-    for folder in _folders(params):
-        for path in _files(folder):
+    folder, volatile = _folders(params)
+    for place in (folder, volatile):
+        try:
+            paths = _files(place)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            paths = [place]  # a broken disk does not hide what is in /run
+        for path in paths:
             try:
-                found.append(_read(path))
+                # Wherever it was read, its place is on the disk.
+                found[path.name] = {**_read(path), **_place(folder / path.name)}
             except (OSError, ValueError, KeyError, TypeError):
                 unreadable.append(str(path))
-    return sorted(found, key=lambda e: e["seq"]), unreadable
+    return sorted(found.values(), key=lambda e: e["seq"]), unreadable
+
+
+def elsewhere(params: dict[str, Any]) -> list[Entry]:
+    """Return what other incidents have open on this host, as far as it can be read."""
+    tops = {folder.parent for folder in _folders(params)}
+    names = {folder.name for top in tops if top.is_dir() for folder in top.iterdir()} - {params["incident_id"]}
+    found = [entries({**params, "incident_id": name})[0] for name in sorted(names) if _INCIDENT.fullmatch(name)]
+    return [entry for several in found for entry in several if entry["state"] != "lifted"]
 
 
 def latest(params: dict[str, Any], capability: str, target: str) -> Entry | None:
@@ -152,23 +147,6 @@ def now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
 
 
-def _open_folder(folder: Path, create: bool) -> int | None:
-    # Where nothing can be written no act will get as far as the ledger; it says so itself.
-    with contextlib.suppress(OSError):
-        if create:
-            _durable.make_folders(folder.parent.parent, folder.parent, folder)
-        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    return None
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _of(params: dict[str, Any], capability: str, target: str) -> list[Entry]:
     found, _unreadable = entries(params)
     return [e for e in found if e["capability"] == capability and e["target"] == target]
@@ -178,15 +156,30 @@ def _read(path: Path) -> Entry:
     entry = json.loads(path.read_bytes())
     if entry["format"] != FORMAT or not all(isinstance(entry[key], str) for key in _WORDS):
         raise ValueError(f"{path} is not an entry of format {FORMAT}")
-    return {**entry, "seq": int(entry["seq"]), "undo": dict(entry["undo"]), **_place(path)}
+    return {**entry, "seq": int(entry["seq"]), "undo": dict(entry["undo"])}
 
 
-def _create(folder: Path, entry: Entry) -> Entry:
-    _durable.make_folders(folder.parent.parent, folder.parent, folder)
-    slug = re.sub(r"[^a-z0-9]+", "-", f"{entry['capability']}-{entry['target']}".lower()).strip("-")[:100]
-    path = folder / f"{entry['seq']:06d}-{slug}.json"
+def _write(entry: Entry) -> Entry:
+    """Write an entry where it belongs, else to /run; return it, with `volatile` if it is there."""
+    kept = {key: value for key, value in entry.items() if key not in ("path", "name", "volatile")}
+    try:
+        _put(Path(entry["path"]), kept)
+    except OSError as error:
+        if error.errno not in _NO_WRITES:
+            raise
+        try:
+            _put(spare(entry), {**kept, "volatile": True})
+        except OSError as no_spare:
+            raise error from no_spare
+        return {**entry, "volatile": True}
+    with contextlib.suppress(PermissionError):  # what another user has in /run is not of this ledger
+        spare(entry).unlink(missing_ok=True)
+    return {**kept, **_place(Path(entry["path"]))}
+
+
+def _put(path: Path, entry: Entry) -> None:
+    _durable.make_folders(*list(path.parents)[2::-1])
     _durable.write(path, entry)
-    return {**entry, **_place(path)}
 
 
 def _folders(params: dict[str, Any]) -> tuple[Path, Path]:

@@ -9,6 +9,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _ledger,
     _monitoring_rule,
     _service_state,
+    _shared,
     _silence,
     _traffic_rule,
 )
@@ -30,11 +31,13 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
     """Undo every open entry of the incident, newest first, by the ledger alone.
 
     One that cannot be undone, or not even read, is failed and kept; the others are lifted all the same.
-    An entry that says `keep`, as a rollback does, stays.
+    An entry that says `keep`, as a rollback does, stays. What another incident holds as well is left to its lift.
     """
+    if not check_mode:
+        _ledger.settle(params)
     found, unreadable = _ledger.entries(params)
     pending = [entry for entry in reversed(found) if entry["state"] != "lifted"]
-    actions = [_keep(e) if e["undo"].get("keep") else _lift(e, check_mode) for e in pending]
+    actions = [_keep(e) if e["undo"].get("keep") else _lift(params, e, check_mode) for e in pending]
     actions += [action(path, "failed", f"ledger entry {path} cannot be read; it is kept") for path in unreadable]
     diff = [
         {"before_header": row["entry"], "before": "open\n", "after": "lifted\n"}
@@ -64,12 +67,19 @@ def _facts(params: dict[str, Any], pending: list[_ledger.Entry]) -> dict[str, An
     }
 
 
-def _lift(entry: _ledger.Entry, check_mode: bool) -> dict[str, Any]:
+def _lift(params: dict[str, Any], entry: _ledger.Entry, check_mode: bool) -> dict[str, Any]:
     target, name, kind = entry["target"], entry["name"], entry["undo"].get("kind")
     if kind not in UNDO:
         return action(target, "failed", f"{name}: nothing here can undo {kind!r}; it is kept", entry=name)
     try:
-        summary, verified = UNDO[kind](entry, check_mode)
+        others = _shared.holders(params, kind, target)
+        if others:
+            would, verified = "would stay" if check_mode else "stays", True
+            summary = (
+                f"{target} {would} as it is: {_shared.names(others)} holds it, and takes it back when that is lifted"
+            )
+        else:
+            summary, verified = UNDO[kind](entry, check_mode)
     except OSError as error:
         return action(target, "failed", f"{error}; {name} is kept", entry=name)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -78,10 +88,10 @@ def _lift(entry: _ledger.Entry, check_mode: bool) -> dict[str, Any]:
     if check_mode:
         return action(target, "done", summary, entry=name)
     try:
-        _ledger.mark(entry, "lifted")
+        closed = _ledger.mark(entry, "lifted")
     except OSError as error:
         return action(target, "failed", f"{summary}, but {name} could not be closed: {error}", entry=name)
-    return action(target, "done", summary, entry=name, verified=verified)
+    return action(target, "done", summary + _ledger.caveat(closed), entry=name, verified=verified)
 
 
 def _keep(entry: _ledger.Entry) -> dict[str, Any]:

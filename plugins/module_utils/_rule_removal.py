@@ -181,7 +181,8 @@ def strike(plan: dict[str, Any]) -> int:
             with held(plan["clock"]["script"]) as there:
                 if there:
                     remove(plan["undo"])
-                    _close(Path(plan["entry"]))
+                    for path in plan["entries"]:
+                        _close(Path(path))
                     disarm(plan["clock"])
         except OSError as error:
             print(error, file=sys.stderr, flush=True)

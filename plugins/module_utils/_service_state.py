@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _control, _health, _ledger
+from ansible_collections.incidentctl.response.plugins.module_utils import _control, _health, _ledger, _shared
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import services_of_host
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
 
@@ -14,8 +14,8 @@ HEALTH_WITHIN_S = 30.0
 def run(params: dict[str, Any], check_mode: bool) -> Result:
     """Stop this host's services that are meant: those in `only`, or, with `non_essential`, those marked so.
 
-    A service that already stands still is `unchanged` and gets no ledger entry: lift starts exactly
-    what was stopped here.
+    A service that already stands still is `unchanged` and gets no ledger entry, unless another incident stopped it:
+    lift starts exactly what was stopped here.
     """
     capability = params["capability"]
     if not params["non_essential"] and not params.get("only"):
@@ -60,7 +60,7 @@ def _stop(service: dict[str, Any], params: dict[str, Any], check_mode: bool) -> 
     name = service["name"]
     try:
         if not _control.is_running(service):
-            return action(name, "unchanged", f"{name} is not running")
+            return _shared.join(params, "service_start", name, f"{name} is not running", check_mode)
         if check_mode:
             return action(name, "done", f"{name} would be stopped")
         undo = {"kind": "service_start", "service": _control.handle(service)}

@@ -6,10 +6,6 @@ import errno
 import json
 import os
 import stat
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -85,18 +81,22 @@ def test_an_intent_is_whole_and_synced_before_intend_returns(
     }
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
-def test_a_full_disk_falls_to_the_volatile_folder_and_says_so(
+NO_WRITES = [errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EROFS]
+
+
+@pytest.mark.parametrize("code", NO_WRITES)
+def test_what_the_disk_does_not_take_falls_to_the_volatile_folder_and_says_so(
     params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     intend(params, "first")
     refuse_writes_under(tmp_path / "state", monkeypatch, code)
     entry = intend(params, "second")
     assert entry["volatile"] is True
-    assert entry["path"].startswith(str(tmp_path / "run"))
+    assert (tmp_path / "run" / "ledger" / "INC-1" / "000002-isolation-second.json").is_file()
     assert "reboot" in _ledger.caveat(entry)
+    assert _ledger.mark(entry, "applied")["state"] == "applied"
     found, unreadable = _ledger.entries(params)
-    assert [(e["seq"], e["target"]) for e in found] == [(1, "first"), (2, "second")]
+    assert [(e["seq"], e["target"], e["state"]) for e in found] == [(1, "first", "intended"), (2, "second", "applied")]
     assert unreadable == []
     assert list((tmp_path / "state" / "ledger" / "INC-1").glob("*.draft")) == []
 
@@ -109,22 +109,65 @@ def test_without_any_place_to_write_intend_raises(
         intend(params)
 
 
-def test_a_broken_disk_is_no_full_disk(params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    refuse_writes_under(tmp_path / "state", monkeypatch, errno.EIO)
-    with pytest.raises(OSError, match="Input/output error"):
+def test_another_error_of_the_disk_is_no_reason_to_write_elsewhere(
+    params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_writes_under(tmp_path / "state", monkeypatch, errno.ELOOP)
+    with pytest.raises(OSError, match="symbolic links"):
         intend(params)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_disk_that_fills_up_after_the_act_does_not_make_it_a_failure(
+@pytest.mark.parametrize("code", NO_WRITES)
+def test_what_becomes_of_an_entry_is_known_though_the_disk_takes_no_more_writes(
+    params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    entry = intend(params)
+    with monkeypatch.context() as full:
+        refuse_writes_under(tmp_path / "state", full, code)
+        entry = _ledger.mark(entry, "applied")
+        assert (entry["state"], entry["volatile"]) == ("applied", True)
+        assert [e["state"] for e in _ledger.entries(params)[0]] == ["applied"]
+        entry = _ledger.mark(entry, "lifted")
+        assert [(e["state"], e["path"]) for e in _ledger.entries(params)[0]] == [("lifted", entry["path"])]
+        _ledger.settle(params)
+        assert [e["volatile"] for e in _ledger.entries(params)[0]] == [True]
+    assert json.loads(Path(entry["path"]).read_bytes())["state"] == "intended", "the disk took nothing"
+    _ledger.settle(params)
+    assert json.loads(Path(entry["path"]).read_bytes())["state"] == "lifted"
+    assert list((tmp_path / "run").rglob("*.json")) == []
+    assert "volatile" not in _ledger.entries(params)[0][0]
+
+
+def test_without_any_place_to_write_an_act_that_happened_is_no_failure_and_a_lift_is_not_closed(
     params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = intend(params)
-    refuse_writes_under(tmp_path / "state", monkeypatch, errno.ENOSPC)
+    refuse_writes_under(tmp_path, monkeypatch, errno.ENOSPC)
     assert _ledger.mark(entry, "applied")["state"] == "intended"
     with pytest.raises(OSError, match="No space left"):
         _ledger.mark(entry, "lifted")
     assert [e["state"] for e in _ledger.entries(params)[0]] == ["intended"]
+
+
+def test_a_disk_that_cannot_even_be_read_does_not_hide_what_is_in_run_and_nothing_is_done(
+    params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        refuse_writes_under(tmp_path / "state", full, errno.EIO)
+        intend(params)
+    real, folder = Path.iterdir, tmp_path / "state" / "ledger" / "INC-1"
+
+    def broken(path: Path) -> Iterator[Path]:
+        if path == folder:
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "iterdir", broken)
+    found, unreadable = _ledger.entries(params)
+    assert ([e["target"] for e in found], unreadable) == (["shop"], [str(folder)])
+    with pytest.raises(OSError, match="Input/output error"):
+        intend(params, "other")
 
 
 @pytest.mark.parametrize(
@@ -209,55 +252,3 @@ def test_a_planted_link_is_not_followed(params: dict[str, Any], tmp_path: Path) 
     with pytest.raises(OSError, match="symbolic links"):
         intend(params)
     assert victim.read_text() == "mine"
-
-
-HOLDER = """
-import sys
-sys.path.insert(0, sys.argv[1])
-from ansible_collections.incidentctl.response.plugins.module_utils import _ledger
-with _ledger.turn({"incident_id": "INC-1", "state_dir": sys.argv[2]}, True):
-    print("held", flush=True)
-    sys.stdin.readline()
-"""
-
-
-@pytest.fixture
-def holder(params: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
-    """Another process, which has its turn on this host."""
-    root = next(path for path in sys.path if (Path(path) / "ansible_collections" / "incidentctl").is_dir())
-    argv = [sys.executable, "-c", HOLDER, root, params["state_dir"]]
-    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
-    yield process
-    process.kill()
-    process.communicate()
-
-
-@pytest.mark.parametrize("acts", [True, False])
-def test_who_comes_while_an_act_is_under_way_waits_for_its_end(
-    params: dict[str, Any], holder: subprocess.Popen[str], acts: bool
-) -> None:
-    threading.Timer(0.5, holder.kill).start()
-    began = time.monotonic()
-    with _ledger.turn(params, acts):
-        assert time.monotonic() - began > 0.4
-        assert holder.wait(5) != 0
-
-
-def test_an_act_that_does_not_end_is_told(
-    params: dict[str, Any], holder: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_ledger, "_TURN_S", 0.2)
-    with pytest.raises(OSError, match=r"still at work on this host.*Fix: wait"), _ledger.turn(params, True):
-        pytest.fail("two at a time")
-
-
-def test_another_incident_has_a_turn_of_its_own(params: dict[str, Any], holder: subprocess.Popen[str]) -> None:
-    with _ledger.turn({**params, "incident_id": "INC-2"}, True):
-        assert holder.poll() is None
-
-
-def test_who_only_looks_leaves_nothing(params: dict[str, Any]) -> None:
-    with _ledger.turn(params, False):
-        assert not Path(params["state_dir"]).exists()

@@ -1,0 +1,148 @@
+"""One act at a time on a host, whatever the incident: who is at work there, since when, and who waits for whom.
+
+A file `turn` in the state folder is held under `flock`, which the kernel lets go of when its holder dies. What the
+file says is for those who wait, and for a person who looks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.incidentctl.response.plugins.module_utils import _durable, _ledger
+
+_NAME = "turn"
+_WAIT_S = 120.0
+_PAUSE_S = 0.1
+
+_held: list[int] = []  # this process's own files, while it has its turn
+_said: dict[str, Any] = {}  # and what they say
+
+
+@contextlib.contextmanager
+def held(params: dict[str, Any], capability: str, acts: bool) -> Iterator[dict[str, Any] | None]:
+    """Hold this host's turn for as long as the body runs; give {seconds, for} if it had to be waited for.
+
+    An act goes on when its controller dies. Whoever comes next, be it only to look, waits for its end, and finds it
+    in the ledger instead of acting beside it. Who only looks (not `acts`) leaves nothing on a host that has no ledger.
+    Raise OSError if it does not end in two minutes.
+    """
+    files = _open(params, acts)
+    try:
+        waited = _wait(files)
+        _held[:] = files
+        _say(incident=params["incident_id"], capability=capability, pid=os.getpid(), since=_ledger.now())
+        yield waited
+    finally:
+        if _held:
+            _say()
+            _held.clear()
+        for descriptor in files:
+            os.close(descriptor)
+
+
+def runs(pid: int, timeout_s: float) -> None:
+    """Note the command that this act has started: if the act is killed, who comes next waits for the command's end.
+
+    But no longer than the act itself would have. What threads start beside each other only looks, and is left out.
+    """
+    if _held and threading.current_thread() is threading.main_thread():
+        _say(**{**_said, "command": {"pid": pid, "born": _born(pid), "until": time.monotonic() + timeout_s}})
+
+
+def _open(params: dict[str, Any], acts: bool) -> list[int]:
+    """Open the files that stand for the turn, always in this order.
+
+    Mostly that is one. Where the disk takes no writes it is the one in /run, too, and it is taken from then on, so that
+    nobody passes by who began when the disk was full. Where nothing can be opened, no act gets as far as the ledger.
+    """
+    top, spare = Path(params["state_dir"]), Path(_ledger.VOLATILE_DIR)
+    first, writable = _file(top, acts)
+    second, _ = _file(spare, acts and not writable)
+    return [descriptor for descriptor in (first, second) if descriptor is not None]
+
+
+def _file(folder: Path, create: bool) -> tuple[int | None, bool]:
+    path, flags = folder / _NAME, os.O_NOFOLLOW | os.O_CLOEXEC
+    with contextlib.suppress(OSError):
+        if create:
+            _durable.make_folders(folder)
+        return os.open(path, os.O_RDWR | flags | (os.O_CREAT if create else 0), 0o600), True
+    with contextlib.suppress(OSError):
+        return os.open(path, os.O_RDONLY | flags), False
+    return None, False
+
+
+def _wait(files: list[int]) -> dict[str, Any] | None:
+    """Wait until all files are ours, and what a killed holder left running has ended."""
+    began, whom = time.monotonic(), ""
+    for descriptor in files:
+        while not _lock(descriptor) or _still_runs(descriptor):
+            whom = _holder(files) or whom
+            if time.monotonic() - began > _WAIT_S:
+                raise OSError(
+                    f"{whom or 'another act'} is still at work on this host after {_WAIT_S:.0f} s of waiting; one act at "
+                    "a time. Fix: wait for it to end, then run this again"
+                )
+            time.sleep(_PAUSE_S)
+    seconds = time.monotonic() - began
+    return {"seconds": round(seconds, 1), "for": whom or "another act"} if seconds > _PAUSE_S else None
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _still_runs(descriptor: int) -> bool:
+    """Say whether a command still runs that an act has started which was killed: its effect is yet to come."""
+    left = _read(descriptor).get("command") or {"born": ""}
+    return bool(left["born"]) and _born(left["pid"]) == left["born"] and time.monotonic() < left["until"]
+
+
+def _holder(files: list[int]) -> str:
+    """Return who is at work, in words; nothing if it could not leave its name."""
+    told = max(map(_read, files), key=lambda said: str(said.get("since", "")), default={})
+    if not told:
+        return ""
+    since = str(told["since"])[:19].replace("T", " ")
+    ended = "" if _born(told["pid"]) else ", which was killed, but what it started goes on"
+    return f"{told['capability']} of {told['incident']} (pid {told['pid']}, since {since} UTC{ended})"
+
+
+def _read(descriptor: int) -> dict[str, Any]:
+    try:
+        said = json.loads(os.pread(descriptor, 4096, 0))
+        return {**said, "pid": int(said["pid"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _say(**told: Any) -> None:
+    """Write it over what the files said; a disk that takes no writes leaves us without a name, not without our turn."""
+    _said.clear()
+    _said.update(told)
+    text = json.dumps(told).encode() + b"\n" if told else b""
+    for descriptor in _held:
+        with contextlib.suppress(OSError):
+            os.pwrite(descriptor, text, 0)
+            os.ftruncate(descriptor, len(text))
+
+
+def _born(pid: int) -> str:
+    """Return what tells a process from a later one of the same number; nothing if it has ended."""
+    try:
+        state, *rest = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if state == "Z" else rest[18]
