@@ -115,19 +115,24 @@ class Shop:
         return subprocess.run(
             self.command(*words, inventory=inventory),
             cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT / "driver")},
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
         )
 
-    def in_terminal(self, *words: str) -> pexpect.spawn[str]:
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(ROOT / "driver"), "TERM": "xterm-256color"}
+
+    def in_terminal(self, *words: str, ignore_sighup: bool = False) -> pexpect.spawn[str]:
         """Run an incidentctl command in a terminal of 80 columns and 24 lines."""
-        argv, env = self.command(*words), {**os.environ, "PYTHONPATH": str(ROOT / "driver"), "TERM": "xterm-256color"}
+        first, *rest = self.command(*words)
         return pexpect.spawn(
-            argv[0], argv[1:], cwd=str(self.folder), env=env, encoding="utf-8", timeout=90, dimensions=(24, 80)
-        )
+            first, rest, cwd=str(self.folder), env=self.environment, encoding="utf-8", timeout=90,
+            dimensions=(24, 80), ignore_sighup=ignore_sighup,
+        )  # fmt: skip
 
     def status(self) -> dict[str, Any]:
         done = self.run("status", "--json", inventory=False)

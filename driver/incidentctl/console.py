@@ -45,7 +45,7 @@ class Console:
         # A log file has no edge to wrap at.
         width = None if sys.stderr.isatty() else 160
         self._rich = RichConsole(stderr=True, markup=False, highlight=False, emoji=False, quiet=quiet, width=width)
-        at_terminal = sys.stdin.isatty() and sys.stderr.isatty()
+        at_terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()  # None: it was closed
         self.interactive = at_terminal if interactive is None else interactive and at_terminal
         self._live: Live | None = None
         self._phase: dict[str, Any] = {}
