@@ -140,6 +140,8 @@ def ask_hosts(desk: Desk) -> None:
     _unless_cut_off(desk, outcome)
     known = {(c["host"], c["entry"]) for c in desk.incident().contained}
     for row in outcome.rows:
+        if waited := row.facts.get("waited"):
+            desk.note("note", text=f"{row.host}: waited {waited['seconds']:.0f} s for {waited['for']} to end")
         for entry in row.facts.get("entries", ()):
             if (row.host, entry["entry"]) not in known:
                 desk.note("containment_applied", host=row.host, summary="found in the host's ledger", **entry)
@@ -166,7 +168,11 @@ def _record_row(desk: Desk, phase: str, row: HostOutcome, earlier: HostOutcome |
     if row.capability not in plan.LIFTABLE:
         return
     told = {action.get("entry") for action in earlier.actions} if earlier else set()
+    # Unchanged may be new to this incident all the same: what another one did is from now on held by both.
+    known = {entry["entry"] for entry in desk.incident().contained if entry["host"] == row.host}
     for action in row.actions:
-        if action.get("entry") not in {None, *told} and action["outcome"] != "unchanged":
+        if action.get("entry") not in {None, *told} and not (
+            action["outcome"] == "unchanged" and action["entry"] in known
+        ):
             kept = {key: action[key] for key in ("entry", "target", "summary")}
             desk.note("containment_applied", host=row.host, capability=row.capability, **kept)

@@ -53,10 +53,10 @@ def run(
                 stderr=output,
                 start_new_session=True,
                 cwd=folder,
+                preexec_fn=_turn.noting(timeout_s),  # noqa: PLW1509 - from the main thread alone
             )
         except OSError as error:
             return Finished(argv, 127, str(error))
-        _turn.runs(process.pid, timeout_s)
         try:
             code: int | None = process.wait(timeout_s)
         except subprocess.TimeoutExpired:

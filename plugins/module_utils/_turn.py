@@ -12,7 +12,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +48,22 @@ def held(params: dict[str, Any], capability: str, acts: bool) -> Iterator[dict[s
             os.close(descriptor)
 
 
-def runs(pid: int, timeout_s: float) -> None:
-    """Note the command that this act has started: if the act is killed, who comes next waits for the command's end.
+def noting(timeout_s: float) -> Callable[[], None] | None:
+    """Return what the new process of a command has to do before it is that command: leave its id in our name.
 
-    But no longer than the act itself would have. What threads start beside each other only looks, and is left out.
+    Should this act be killed, whoever comes next waits for the command's end, but no longer than the act would have.
+    Until then the new process has our files too, so no command begins that nobody knows of. None without a turn, and for
+    what threads start beside each other: that only looks.
     """
-    if _held and threading.current_thread() is threading.main_thread():
-        _say(**{**_said, "command": {"pid": pid, "born": _born(pid), "until": time.monotonic() + timeout_s}})
+    if not _held or threading.current_thread() is not threading.main_thread():
+        return None
+    until = time.monotonic() + timeout_s
+
+    def note() -> None:
+        pid = os.getpid()
+        _say(**{**_said, "command": {"pid": pid, "born": _born(pid), "until": until}})
+
+    return note
 
 
 def _open(params: dict[str, Any], acts: bool) -> list[int]:

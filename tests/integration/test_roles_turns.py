@@ -1,0 +1,193 @@
+"""Several incidents, and people who run a playbook by hand, on one service at the same time: one act after the other."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.incidentctl.response.plugins.plugin_utils import _cargo
+from tests.small_service import SmallService
+
+ROOT = Path(__file__).resolve().parents[2]
+UTILS = "ansible_collections.incidentctl.response.plugins.module_utils"
+PATIENCE_S = 110
+# Whatever starts or stops the shop says when it begins and when it has ended, in a file that nothing ever shortens.
+COUNTED = """\
+echo "begin {verb}" >> {log}
+sleep {seconds}
+{command}
+echo "end {verb}" >> {log}
+"""
+
+
+class Site:
+    """A shop on this machine whose starts and stops take their time and are counted."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.state, self.log = folder, folder / "state", folder / "log"
+        self.log.touch()
+        self.shop = SmallService(folder / "shop")
+        self.shop.start()
+        self.slow(0.6, 0.1)
+
+    def slow(self, stop: float, start: float = 0) -> None:
+        """Let every stop and start take so many seconds from now on."""
+        takes = {"stop": stop, "start": start}
+        commands = {"start": f"sh {self.shop.home}/start.sh", "stop": f"kill $(cat {self.shop.pid})"}
+        entry = self.shop.entry("health")
+        for verb, command in commands.items():
+            script = self.folder / f"{verb}.sh"
+            script.write_text(COUNTED.format(verb=verb, log=self.log, seconds=takes[verb], command=command))
+            entry["control"][verb] = ["sh", str(script)]
+        self.entry = entry
+
+    def play(self, name: str, **variables: Any) -> subprocess.Popen[str]:
+        """Start a playbook by its full name; an incident is named in the variables, or it is run by hand."""
+        host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        common = {"incident_become": False, "incident_state_dir": str(self.state), "incident_services": [self.entry]}
+        inventory = self.folder / f"inventory-{time.monotonic_ns()}.yml"
+        inventory.write_text(yaml.safe_dump({"all": {"hosts": {"here": host}, "vars": {**common, **variables}}}))
+        program = str(Path(sys.executable).with_name("ansible-playbook"))
+        argv = [program, "-v", f"incidentctl.response.{name}", "-i", str(inventory)]
+        env = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
+        return subprocess.Popen(argv, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def module(self, run: str, **params: Any) -> subprocess.Popen[str]:
+        """Start a module as it runs on a host: a program on the standard input of its Python."""
+        told = {"state_dir": str(self.state), "keep_going": True, **params}
+        message = {
+            "module": run,
+            "run": (f"{UTILS}.{run}", "run"),
+            "capability": params.get("capability", "lift"),
+            "params": told,
+            "paths": [],
+            "check_mode": False,
+            "environment": {},
+            "log": False,
+        }
+        program = self.folder / "program.py"
+        program.write_bytes(_cargo.program("said", _cargo.pack("_act", run), message))
+        argv = [sys.executable, "-I", "-S", "-B", "-"]
+        with program.open("rb") as source:
+            return subprocess.Popen(argv, stdin=source, stdout=subprocess.PIPE, text=True)
+
+    def isolate(self, incident: str) -> subprocess.Popen[str]:
+        """Start the module that isolation runs on the host."""
+        own = {"services": [self.entry], "only": ["shop"], "host_name": "here", "host_groups": ["all"]}
+        own |= {"incident_id": incident, "capability": "isolation", "non_essential": False}
+        return self.module("_service_state", **own)
+
+    def at_work(self) -> dict[str, Any]:
+        """Wait until an act runs a command on this host; return what it says of itself."""
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            text = (self.state / "turn").read_text() if (self.state / "turn").exists() else ""
+            if text.endswith("\n") and "command" in text and self.count("begin stop") > self.count("end stop"):
+                return dict(json.loads(text))
+            time.sleep(0.01)
+        raise TimeoutError("no act begins")
+
+    def count(self, line: str) -> int:
+        return self.log.read_text().splitlines().count(line)
+
+    def interleaved(self) -> list[str]:
+        """Return what began before that which was under way had ended."""
+        lines = self.log.read_text().splitlines()
+        pairs = zip(lines[::2], lines[1::2], strict=True)
+        return [f"{one}, {two}" for one, two in pairs if (one.split()[0], two) != ("begin", f"end {one.split()[1]}")]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    made = Site(tmp_path)
+    yield made
+    made.shop.end()
+
+
+def blocks(runs: list[subprocess.Popen[str]]) -> list[dict[str, Any]]:
+    """Wait for playbooks; return what the host answered to each."""
+    found = []
+    for run in runs:
+        said, _nothing = run.communicate(timeout=PATIENCE_S)
+        assert run.returncode == 0, said
+        (line,) = [line for line in said.splitlines() if '"incident": {' in line]
+        found.append(dict(json.loads(line.partition(" => ")[2])["incident"]))
+    return found
+
+
+def answered(module: subprocess.Popen[str]) -> dict[str, Any]:
+    """Wait for a module; return what it answered."""
+    said, _nothing = module.communicate(timeout=PATIENCE_S)
+    return dict(json.loads(said.rpartition("said ")[2])["result"]["incident"])
+
+
+def test_two_incidents_and_a_person_stop_it_once_and_start_it_once(site: Site) -> None:
+    whose: list[dict[str, Any]] = [{"incident_id": "INC-A"}, {"incident_id": "INC-B"}, {}]
+    told = blocks([site.play("isolation", incident_only=["shop"], **one) for one in whose])
+    assert sorted(block["outcome"] for block in told) == ["done", "unchanged", "unchanged"]
+    assert (site.count("begin stop"), site.interleaved(), site.shop.running()) == (1, [], False)
+    summaries = [block["actions"][0]["summary"] for block in told if block["outcome"] == "unchanged"]
+    assert all("shop is not running, by isolation of" in text for text in summaries), summaries
+    told = blocks([site.play("lift", **one) for one in whose])
+    assert [block["outcome"] for block in told] == ["done"] * 3
+    assert sum("stays as it is" in block["actions"][0]["summary"] for block in told) == 2
+    assert (site.count("begin start"), site.interleaved(), site.shop.running()) == (1, [], True)
+
+
+def test_acts_of_several_kinds_never_interleave(site: Site) -> None:
+    site.shop.release("41")
+    site.shop.release("42")
+    site.shop.point("42")
+    site.entry["releases"] = site.shop.entry("releases")["releases"]
+    site.entry["essential"] = False
+    plays = [
+        site.play("isolation", incident_only=["shop"], incident_id="INC-A"),
+        site.play("rollback", incident_only=["shop"], incident_id="INC-B", rollback_window_s=0.2),
+        site.play("scale_down"),
+        site.play("lift", incident_id="INC-A"),
+    ]
+    blocks(plays)
+    assert site.interleaved() == []
+    blocks([site.play("lift", incident_id="INC-A")])
+    blocks([site.play("lift")])
+    assert (site.interleaved(), site.shop.running()) == ([], True)
+    assert site.count("end stop") >= 1
+
+
+def test_whoever_is_killed_at_work_is_replaced_at_once_and_its_act_is_known_twenty_times(site: Site) -> None:
+    waits = []
+    for round_ in range(20):
+        act = site.isolate("INC-A")
+        told = site.at_work()
+        assert (told["pid"], told["capability"]) == (act.pid, "isolation")
+        os.kill(act.pid, signal.SIGKILL)
+        act.communicate()
+        block = answered(site.module("_lift", incident_id="INC-A"))
+        # The stop that the killed one had begun is waited for: else the shop would go down after its lift.
+        assert (block["outcome"], block["facts"]["open"]) == ("done", []), block
+        waits += [block["facts"]["waited"]] if "waited" in block["facts"] else []
+        assert (site.count("end stop"), site.count("end start")) == (round_ + 1, round_ + 1)
+        assert (site.interleaved(), site.shop.running()) == ([], True)
+    assert waits, "no lift was there before the stop had ended"
+    assert all("killed, but what it started goes on" in waited["for"] for waited in waits)
+
+
+def test_who_waits_says_for_whom_and_how_long(site: Site) -> None:
+    site.slow(3)
+    act = site.isolate("INC-A")
+    told = site.at_work()
+    block = answered(site.module("_lift", incident_id="INC-A"))
+    act.communicate(timeout=PATIENCE_S)
+    waited = block["facts"]["waited"]
+    assert waited["for"].startswith(f"isolation of INC-A (pid {told['pid']}, since 20"), waited
+    assert 0 < waited["seconds"] < 10
+    assert (site.interleaved(), site.shop.running()) == ([], True)
