@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import tarfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _durable
 from ansible_collections.incidentctl.response.plugins.module_utils._tree import Tree
 
 # Unlike the default it keeps names that are not UTF-8 in a way that every tar understands.
 _FORMAT = tarfile.GNU_FORMAT
+_CHUNK = 1 << 20
 
 
 class Archives:
@@ -21,8 +25,12 @@ class Archives:
     name = "tar"
 
     def __init__(self, repository: Path, host: str) -> None:
-        """Archives of `host` lie in a folder of their own, for hosts may share a network disk."""
+        """Archives of `host` lie in a folder of their own, for hosts may share a network disk.
+
+        Whoever sets `keep` has it called before each piece that is written.
+        """
         self.folder = repository / "archives" / host
+        self.keep: Callable[[], None] = lambda: None
 
     def store(self, tree: Tree, stage: Path, label: str) -> str:
         """Write the copy in `stage` as a new archive; return its path. Raise OSError; then there is none."""
@@ -33,7 +41,7 @@ class Archives:
             leftover.unlink()
         try:
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(descriptor, "wb") as stream:
+            with io.BufferedWriter(_Kept(descriptor, self.keep), _CHUNK) as stream:
                 # Level 1: in an incident, time is scarcer than room.
                 with tarfile.open(fileobj=stream, mode="w:gz", compresslevel=1, format=_FORMAT) as tar:
                     for name in sorted(tree.rows):
@@ -57,7 +65,7 @@ class Archives:
         target.mkdir(mode=0o700)
         try:
             with tarfile.open(where, "r:gz") as tar:
-                _unpack(tar, target)
+                _unpack(tar, target, self.keep)
         except (tarfile.TarError, EOFError, ValueError, zlib.error) as error:
             raise OSError(f"{where} is damaged: {error or type(error).__name__}") from error
 
@@ -71,7 +79,19 @@ class Archives:
         return f"tar -xzOf {shlex.quote(where)} {shlex.quote(name)}"
 
 
-def _unpack(tar: tarfile.TarFile, target: Path) -> None:
+class _Kept(io.FileIO):
+    """A file that asks before each write."""
+
+    def __init__(self, descriptor: int, keep: Callable[[], None]) -> None:
+        super().__init__(descriptor, "wb")
+        self._keep = keep
+
+    def write(self, data: Any) -> int:
+        self._keep()
+        return super().write(data)
+
+
+def _unpack(tar: tarfile.TarFile, target: Path, keep: Callable[[], None]) -> None:
     """Unpack our own archive, which may be damaged: nothing outside `target`, nothing through a link.
 
     Links and modes come last. tarfile's own filters would refuse links that lead outside, which data has.
@@ -88,7 +108,7 @@ def _unpack(tar: tarfile.TarFile, target: Path) -> None:
         if member.isdir():
             place.mkdir(mode=0o700)
         else:
-            _unpack_file(tar, member, place)
+            _unpack_file(tar, member, place, keep)
         modes.append((place, member.mode))
     for place, leads_to in links:
         place.symlink_to(leads_to)
@@ -96,11 +116,12 @@ def _unpack(tar: tarfile.TarFile, target: Path) -> None:
         place.chmod(mode)
 
 
-def _unpack_file(tar: tarfile.TarFile, member: tarfile.TarInfo, place: Path) -> None:
+def _unpack_file(tar: tarfile.TarFile, member: tarfile.TarInfo, place: Path, keep: Callable[[], None]) -> None:
     content = tar.extractfile(member) if member.isreg() else None
     if content is None:
         raise OSError(f"{tar.name} is damaged: {member.name!r} is neither file, folder nor link")
     descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with content, os.fdopen(descriptor, "wb") as stream:
-        for chunk in iter(lambda: content.read(1 << 20), b""):
+        for chunk in iter(lambda: content.read(_CHUNK), b""):
+            keep()
             stream.write(chunk)

@@ -1,4 +1,4 @@
-"""Room for backups to be made in: one run at a time, on disks that keep their reserve."""
+"""Room for backups to be made in: one run at a time, on disks that keep their reserve before and while they are written."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _durable, _tree
@@ -16,22 +16,51 @@ from ansible_collections.incidentctl.response.plugins.module_utils import _durab
 ROOM = 2.2
 ROOM_TO_RESTORE = 1.1
 _MB = 1024 * 1024
+# Beside the reserve, so that it is whole even then: what a command writes between two looks, and while it clears up.
+_MARGIN_MB = 16
+
+Keep = Callable[[], None]
 
 
 class RefusedError(OSError):
     """An item is not backed up, for a reason that does not lie in its data."""
 
 
+class ReserveError(OSError):
+    """A disk came down to its reserve while something was written; the message has the figures."""
+
+
+def keeper(places: list[Path], reserve_mb: int) -> Keep:
+    """Return what is to be called again and again while these disks are written to: it raises ReserveError in time.
+
+    What fills a disk may be somebody else, whom the look beforehand could not foresee.
+    """
+    disks = list({path.stat().st_dev: path for path in map(_there, places)}.values())
+
+    def keep() -> None:
+        for disk in disks:
+            status = os.statvfs(disk)
+            free = status.f_bavail * status.f_frsize
+            if free < (reserve_mb + _MARGIN_MB) * _MB:
+                raise ReserveError(
+                    f"stopped while it was written, for the disk of {disk} came down to its reserve: {free // _MB} MB are"
+                    f" free, {reserve_mb} MB must stay and {_MARGIN_MB} MB more be there to stop in time. The copy was removed"
+                    " again. Fix: make room, then run this again"
+                )
+
+    return keep
+
+
 def require(places: list[Path], size: int, factor: float, reserve_mb: int) -> None:
     """Raise RefusedError unless each disk has room for `factor` times `size` bytes and keeps its reserve."""
-    needed = int(size * factor) + reserve_mb * _MB
+    needed = int(size * factor) + (reserve_mb + _MARGIN_MB) * _MB
     for place in places:
         there = _there(place)
         free = shutil.disk_usage(there).free
         if free < needed:
             raise RefusedError(
-                f"{needed // _MB} MB would have to be free on {there} ({factor:.1f} × {size / _MB:.1f} MB and a reserve of"
-                f" {reserve_mb} MB), but only {free // _MB} MB are"
+                f"{needed // _MB} MB would have to be free on {there} ({factor:.1f} × {size / _MB:.1f} MB, a reserve of"
+                f" {reserve_mb} MB and {_MARGIN_MB} MB more to keep it by), but only {free // _MB} MB are"
             )
 
 

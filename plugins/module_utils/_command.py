@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _turn
 
+_LOOK_S = 0.02  # between two looks whether a command may go on
+_LEAVE_S = 3.0  # to clear up, for one that may not
 OUTPUT_LIMIT = 4000  # bytes kept of what a command says: enough for an error, too little to hurt
 
 
@@ -37,11 +41,13 @@ def run(
     *,
     source: BinaryIO | None = None,
     into: BinaryIO | None = None,
+    keep: Callable[[], None] | None = None,
 ) -> Finished:
     """Run `argv`, at most `timeout_s` seconds, in `folder` if one is given; its output goes to a file, not a pipe.
 
     A pipe would stay open for as long as a daemon that the command started keeps it, and hang us.
     It reads the file `source`, if one is given; the file `into` takes its output, and only its errors are kept.
+    When `keep`, which is called while it runs, raises, the command is interrupted, then killed, and that is raised.
     A command that cannot be started at all ends with code 127.
     """
     with tempfile.TemporaryFile() as output:
@@ -58,7 +64,7 @@ def run(
         except OSError as error:
             return Finished(argv, 127, str(error))
         try:
-            code: int | None = process.wait(timeout_s)
+            code: int | None = process.wait(timeout_s) if keep is None else _watched(process, timeout_s, keep)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -66,3 +72,28 @@ def run(
         output.seek(0, os.SEEK_END)
         output.seek(max(0, output.tell() - OUTPUT_LIMIT))
         return Finished(argv, code, output.read().decode("utf-8", "replace").strip())
+
+
+def _watched(process: subprocess.Popen[bytes], timeout_s: float, keep: Callable[[], None]) -> int:
+    until = time.monotonic() + timeout_s
+    while True:
+        try:
+            return process.wait(_LOOK_S)
+        except subprocess.TimeoutExpired:
+            if time.monotonic() > until:
+                raise
+        try:
+            keep()
+        except OSError:
+            _interrupt(process)
+            raise
+
+
+def _interrupt(process: subprocess.Popen[bytes]) -> None:
+    """End a command and what it started; a chance to clear up behind itself comes first."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_LEAVE_S)
+            return

@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -26,6 +27,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._text import 
 
 DUMP, GLOBALS = "database.dump", "globals.sql"
 SCRATCH = "incidentctl_verify_"
+_ALWAYS_THERE = "postgres"
 _TOOLS = ("psql", "pg_dump", "pg_dumpall", "pg_restore")
 _TIMEOUT_S = 3600.0
 _LOCK_WAIT = "30s"  # a migration that hangs holds locks: who queues behind it makes the application queue, too
@@ -133,10 +135,10 @@ def size(place: Place) -> Size:
     return Size(int(size_bytes), Path(folder) if folder and here and Path(folder).is_dir() else None)
 
 
-def copy(place: Place, target: Path) -> Counts:
+def copy(place: Place, target: Path, keep: Callable[[], None]) -> Counts:
     """Dump a database that may be in use, and the server's roles, into the new folder `target`; return its rows.
 
-    Raise PostgresqlError if any of it cannot be read.
+    Raise PostgresqlError if any of it cannot be read, and what `keep` raises, which is called while it is written.
     """
     target.mkdir(mode=0o700)
     with _psql(place, place.database) as psql:
@@ -144,7 +146,7 @@ def copy(place: Place, target: Path) -> Counts:
         counts = _counts(psql)
         words = ("--format=custom", f"--snapshot={snapshot}", f"--lock-wait-timeout={_LOCK_WAIT}")
         with _created(target / DUMP) as into:
-            _run(place.argv("pg_dump", *words, database=place.database), into=into)
+            _run(place.argv("pg_dump", *words, database=place.database), into=into, keep=keep)
     _copy_globals(place, target / GLOBALS)
     return counts
 
@@ -171,7 +173,7 @@ def content(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def difference(place: Place, folder: Path, counts: Counts, owner: str) -> str:
+def difference(place: Place, folder: Path, counts: Counts, owner: str, keep: Callable[[], None]) -> str:
     """Restore a copy into a scratch database of the same server; return in which tables it has other rows.
 
     `owner` tells whose scratch database it is: those that a killed run of the same owner left are dropped.
@@ -186,7 +188,7 @@ def difference(place: Place, folder: Path, counts: Counts, owner: str) -> str:
     try:
         with _psql(place, place.database) as psql:
             psql.ask(_CREATE.format(name=name))
-        found = _restored(place, folder, name)
+        found = _restored(place, folder, name, keep)
     finally:
         _drop(place, name)
     other = sorted(table for table in {*counts, *found} if counts.get(table) != found.get(table))
@@ -199,11 +201,21 @@ def restore_command(place: Place, printed: str) -> str:
     return f"{printed} | {shlex.join(place.argv('pg_restore', *words, database=place.database))}"
 
 
-def _restored(place: Place, folder: Path, name: str) -> Counts:
+def recreate_command(place: Place, printed_roles: str, printed: str) -> str:
+    """Given the commands that print roles and dump, return the one for a server that has neither database nor roles.
+
+    Roles that are there are said to be, and get the attributes and passwords that they had.
+    """
+    roles = shlex.join(place.argv("psql", "--no-psqlrc", "--quiet", database=_ALWAYS_THERE))
+    restore = shlex.join(place.argv("pg_restore", "--create", "--exit-on-error", database=_ALWAYS_THERE))
+    return f"{printed_roles} | {roles} ; {printed} | {restore}"
+
+
+def _restored(place: Place, folder: Path, name: str, keep: Callable[[], None]) -> Counts:
     # Subscriptions would reach out to other servers, and keep the scratch database from being dropped.
     words = ("--exit-on-error", "--no-publications", "--no-subscriptions")
     with (folder / DUMP).open("rb") as source:
-        _run(place.argv("pg_restore", *words, database=name), source=source)
+        _run(place.argv("pg_restore", *words, database=name), source=source, keep=keep)
     with _psql(place, name) as psql:
         psql.ask(_BEGIN)
         return _counts(psql)
@@ -236,8 +248,8 @@ def _psql(place: Place, database: str) -> Psql:
     return Psql(place.argv("psql", *words, database=database), _TIMEOUT_S)
 
 
-def _run(argv: list[str], *, source: BinaryIO | None = None, into: BinaryIO | None = None) -> None:
-    finished = _command.run(argv, _TIMEOUT_S, "/", source=source, into=into)
+def _run(argv: list[str], **files: Any) -> None:
+    finished = _command.run(argv, _TIMEOUT_S, "/", **files)
     if not finished.ok:
         raise PostgresqlError(clean(str(finished), _SAID_LIMIT))
 

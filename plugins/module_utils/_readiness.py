@@ -19,7 +19,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import services_of_host
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
-from ansible_collections.incidentctl.response.plugins.module_utils._restic import Restic, without_password
+from ansible_collections.incidentctl.response.plugins.module_utils._restic import Restic, address, why_not
 
 CAPABILITY = "readiness"
 EVIDENCE_ROOM = 100 * 1024 * 1024  # twice what role log_collection brings home at most, as it comes
@@ -95,7 +95,7 @@ def _programs(services: list[Service], params: dict[str, Any]) -> Iterator[Findi
     if _wants_restic(services, params) and shutil.which("restic") is None:
         told = "restic is not here, but a password for it is: backups would be plain archives, not encrypted"
         if not _is_folder(params):
-            told = f"restic is not here: nothing could be backed up to {without_password(params['repository'])}"
+            told = f"restic is not here: nothing could be backed up to {address(params['repository'])}"
         yield _finding(told, "install restic on this host")
     here = {params["host_name"], *params["host_groups"], "all"}
     if params["prometheus_hosts"] in here and shutil.which("promtool") is None:
@@ -131,6 +131,12 @@ def _backups(services: list[Service], params: dict[str, Any]) -> Iterator[Findin
     file = Path(params["password_file"])
     if not _wants_restic(services, params):
         return
+    if reason := why_not(params["repository"]):
+        told, _, mend = reason.partition(". Fix: ")
+        yield _finding(
+            f"nothing could be backed up: {told}", mend or "put it there, readable for the user that the role becomes"
+        )
+        return
     fix = f"put the repository's password into {file} on this host, readable for the user that the role becomes"
     try:
         empty = not file.read_bytes().strip()
@@ -141,7 +147,7 @@ def _backups(services: list[Service], params: dict[str, Any]) -> Iterator[Findin
     if empty:
         yield _finding(f"the backups' password file {file} is empty", fix)
     elif shutil.which("restic") and (not _is_folder(params) or (Path(params["repository"]) / "config").exists()):
-        repository = without_password(params["repository"])
+        repository = address(params["repository"])
         closed = Restic(params["repository"], str(file), params["host_name"]).why_closed()
         if closed:
             yield _finding(f"the password in {file} does not open the backups in {repository}: {closed}", fix)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,6 +20,7 @@ except ImportError:  # some distributions leave it out of Python
 # Virtual tables belong to modules that this Python may not have; what they hold lies in ordinary tables.
 _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'"
 _MAGIC = b"SQLite format 3\0"
+_PAGES = 256  # of mostly 4096 bytes, at a time: all within one read transaction
 
 Counts = dict[str, int]
 
@@ -28,11 +29,12 @@ class DatabaseError(OSError):
     """A database cannot be read, or is damaged; the message says which and why."""
 
 
-def copy(database: Path, target: Path) -> Counts:
+def copy(database: Path, target: Path, keep: Callable[[], None]) -> Counts:
     """Copy a database that may be in use into the new folder `target`; return its rows by table.
 
     SQLite's own online backup does it, within one read transaction together with the count. The source is
-    opened read-only. Raise DatabaseError if it cannot be read, is damaged, or the copy is not the same.
+    opened read-only. Raise DatabaseError if it cannot be read, is damaged, or the copy is not the same; and
+    what `keep` raises, which is called before each piece.
     """
     _require_database(database)
     target.mkdir(mode=0o700)
@@ -41,7 +43,7 @@ def copy(database: Path, target: Path) -> Counts:
         source.execute("BEGIN")
         counts = _counts(source)
         with _opened(copied, "mode=rwc") as copying:
-            source.backup(copying)
+            source.backup(copying, pages=_PAGES, progress=lambda *_: keep())
     problem = difference(copied, counts)
     if problem:
         raise DatabaseError(problem)

@@ -8,13 +8,14 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from ansible_collections.incidentctl.response.plugins.module_utils._regular_file import open_regular
 
 Rows = dict[str, dict[str, Any]]
+Keep = Callable[[], None]
 
 _CHUNK = 1 << 20
 _TRIES = 3
@@ -42,16 +43,17 @@ class Tree(NamedTuple):
 
 def scan(root: Path) -> Tree:
     """Read a folder, or a single file. Raise OSError if any part of it cannot be read."""
-    return _take(root, None)
+    return _take(root, None, lambda: None)
 
 
-def copy(root: Path, target: Path) -> Tree:
+def copy(root: Path, target: Path, keep: Keep) -> Tree:
     """Copy a folder, or a single file, into the new folder `target`; return what was read, as it was read.
 
-    Modes, times, and for root owners, come along. Raise OSError if any part cannot be read or written.
+    Modes, times, and for root owners, come along. Raise OSError if any part cannot be read or written, or when `keep`,
+    which is called before each piece, raises it.
     """
     target.mkdir(mode=0o700)
-    return _take(root, target)
+    return _take(root, target, keep)
 
 
 def size(root: Path) -> int:
@@ -75,7 +77,7 @@ def remove(root: Path) -> None:
         shutil.rmtree(root)
 
 
-def _take(root: Path, target: Path | None) -> Tree:
+def _take(root: Path, target: Path | None, keep: Keep) -> Tree:
     tree, folders = Tree({}, [], []), []
     for name, path in _walk(root):
         copied = target / name if target else None
@@ -89,7 +91,7 @@ def _take(root: Path, target: Path | None) -> Tree:
             elif stat.S_ISLNK(status.st_mode):
                 tree.rows[name] = _link(path, copied)
             elif stat.S_ISREG(status.st_mode):
-                tree.rows[name], moving = _file(path, copied)
+                tree.rows[name], moving = _file(path, copied, keep)
                 tree.moving.extend([name] if moving else [])
             else:
                 tree.left_out.append(name)
@@ -129,12 +131,12 @@ def _link(path: Path, copied: Path | None) -> dict[str, Any]:
     return {"kind": "link", "target": leads_to}
 
 
-def _file(path: Path, copied: Path | None) -> tuple[dict[str, Any], bool]:
+def _file(path: Path, copied: Path | None, keep: Keep) -> tuple[dict[str, Any], bool]:
     """Return the row of a file, and whether it was written to each time that we read it."""
     for _try in range(_TRIES):
         with open_regular(path) as source:
             before = os.fstat(source.fileno())
-            content = _read(source, before.st_size, copied)
+            content = _read(source, before.st_size, copied, keep)
             after = os.fstat(source.fileno())
         moving = (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)
         if not moving:
@@ -144,7 +146,7 @@ def _file(path: Path, copied: Path | None) -> tuple[dict[str, Any], bool]:
     return {"kind": "file", "mode": stat.S_IMODE(before.st_mode), **content}, moving
 
 
-def _read(source: BinaryIO, size: int, copied: Path | None) -> dict[str, Any]:
+def _read(source: BinaryIO, size: int, copied: Path | None, keep: Keep) -> dict[str, Any]:
     """Hash, and copy, at most `size` bytes: a file that grows as fast as it is read has no end."""
     digest, left = hashlib.sha256(), size
     with contextlib.ExitStack() as stack:
@@ -156,6 +158,7 @@ def _read(source: BinaryIO, size: int, copied: Path | None) -> dict[str, Any]:
             digest.update(chunk)
             left -= len(chunk)
             if copying:
+                keep()
                 copying.write(chunk)
     return {"bytes": size - left, "sha256": digest.hexdigest()}
 

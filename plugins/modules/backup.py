@@ -17,7 +17,9 @@ description:
     user that C(user) names where root can become it. The dump is restored into a scratch database of the same server,
     C(incidentctl_verify_...), which is dropped afterwards, and the rows of every table are compared with those counted in
     the snapshot that was dumped. Passwords come from C(~/.pgpass), never from the catalogue.
-  - Content that this incident has backed up already, and that still restores, is left unchanged. Nothing is ever pruned.
+  - Content that this incident has backed up already, and that still restores, is left unchanged. No backup is ever pruned.
+  - Any exit code of restic but 0 is a failure. A lock in the repository is taken away only if whoever held it is gone, as
+    C(restic unlock) tells.
   - Refuses, with figures, an item that would take a disk below its reserve.
 version_added: 0.1.0
 author: The incidentctl maintainers (@incidentctl)
@@ -26,8 +28,9 @@ options:
   repository:
     description:
       - Where backups are kept. A folder on the host, or, with restic, the address of any repository of it.
-      - A repository that does not exist is initialised. Do not write a password into an address, it would show in the
-        process list.
+      - C(file:) and the path of a file on the host that holds the address, for one with a password in it. An address that
+        holds one is refused, for it would show in the process list.
+      - A repository that does not exist is initialised.
     type: str
     default: /var/backups/incidentctl
   password_file:
@@ -35,10 +38,20 @@ options:
     type: str
     default: /etc/incidentctl/restic
   reserve_mb:
-    description: Megabytes that have to stay free on each disk that takes part, beyond 2.2 times the size of the item (3.3 times
-      where a PostgreSQL server keeps its data on the same disk).
+    description:
+      - Megabytes that have to stay free on each disk that takes part. Looked at before, when 2.2 times the size of the item must
+        be free beyond it (3.3 times where a PostgreSQL server keeps its data on the same disk), and 16 MB.
+      - Looked at again all the while that something is written, which is stopped and removed in time.
     type: int
     default: 200
+  initialise:
+    description:
+      - Whether a restic repository that does not exist is made. C(never) backs up nothing where there is none, C(only) does
+        nothing else.
+      - Left out, hosts of one play make a repository that they share one after the other.
+    type: str
+    choices: [auto, never, only]
+    default: auto
 """
 
 EXAMPLES = r"""
@@ -57,7 +70,7 @@ incident:
   description:
     - What was done, one action per data item (docs/contracts.md, 3).
     - C(facts.services) has, by service, one entry per item; C(restore) is the command that puts it back, with the
-      service stopped. C(where) is an archive, or the id of a restic snapshot. An item that has no verified backup says
+      service stopped; C(recreate) that for a PostgreSQL server which has neither database nor roles. C(where) is an archive, or the id of a restic snapshot. An item that has no verified backup says
       C(reason) instead.
   returned: always
   type: dict
@@ -98,6 +111,7 @@ ARGUMENT_SPEC = options(
     repository={"type": "str", "default": "/var/backups/incidentctl"},
     password_file={"type": "str", "default": "/etc/incidentctl/restic", "no_log": False},
     reserve_mb={"type": "int", "default": 200},
+    initialise={"type": "str", "choices": ["auto", "never", "only"], "default": "auto"},
 )
 
 

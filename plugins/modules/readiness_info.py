@@ -23,7 +23,8 @@ options:
     type: float
     required: true
   repository:
-    description: Where backups are kept. A folder on the host, or the address of any repository of restic.
+    description: Where backups are kept. A folder on the host, or the address of any repository of restic, or C(file:) and the
+      path of a file that holds it.
     type: str
     default: /var/backups/incidentctl
   password_file:

@@ -46,11 +46,18 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Command:
+    """What is to be copied into a shell as it stands."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Section:
-    """A title, then paragraphs, tables (Table) and lists (tuples of strings) in order."""
+    """A title, then paragraphs, tables (Table), commands (Command) and lists (tuples of strings) in order."""
 
     title: str
-    blocks: tuple[str | Table | tuple[str, ...], ...]
+    blocks: tuple[str | Table | Command | tuple[str, ...], ...]
 
 
 def sections(incident: Incident, events: Sequence[Event]) -> list[Section]:
@@ -236,26 +243,45 @@ def _hosts(incident: Incident) -> Section:
 
 
 def _keepsakes(incident: Incident) -> Section:
-    backups = tuple(
-        (
-            str(row["host"]),
-            name,
-            str(b.get("kind")),
-            "verified" if b.get("verified") else "NOT verified",
-            str(b.get("restore")),
-        )
-        for row in _rows(incident, "contain", "backup")
-        for name, found in row.get("facts", {}).get("services", {}).items()
-        for b in found
-    )
     evidence = tuple((str(e.get("host")), str(e.get("path")), str(e.get("sha256"))) for e in incident.evidence)
-    blocks: list[str | Table | tuple[str, ...]] = [
+    blocks: list[str | Table | Command | tuple[str, ...]] = [
         Table(("Host", "Bundle", "SHA-256"), evidence) if evidence else "No evidence was collected."
     ]
-    blocks.append(
-        Table(("Host", "Service", "Data", "Backup", "How to restore"), backups) if backups else "No backup was made."
-    )
+    backups = [
+        (str(row["host"]), name, backup)
+        for row in _rows(incident, "contain", "backup")
+        for name, found in row.get("facts", {}).get("services", {}).items()
+        for backup in found
+    ]
+    rows = tuple(
+        (host, name, f"{b.get('kind')} {b.get('path')}", *_kept(b)) for host, name, b in backups
+    )  # fmt: skip
+    header = ("Host", "Service", "Data", "Backup", "Repository", "Snapshot or archive")
+    blocks.append(Table(header, rows) if rows else "No backup was made.")
+    for host, name, backup in backups:
+        if backup.get("restore"):
+            blocks += _ways_back(host, name, backup)
     return Section("Evidence and backups", tuple(blocks))
+
+
+def _kept(backup: Mapping[str, Any]) -> tuple[str, str, str]:
+    if not backup.get("verified"):
+        return f"NOT verified: {backup.get('reason')}", str(backup.get("repository", "")), str(backup.get("where", ""))
+    return f"verified, as of {backup.get('at')}", str(backup.get("repository")), str(backup.get("where"))
+
+
+def _ways_back(host: str, service: str, backup: Mapping[str, Any]) -> list[str | Command]:
+    """Return how a backup is put back, in sentences and commands."""
+    what = f"{backup.get('kind')} {backup.get('path')}"
+    ways: list[str | Command] = [
+        f"To restore {what}: stop {service}, then on {host}, as the user that backed it up (root, unless the inventory says"
+        " otherwise):",
+        Command(str(backup["restore"])),
+    ]
+    if backup.get("recreate"):
+        told = "If the database itself is gone, or its roles are. Those that are there get the passwords of that time:"
+        ways += [told, Command(str(backup["recreate"]))]
+    return ways
 
 
 def _communication(incident: Incident) -> Section:

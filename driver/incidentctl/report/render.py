@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from incidentctl.report.content import Section, Table
+from incidentctl.report.content import Command, Section, Table
 from incidentctl.text import plain
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~])")
 _LONG = 2000
+_LONGEST_COMMAND = 100_000  # cut, it would be another one
 
 
 def markdown(title: str, sections: Iterable[Section]) -> str:
@@ -22,6 +23,8 @@ def markdown(title: str, sections: Iterable[Section]) -> str:
                 lines.append(_row(block.header))
                 lines.append("|" + " --- |" * len(block.header))
                 lines += [_row(row) for row in block.rows]
+            elif isinstance(block, Command):
+                lines += _fenced(plain(block.text, _LONGEST_COMMAND))
             elif isinstance(block, tuple):
                 lines += [f"- {_escape(item)}" for item in block]
             else:
@@ -42,12 +45,20 @@ def html(title: str, sections: Iterable[Section]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["plain"] = lambda text: plain(text, _LONG)
+    environment.filters["command"] = lambda block: plain(block.text, _LONGEST_COMMAND)
+    environment.tests["command"] = lambda block: isinstance(block, Command)
     environment.tests["table"] = lambda block: isinstance(block, Table)
     return environment.get_template("report.html").render(title=title, sections=list(sections))
 
 
 def _row(cells: Iterable[str]) -> str:
     return "| " + " | ".join(_escape(cell) for cell in cells) + " |"
+
+
+def _fenced(text: str) -> list[str]:
+    """Return a line as a code block, in which nothing is escaped; its fence is longer than any that the line holds."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return [f"{fence}sh", text, fence]
 
 
 def _escape(text: str) -> str:

@@ -36,6 +36,7 @@ def params(tmp_path: Path) -> Params:
         "repository": str(tmp_path / "repository"),
         "password_file": str(tmp_path / "password"),
         "reserve_mb": 1,
+        "initialise": "auto",
     }
 
 
@@ -300,7 +301,7 @@ def test_rows_that_did_not_come_back_are_seen(params: Params, database: Path, mo
 
 
 def test_a_copy_with_other_rows_or_damage_is_told(database: Path, tmp_path: Path) -> None:
-    counts = _sqlite.copy(database, tmp_path / "copy")
+    counts = _sqlite.copy(database, tmp_path / "copy", lambda: None)
     copied = tmp_path / "copy" / "shop.db"
     assert counts == {"orders": 2000, 'odd " name': 0}
     assert [p.name for p in copied.parent.iterdir()] == ["shop.db"]
@@ -483,9 +484,12 @@ def test_an_archive_cannot_write_outside(name: str, tmp_path: Path) -> None:
 
 
 def test_a_remote_repository_without_restic_is_refused_and_its_password_not_told(params: Params, folder: Path) -> None:
-    row, _fact = back_up(of(params, files(folder), repository="rest:https://me:canary@backup.example/r"))
+    row, _fact = back_up(of(params, files(folder), repository="rest:https://backup.example/r"))
     assert row["outcome"] == "refused"
     assert "needs restic" in row["summary"]
+    row, _fact = back_up(of(params, files(folder), repository="rest:https://me:canary@backup.example/r"))
+    assert row["outcome"] == "refused"
+    assert "file:/" in row["summary"]
     assert "canary" not in row["summary"]
 
 

@@ -116,6 +116,7 @@ def params(tmp_path: Path) -> Params:
         "repository": str(tmp_path / "repository"),
         "password_file": str(tmp_path / "password"),
         "reserve_mb": 1,
+        "initialise": "auto",
     }
 
 
@@ -189,8 +190,8 @@ def after(monkeypatch: pytest.MonkeyPatch, act: Callable[[Path], None]) -> None:
     """Let something happen to the copy between the dump and its way into the repository."""
     real = _postgresql.copy
 
-    def copy(place: Place, target: Path) -> dict[str, int]:
-        counts = real(place, target)
+    def copy(place: Place, target: Path, keep: Callable[[], None]) -> dict[str, int]:
+        counts = real(place, target, keep)
         act(target)
         return counts
 
@@ -312,7 +313,7 @@ def test_a_session_that_hangs_is_ended_at_its_deadline(shop: Server) -> None:
 def test_the_room_for_a_database_counts_a_disk_that_both_share_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(9, 9, 3_000_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(9, 9, 3_000_000 + (16 << 20)))
     _backup_room.require_with_database([tmp_path], None, 1_000_000, 0)
     with pytest.raises(_backup_room.RefusedError, match=r"3\.3 × 1\.0 MB"):
         _backup_room.require_with_database([tmp_path], tmp_path, 1_000_000, 0)
@@ -356,9 +357,9 @@ def test_the_key_that_newer_tools_draw_does_not_change_a_digest() -> None:
 
 def test_the_command_that_restores_shows_no_password(tmp_path: Path) -> None:
     place = Place.of({"database": "my shop", "host": "db1"})
-    restic = _restic.Restic("rest:https://u:canary@backup/x", "/etc/incidentctl/restic", "db1")
+    restic = _restic.Restic("file:/etc/incidentctl/repository", "/etc/incidentctl/restic", "db1")
     command = _postgresql.restore_command(place, restic.print_command("1234", _postgresql.DUMP))
     assert command == (
-        "restic -r rest:https://backup/x --password-file /etc/incidentctl/restic dump 1234 /database.dump"
+        "restic --repository-file /etc/incidentctl/repository --password-file /etc/incidentctl/restic dump 1234 /database.dump"
         " | pg_restore --no-password --host=db1 '--dbname=my shop' --clean --if-exists --single-transaction"
     )

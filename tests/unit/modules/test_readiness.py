@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -113,12 +114,26 @@ def test_restic_is_missed_where_there_is_a_password_for_it(bare: Path) -> None:
 
 
 def test_an_address_of_restic_needs_restic_and_is_told_without_its_password(bare: Path) -> None:
-    found = look(bare, FILES, repository="rest:https://ops:sesame@backup.example/shop")
-    assert ["nothing could be backed up to rest:https://backup.example/shop" in row["text"] for row in found] == [
+    file = bare / "repository-address"
+    file.write_text("rest:https://ops:sesame@backup.example/shop\n")
+    file.chmod(0o600)
+    found = look(bare, FILES, repository=f"file:{file}")
+    assert ["nothing could be backed up to rest:https://ops@backup.example/shop" in row["text"] for row in found] == [
         True,
         False,
     ]
     assert "cannot be read: No such file" in found[1]["text"]
+
+
+def test_a_password_in_the_address_is_told_without_it_and_what_to_do(bare: Path) -> None:
+    found = look(bare, FILES, repository="rest:https://ops:sesame@backup.example/shop")[-1]
+    assert "rest:https://ops@backup.example/shop, holds a password" in found["text"]
+    assert "file:/etc/incidentctl/repository" in found["fix"]
+    assert "sesame" not in json.dumps(found)
+    file = bare / "repository-address"
+    file.write_text("rest:https://ops:sesame@backup.example/shop\n")
+    file.chmod(0o644)
+    assert "others may read it" in look(bare, FILES, repository=f"file:{file}")[-1]["text"]
 
 
 @pytest.mark.parametrize(("content", "told"), [(None, "cannot be read: No such file"), ("\n", "is empty")])
