@@ -7,7 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-_ELSEWHERE = "or go on on another disk: INCIDENTCTL_STATE_DIR=FOLDER names a folder there, with a copy of this one if an incident is open"
+_ELSEWHERE = "or name another folder: INCIDENTCTL_STATE_DIR=FOLDER (with a copy of this one, if an incident is open)"
 _WAYS_OUT = {
     errno.ENOSPC: f"free some space on that disk, {_ELSEWHERE}",
     errno.EDQUOT: f"free some space of your quota, {_ELSEWHERE}",

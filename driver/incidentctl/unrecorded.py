@@ -58,7 +58,8 @@ def lift(known: Known, settings: Settings, why: str, show: Show) -> None:
 
     Always raise: Partial, which says what is in no record; UsageError if no host knows the incident either.
     """
-    show("note", text=f"{why} Lifted all the same: the hosts' ledgers know what was done.")
+    show("note", text=why)
+    show("note", text="Lifting goes on without it: the hosts' ledgers know what was done.")
     with contextlib.suppress(OSError):  # of a disk that cannot even be read
         engine.end_what_was_left(settings.state_dir / "incidents" / known.incident_id)
     step = Step(

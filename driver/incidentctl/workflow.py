@@ -104,8 +104,9 @@ def at_work(desk: Desk) -> Iterator[Event]:
 
 
 def _without_record(incident_id: str, what: str, why: str | None, fix: str) -> RecordError:
-    later = f"then incidentctl resume {incident_id} asks the hosts, and goes on. Until then nothing but lift is possible:"
-    return RecordError(what, why or "", f"{fix}; {later} incidentctl lift {incident_id}")
+    later = f"then incidentctl resume {incident_id} asks the hosts, and goes on."
+    at_once = f"Until then, incidentctl lift {incident_id} takes back what was contained"
+    return RecordError(what, why or "", f"{fix}; {later} {at_once}")
 
 
 def drive(desk: Desk) -> Incident:

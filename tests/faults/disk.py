@@ -18,6 +18,7 @@ from pathlib import Path
 KINDS = ("full", "readonly", "broken")
 _SIZE = 24 << 20
 _BALLAST = "ballast"
+_APART = "INCIDENTCTL_TEST_APART"
 _SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN: from then on every read and write is EIO
 _NOLOGFLUSH = 2  # … and what was not synced is lost, as when the power fails
 
@@ -32,12 +33,12 @@ def missing() -> str:
 
 def apart(*argv: str) -> list[str]:
     """Return the command that runs `argv` with mounts of its own, which end with the last of its processes."""
-    return ["unshare", "--mount", "--propagation", "private", *argv]
+    return ["unshare", "--mount", "--propagation", "private", "env", f"{_APART}=yes", *argv]
 
 
 def is_shared() -> bool:
-    """Say whether what this process mounts would outlive it: it has its parent's mounts."""
-    return os.readlink("/proc/self/ns/mnt") == os.readlink(f"/proc/{os.getppid()}/ns/mnt")  # noqa: PTH115 - names nothing
+    """Say whether what this process mounts would outlive it."""
+    return _APART not in os.environ
 
 
 class Disk:

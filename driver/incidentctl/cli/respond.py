@@ -112,7 +112,7 @@ def lift(
             from incidentctl.phases import recovery
 
             if not unrecorded.knows(session.record, incident):
-                raise RecordError(f"{incident} is not in this record.")
+                raise RecordError(f"{incident} is not in this record")
             desk = common.take_up(session, console, incident)
             if limit is not None:
                 desk = desk.limited(limit)
@@ -124,7 +124,7 @@ def lift(
         from incidentctl.console import Console
 
         settings, console = sessions.load_settings(config), Console(interactive=False, quiet=as_json)
-        why = " ".join(line for line in (error.what, error.why) if line)
+        why = ": ".join(line for line in (error.what, *error.why.splitlines()[:1]) if line)
         known = known or unrecorded.of_id(settings, incident, inventory, limit, why)
         try:
             unrecorded.lift(known, settings, why, console.show)
