@@ -82,9 +82,8 @@ class Record:
         """
         with self._transaction(writes=True) as connection:
             self._still_ours(connection, incident_id)
-            return (
-                _append(connection, incident_id, kind, data, actor) if fits(_stands(connection, incident_id)) else None
-            )
+            fit = fits(_stands(connection, incident_id))
+            return _append(connection, incident_id, kind, data, actor) if fit else None
 
     def open(
         self,

@@ -139,7 +139,8 @@ def the_terminal_hangs_up(it: Waiting) -> None:
         it.at_the_question(child)
         child.send("a")
         child.ptyproc.fileobj.close()
-        assert os.waitpid(child.pid, 0)[1] == signal.SIGHUP
+        child.wait()
+        assert child.signalstatus == signal.SIGHUP
 
 
 def the_terminal_hangs_up_on_who_does_not_mind(it: Waiting) -> None:
@@ -147,8 +148,8 @@ def the_terminal_hangs_up_on_who_does_not_mind(it: Waiting) -> None:
         it.at_the_question(child)
         child.send("a")
         child.ptyproc.fileobj.close()
-        code = os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])
-        assert code in (1, 10), f"exit code {code}"  # what it says has no place to go to
+        child.wait()
+        assert child.exitstatus in (1, 10), child.exitstatus  # what it says has no place to go to
 
 
 def it_is_told_to_end(it: Waiting) -> None:

@@ -31,21 +31,7 @@ COLUMNS = ("incident_id", "seq", "at", "actor", "kind", "data", "prev_hash", "ha
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "state" / "record.db"
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def record(request: pytest.FixtureRequest, path: Path) -> Iterator[Record]:
-    url = f"sqlite:///{path}"
-    if request.param == "postgresql":
-        url = os.environ.get("INCIDENTCTL_TEST_POSTGRESQL_URL", "")
-        if not url:
-            pytest.skip("INCIDENTCTL_TEST_POSTGRESQL_URL names no database to try it on")
-        engine = sa.create_engine(url)
-        with engine.begin() as connection:
-            connection.execute(sa.text("DROP TABLE IF EXISTS event, incident"))
-        engine.dispose()
+def record(url: str) -> Iterator[Record]:
     with open_record(url) as opened:
         yield opened
 
