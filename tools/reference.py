@@ -33,7 +33,7 @@ _INVENTORY_VARIABLE = re.compile(r"\{\{ (incident_\w+)(?: \| default\((.*?)\))? 
 # What each key of incidentctl.yml is for. `not yet` says that it is accepted and checked, and read by nothing so far.
 KEYS = {
     "inventory": "Ansible inventory, a file or a folder. Without it, Ansible's own configured inventory.",
-    "state_dir": "Folder of the record, the evidence, the reports and the tickets.",
+    "state_dir": "Folder of the record, the evidence, the reports and the tickets. `$INCIDENTCTL_STATE_DIR` goes before it.",
     "record_url": "The database of the record, without a password in it. Default: `record.db` in `state_dir`.",
     "severities": "What each severity sets going. What is left out keeps its default, below.",
     "severities.NAME.contain": "Capabilities of the containment, in their order.",

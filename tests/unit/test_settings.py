@@ -165,6 +165,18 @@ def test_a_named_file_that_cannot_be_read_is_an_error(tmp_path: Path, content: b
         load(Path("a\0b"), {}, tmp_path)
 
 
+def test_another_state_folder_can_be_named_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "incidentctl.yml"
+    file.write_text("state_dir: state\n")
+    environ = {"INCIDENTCTL_STATE_DIR": "/other/disk"}
+    for named in (file, None):
+        found = load(named, environ, tmp_path / "elsewhere", CAPABILITIES)
+        assert found.state_dir == Path("/other/disk")
+        assert found.record_url == "sqlite:////other/disk/record.db"
+    assert load(file, {"INCIDENTCTL_STATE_DIR": "here"}, tmp_path, CAPABILITIES).state_dir == tmp_path / "here"
+    assert load(file, {"INCIDENTCTL_STATE_DIR": ""}, tmp_path, CAPABILITIES).state_dir == tmp_path / "state"
+
+
 # --- errors ---------------------------------------------------------------------------------------
 
 
