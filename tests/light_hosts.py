@@ -21,17 +21,35 @@ from typing import Any
 
 # Users: free becomes root without a password, asked with one; su asks for root's.
 PASSWORD, ROOT_PASSWORD = "open sesame", "open said the barley"
-_NETWORK = "10.231.0"
+_NETWORK, _NETWORK6 = "10.231.0", "fd1c:231"
+# What can be wrong with the way to a host: what is run there, as root, to break it.
+_REFUSE = "-p tcp --dport 22 -j REJECT --reject-with tcp-reset"
+_BREAKS = {
+    "refusing": [f"iptables -I INPUT {_REFUSE}"],
+    "silent": ["iptables -I INPUT -j DROP", "iptables -I OUTPUT -j DROP"],
+    "full": [
+        "mkdir -p /root/full",
+        "mount -t tmpfs -o size=16k,mode=0700 none /root/full",
+        "dd if=/dev/zero of=/root/full/filler bs=1k count=16 status=none",
+    ],
+}
+_MENDS = {
+    "refusing": [f"iptables -D INPUT {_REFUSE}"],
+    "silent": ["iptables -D INPUT -j DROP", "iptables -D OUTPUT -j DROP"],
+    "full": ["umount /root/full"],
+}  # fmt: skip
 _TOOLS = ("ip", "nsenter", "unshare", "sshd", "ssh-keygen", "sudo", "iptables", "openssl")
 _SEARCHED = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 _SSHD = """\
-ListenAddress 0.0.0.0
+Port 22
+Port 2222
 HostKey {folder}/host_key
 AuthorizedKeysFile {folder}/key.pub
 StrictModes no
 UsePAM no
 PidFile none
 MaxStartups 100
+LogLevel VERBOSE
 Subsystem sftp internal-sftp
 """
 _SUDOERS = """\
@@ -48,8 +66,16 @@ mkdir -p /run/sshd /home/free /home/asked
 chown 9001:9001 /home/free && chown 9002:9002 /home/asked
 until ip link show eth0 >/dev/null 2>&1; do sleep 0.02; done
 ip link set lo up && ip address add {address}/16 dev eth0 && ip link set eth0 up
+ip address add {address6}/64 dev eth0 nodad
 exec {sshd} -D -e -f {folder}/sshd_config
 """
+
+
+@contextmanager
+def short_folder() -> Iterator[Path]:
+    """Give a new folder for one who logs in: ssh's sockets lie below it, whose paths may have 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="ic-") as folder:
+        yield Path(folder)
 
 
 def missing() -> str:
@@ -81,6 +107,39 @@ class LightHosts:
         enter = ["nsenter", f"--target={self.first_process(name)}", "--net", "--mount", "--pid"]
         return subprocess.run([*enter, *argv], capture_output=True, text=True, check=True).stdout
 
+    def path(self, name: str, path: str) -> Path:
+        """Return where this machine sees a file of a host."""
+        return Path(f"/proc/{self.first_process(name)}/root{path}")
+
+    def break_(self, name: str, fault: str) -> None:
+        """Have a host refuse connections, swallow all packets (silent), or have no room in /root/full (full)."""
+        for line in _BREAKS[fault]:
+            self.inside(name, "sh", "-c", line)
+
+    def mend(self, name: str, fault: str) -> None:
+        """Take back what `break_` did."""
+        for line in _MENDS[fault]:
+            self.inside(name, "sh", "-c", line)
+
+    def change_key(self, name: str) -> None:
+        """Have whoever logs in know another key of a host than it has; called again, the right one."""
+        known = self._folder / "known_hosts"
+        address = f"{self.variables(name)['ansible_host']} "
+        right, wrong = ((self._folder / f"{key}.pub").read_text() for key in ("host_key", "key"))
+        lines = known.read_text().splitlines(keepends=True)
+        turned = [line.replace(*((right, wrong) if right in line else (wrong, right))) for line in lines]
+        known.write_text(
+            "".join(t if line.startswith(address) else line for line, t in zip(lines, turned, strict=True))
+        )
+
+    def sessions(self, name: str) -> int:
+        """Return how many commands a host has been sent over ssh so far, whichever connections they came by."""
+        return (self._folder / f"{name}.log").read_text(errors="replace").count("Starting session: ")
+
+    def connections(self, name: str) -> int:
+        """Return how many connections to its sshd a host has seen so far, logged in or not."""
+        return (self._folder / f"{name}.log").read_text(errors="replace").count("Connection from ")
+
     def first_process(self, name: str) -> int:
         """Return the id, as this machine sees it, of the host's sshd."""
         parent = self._hosts[name]
@@ -89,7 +148,7 @@ class LightHosts:
     def variables(self, name: str, user: str = "free") -> dict[str, Any]:
         """Return what Ansible has to know of a host."""
         return {
-            "ansible_host": f"{_NETWORK}.{1 + int(name[1:])}",
+            "ansible_host": address(int(name[1:])),
             "ansible_user": user,
             "ansible_ssh_private_key_file": str(self._folder / "key"),
             "ansible_ssh_common_args": f"-o UserKnownHostsFile={self._folder}/known_hosts -o StrictHostKeyChecking=yes",
@@ -105,6 +164,11 @@ class LightHosts:
         return counted["tx"]["bytes"], counted["rx"]["bytes"]
 
 
+def address(number: int, version: int = 4) -> str:
+    """Return the IP address of that version of the host of that number."""
+    return f"{_NETWORK}.{number + 1}" if version == 4 else f"{_NETWORK6}::{number + 1:x}"
+
+
 @contextmanager
 def running(count: int) -> Iterator[LightHosts]:
     """Start hosts h1 … hN; end them."""
@@ -117,12 +181,14 @@ def running(count: int) -> Iterator[LightHosts]:
         lines = [
             "link add hub type bridge",
             f"address add {_NETWORK}.1/16 dev hub",
+            f"address add {_NETWORK6}::1/64 dev hub nodad",
             "link set hub up",
             "link set lo up",
         ]
         hosts = {}
         for number in range(1, count + 1):
-            script = _HOST.format(folder=folder, address=f"{_NETWORK}.{number + 1}", sshd=_find("sshd"))
+            addresses = {"address": address(number), "address6": address(number, 6)}
+            script = _HOST.format(folder=folder, sshd=_find("sshd"), **addresses)
             unshare = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
             log = stack.enter_context((folder / f"h{number}.log").open("wb"))
             hosts[f"h{number}"] = stack.enter_context(_process([*unshare, "sh", "-c", script], log))
@@ -142,7 +208,11 @@ def _prepare(folder: Path, count: int) -> None:
     for key in ("host_key", "key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True)
     public = (folder / "host_key.pub").read_text()
-    known = [f"{_NETWORK}.{number + 1} {public}" for number in range(1, count + 1)]
+    known = [
+        f"{place} {public}"
+        for number in range(1, count + 1)
+        for place in (address(number), address(number, 6), f"[{address(number)}]:2222")
+    ]
     (folder / "known_hosts").write_text("".join(known))
     hashed, root = (_hashed(word) for word in (PASSWORD, ROOT_PASSWORD))
     users = "free:x:9001:9001::/home/free:/bin/bash\nasked:x:9002:9002::/home/asked:/bin/bash\n"
@@ -167,8 +237,8 @@ def _hashed(password: str) -> str:
 
 
 def _answers(hosts: LightHosts, name: str) -> bool:
-    address = hosts.variables(name)["ansible_host"]
-    probe = hosts.beside("timeout", "1", "bash", "-c", f"head -c 3 </dev/tcp/{address}/22")
+    place = hosts.variables(name)["ansible_host"]
+    probe = hosts.beside("timeout", "1", "bash", "-c", f"head -c 3 </dev/tcp/{place}/22")
     return subprocess.run(probe, capture_output=True, check=False).stdout == b"SSH"
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import fnmatch
 import hashlib
 import json
 import re
@@ -11,7 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from incidentctl import hosts as known_hosts
 from incidentctl.errors import ConfigurationError, RefusedError, UsageError
+from incidentctl.text import nearest
 
 # What a severity may name under `contain`, and what each does to a host, in words for the plan.
 CONTAINMENTS: Mapping[str, str] = {
@@ -53,11 +53,12 @@ class Service:
 
 @dataclass(frozen=True)
 class Inventory:
-    """The hosts with their groups, the services, and of each host the address that is told."""
+    """The hosts with their groups, the services, and of each host the address that is told and its machine (hosts.py)."""
 
     hosts: Mapping[str, frozenset[str]]
     services: tuple[Service, ...]
     addresses: Mapping[str, str] = field(default_factory=dict)
+    machines: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ def parse_inventory(listed: Mapping[str, Any]) -> Inventory:
     if not hosts:
         raise ConfigurationError("The inventory has no hosts.", fix="name an inventory with hosts: -i INVENTORY")
     problems = [f"host name {name!r} is not usable" for name in hosts if not _HOST_NAME.fullmatch(name)]
+    # Ansible loses a host without a group that has the name of one.
+    problems += [f"{name!r} is a host and also a group: rename one" for name in variables if name not in hosts]
     catalogue: dict[str, Mapping[str, Any]] = {}
     for host in hosts:
         specs = (variables.get(host) or {}).get("incident_services")
@@ -115,46 +118,35 @@ def parse_inventory(listed: Mapping[str, Any]) -> Inventory:
         raise ConfigurationError(
             "The inventory cannot be used.",
             "\n".join(f"- {text}" for text in dict.fromkeys(problems)),
-            "mend incident_services in group_vars/all (docs/contracts.md, 1)",
+            "mend incident_services in group_vars/all (docs/contracts.md, 1); a host's name has letters, digits, . _ and -, "
+            "an address of another form is its ansible_host",
         )
     addresses = {
         host: str(variables[host]["ansible_host"]) for host in hosts if "ansible_host" in variables.get(host, {})
     }
-    return Inventory(hosts, tuple(sorted(services, key=lambda s: s.name)), addresses)
+    machines = {host: known_hosts.machine(host, variables.get(host) or {}) for host in hosts}
+    return Inventory(hosts, tuple(sorted(services, key=lambda s: s.name)), addresses, machines)
 
 
 def narrow(inventory: Inventory, limit: str | None) -> tuple[str, ...]:
     """Given an --limit pattern, return the hosts it means, in the inventory's order.
 
     Every part of the pattern must match something, excluded parts too: a misspelt `!typo` would act on
-    hosts that were meant to be left alone. Raise UsageError before anything is connected to.
+    hosts that were meant to be left alone. Raise UsageError before anything is connected to, also where two of
+    the hosts are one machine, which would be acted on twice.
     """
-    if limit is None:
-        return tuple(inventory.hosts)
-    parts = [part.strip() for part in re.split(r"[,:]", limit) if part.strip()]
-    if not parts:  # --limit "$UNSET" must not mean everything
-        raise UsageError("--limit is empty.", fix="leave it out to mean all hosts")
-    known = {*inventory.hosts, *(group for groups in inventory.hosts.values() for group in groups)}
-    chosen: set[str] = set()
-    plain = [part for part in parts if part[0] not in "!&"]
-    if not plain:
-        chosen = set(inventory.hosts)
-    # As in Ansible: what is named comes first, then what it must also be in, then what is left out.
-    for sign, name in sorted((_signed(part) for part in parts), key=lambda pair: ("", "&", "!").index(pair[0])):
-        matched = {
-            host
-            for host, groups in inventory.hosts.items()
-            if any(fnmatch.fnmatchcase(place, name) for place in (host, *groups, "all"))
-        }
-        if not matched:
-            raise UsageError(
-                f"--limit {limit!r}: no host or group matches {name!r}{nearest(name, known)}.",
-                fix="incidentctl plan shows the hosts there are",
-            )
-        chosen = chosen - matched if sign == "!" else chosen & matched if sign == "&" else chosen | matched
-    if not chosen:
-        raise UsageError(f"--limit {limit!r} leaves no host.", fix="incidentctl plan shows the hosts there are")
-    return tuple(host for host in inventory.hosts if host in chosen)
+    chosen = set(inventory.hosts) if limit is None else known_hosts.matching(inventory.hosts, limit)
+    hosts = tuple(host for host in inventory.hosts if host in chosen)
+    names: dict[str, list[str]] = {}
+    for host in hosts:
+        names.setdefault(inventory.machines.get(host, host), []).append(host)
+    if twice := [f"{' and '.join(same)} are all {machine}" for machine, same in names.items() if len(same) > 1]:
+        raise UsageError(
+            "One machine has several names in the inventory, and would be acted on once for each.",
+            "\n".join(twice),
+            "choose one name of each with --limit, or leave the others out of the inventory",
+        )
+    return hosts
 
 
 def in_scope(inventory: Inventory, hosts: Iterable[str], names: Iterable[str]) -> tuple[Service, ...]:
@@ -225,16 +217,6 @@ def guard(plan: Plan, inventory: Inventory, max_hosts: int, max_fraction: float,
         for host, capability, _ in s.targets:
             if capability == "isolation" and protected & {host, *inventory.hosts[host]}:
                 raise RefusedError(f"guards.never_isolate protects {host}.", fix="leave it out with --limit")
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return ` (did you mean X?)` when something known is close to the word, else nothing."""
-    close = difflib.get_close_matches(word, sorted(known), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
-
-
-def _signed(part: str) -> tuple[str, str]:
-    return (part[0], part[1:]) if part[0] in "!&" else ("", part)
 
 
 def is_meant_for(capability: str, service: Service) -> bool:

@@ -14,7 +14,10 @@ from incidentctl.plan import Inventory, PlannedStep
 from incidentctl.session import Session
 from incidentctl.settings import Settings
 from incidentctl.steps import run_step
+from incidentctl.text import nearest
 
+# These act also on hosts that do not run the service: the one with Prometheus, any with something in its ledger.
+_ELSEWHERE = ("enhanced_monitoring", "lift")
 # What may be played; `verdict` alone means nothing.
 CAPABILITIES = (*plan.CONTAINMENTS, *plan.TRIAGE, "diagnosis", "hotfix", "lift", "rollback")
 
@@ -79,13 +82,16 @@ def judge(outcome: Outcome) -> None:
 def _planned(play: Play, inventory: Inventory, settings: Settings) -> PlannedStep:
     if play.name not in CAPABILITIES:
         raise UsageError(
-            f"There is no playbook {play.name!r}{plan.nearest(play.name, CAPABILITIES)}.",
+            f"There is no playbook {play.name!r}{nearest(play.name, CAPABILITIES)}.",
             fix=f"choose from: {', '.join(sorted(CAPABILITIES))}",
         )
     if play.name in ("hotfix", "isolation", "rollback") and not play.services:
         raise RefusedError(f"{play.name}: of which service?", fix="name it with --service")
     hosts = plan.narrow(inventory, play.limit)
-    step = plan.step(play.name, (play.name,), hosts, plan.in_scope(inventory, hosts, play.services))
+    services = plan.in_scope(inventory, hosts, play.services)
+    if play.services and play.name not in _ELSEWHERE:
+        hosts = tuple(host for host in hosts if any(host in service.hosts for service in services))
+    step = plan.step(play.name, (play.name,), hosts, services)
     guards = settings.guards
     made = plan.Plan("", (step,))
     plan.guard(made, inventory, guards.max_hosts_changed, guards.max_fraction_changed, guards.never_isolate)

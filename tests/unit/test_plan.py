@@ -38,6 +38,8 @@ def fleet() -> plan.Inventory:
         ("web:&web2", ("web2",)),
         ("!db", ("web1", "web2")),
         ("web*", ("web1", "web2")),
+        ("~web[2-9]", ("web2",)),
+        ("web1 db1", ("db1", "web1")),
         (" web1 , web1 ", ("web1",)),
     ],
 )
@@ -45,7 +47,9 @@ def test_a_limit_means_these_hosts(fleet: plan.Inventory, limit: str | None, hos
     assert plan.narrow(fleet, limit) == hosts
 
 
-@pytest.mark.parametrize("limit", ["wbe", "web:!wbe2", "web,nope", "web:&db", "", " ", "!all", "web[0]"])
+@pytest.mark.parametrize(
+    "limit", ["wbe", "web:!wbe2", "web,nope", "web:&db", "", " ", "!all", "web[0]", "web[", "~", "~(", "web:&db,web1"]
+)
 def test_a_limit_that_matches_nothing_somewhere_is_an_error(fleet: plan.Inventory, limit: str) -> None:
     with pytest.raises(UsageError) as caught:
         plan.narrow(fleet, limit)
@@ -55,6 +59,51 @@ def test_a_limit_that_matches_nothing_somewhere_is_an_error(fleet: plan.Inventor
 def test_a_misspelt_limit_names_the_nearest(fleet: plan.Inventory) -> None:
     with pytest.raises(UsageError, match="did you mean web1"):
         plan.narrow(fleet, "wbe1")
+
+
+def of_machines(**variables: dict[str, Any]) -> plan.Inventory:
+    answer = listed(*variables)
+    for name, own in variables.items():
+        answer["_meta"]["hostvars"][name] = {**answer["_meta"]["hostvars"][name], **own}
+    return plan.parse_inventory(answer)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"ansible_host": "10.0.0.9"}, {"ansible_host": "10.0.0.9", "ansible_user": "other"}),
+        ({"ansible_host": "b"}, {}),
+        ({"ansible_host": "Shop.Example"}, {"ansible_ssh_host": "shop.example."}),
+        ({"ansible_host": "fd00::1"}, {"ansible_host": "[fd00:0::1]", "ansible_port": 22}),
+    ],
+)
+def test_two_names_of_one_machine_are_an_error_that_names_both(one: dict[str, Any], other: dict[str, Any]) -> None:
+    inventory = of_machines(a=one, b=other)
+    with pytest.raises(UsageError) as caught:
+        plan.narrow(inventory, None)
+    assert "a and b are all" in caught.value.why
+    assert plan.narrow(inventory, "a") == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"ansible_host": "10.0.0.9", "ansible_port": 2201}, {"ansible_host": "10.0.0.9", "ansible_port": 2202}),
+        ({"ansible_host": "10.0.0.9"}, {"ansible_host": "10.0.0.9", "ansible_ssh_common_args": "-J gate"}),
+        ({"ansible_host": "{{ inventory_hostname }}.lan"}, {"ansible_host": "{{ inventory_hostname }}.lan"}),
+        ({"ansible_connection": "local"}, {"ansible_connection": "local"}),
+    ],
+)
+def test_what_may_be_two_machines_is_taken_for_two(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert plan.narrow(of_machines(a=one, b=other), None) == ("a", "b")
+
+
+def test_a_host_that_ansible_loses_behind_a_group_is_an_error() -> None:
+    answer = listed("web1", web=["web1"])
+    answer["_meta"]["hostvars"]["web"] = {}
+    with pytest.raises(ConfigurationError) as caught:
+        plan.parse_inventory(answer)
+    assert "'web' is a host and also a group" in caught.value.why
 
 
 def test_groups_of_groups_count() -> None:
