@@ -164,7 +164,7 @@ def main() -> int:
         "--minutes", type=float, default=math.inf, help="begin no further incident after so many minutes"
     )
     parser.add_argument(
-        "--slow", type=float, default=3, metavar="S", help="to stop the worker takes S seconds more (3)"
+        "--slow", type=float, default=8, metavar="S", help="to stop the worker takes S seconds more (8)"
     )
     parser.add_argument("--only", type=Path, metavar="FILE", help="one incident, cut off at the labels in this file")
     options = parser.parse_args()
