@@ -55,7 +55,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Milestones:
-    """Seconds from the declaration: `detected` lies before it; None where it has not come to that."""
+    """Seconds from the declaration: `detected` lies before it; None where it has not come to that, or is not known."""
 
     detected: float | None = None
     acknowledged: float | None = None
@@ -199,7 +199,7 @@ def _step_finished(incident: Incident, event: Event) -> Changes:
     changes: Changes = {}
     if incident.phases and incident.phases[-1].name == name and incident.phases[-1].state != "done":
         begun = incident.phases[-1]
-        seconds, how = _seconds(begun.started_at, event.at), None if outcome is None else str(outcome)
+        seconds, how = _took(begun.started_at, event.at), None if outcome is None else str(outcome)
         done = replace(begun, state="done", finished_at=event.at, seconds=seconds, outcome=how)
         changes["phases"] = (*incident.phases[:-1], done)
     if "affected" in event.data:
@@ -248,7 +248,7 @@ def _unlocked(incident: Incident, event: Event) -> Changes:
 
 
 def _milestone(incident: Incident, event: Event, name: str) -> Changes:
-    return {"milestones": replace(incident.milestones, **{name: _seconds(incident.declared_at, event.at)})}
+    return {"milestones": replace(incident.milestones, **{name: _took(incident.declared_at, event.at)})}
 
 
 def _row(event: Event) -> Data:
@@ -297,6 +297,12 @@ def _interrupt(phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
 
 def _without(rows: tuple[Data, ...], row: Data, keys: tuple[str, ...]) -> tuple[Data, ...]:
     return tuple(other for other in rows if any(other.get(key) != row.get(key) for key in keys))
+
+
+def _took(start: Any, end: Any) -> float | None:
+    """Seconds from one event to a later one; None where the clock was set back in between: then nobody knows."""
+    seconds = _seconds(start, end)
+    return None if seconds is None or seconds < 0 else seconds
 
 
 def _seconds(start: Any, end: Any) -> float | None:
