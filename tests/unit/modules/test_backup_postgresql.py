@@ -24,49 +24,14 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _restic,
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._postgresql import Place
-from tests.small_service import free_port, open_folder
+from tests.postgresql_server import BIN, Server
+from tests.small_service import open_folder
 
-BIN = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
 RESTIC = pytest.param("restic", marks=pytest.mark.skipif(not shutil.which("restic"), reason="restic is not here"))
 needs_postgresql = pytest.mark.skipif(BIN is None, reason="PostgreSQL is not here")
 ROWS = 3000
 
 Params = dict[str, Any]
-
-
-class Server:
-    """A PostgreSQL server of the tests' own; root runs it as the OS user that Debian's package makes."""
-
-    def __init__(self, folder: Path) -> None:
-        """Make and start it; it listens on a socket in `folder` alone."""
-        assert BIN
-        self.folder, self.port = folder, str(free_port())
-        self.user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-        self.data = folder / "data"
-        if os.geteuid() == 0:
-            shutil.chown(folder, "postgres")
-        self._do(f"{BIN}/initdb", "--auth=peer", "--encoding=UTF8", "--no-sync", "-D", str(self.data))
-        options = f"-k {folder} -p {self.port} -c listen_addresses='' -c fsync=off"
-        self._do(f"{BIN}/pg_ctl", "-w", "-D", str(self.data), "-l", f"{folder}/log", "-o", options, "start")
-
-    def end(self) -> None:
-        self._do(f"{BIN}/pg_ctl", "-w", "-D", str(self.data), "-m", "immediate", "stop")
-
-    def sql(self, text: str, database: str = "postgres") -> str:
-        words = ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", str(self.folder), "-p", self.port, "-d", database]
-        return self._do(*words, "-c", text)
-
-    def item(self, database: str = "shop") -> dict[str, Any]:
-        where = {"host": str(self.folder), "port": self.port, "user": self.user}
-        return {"kind": "postgresql", "database": database, **where}
-
-    def leftovers(self) -> str:
-        return self.sql("SELECT datname FROM pg_database WHERE starts_with(datname, 'incidentctl_verify_')")
-
-    def _do(self, *argv: str) -> str:
-        prefix = ["runuser", "-u", self.user, "--"] if os.geteuid() == 0 else []
-        done = subprocess.run([*prefix, *argv], cwd="/", stdout=subprocess.PIPE, text=True, check=True)
-        return done.stdout.strip()
 
 
 @pytest.fixture(scope="module")
