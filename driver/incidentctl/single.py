@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from incidentctl import engine, plan, workflow
+from incidentctl import engine, plan, retry, workflow
 from incidentctl.desk import Desk, Show
 from incidentctl.errors import NotRecovered, Partial, RefusedError, UsageError
 from incidentctl.outcome import SUCCESS, Outcome, Step
 from incidentctl.plan import Inventory, PlannedStep
+from incidentctl.retry import Left
 from incidentctl.session import Session
 from incidentctl.settings import Settings
 from incidentctl.steps import run_step
@@ -31,11 +32,23 @@ class Play:
     limit: str | None = None
     check: bool = False
     diff: bool = False
+    retry: bool = False
 
 
-def by_hand(session: Session, play: Play, show: Show) -> Outcome:
-    """Run it as `ansible-playbook` would, under the incident id `adhoc`; the host's ledger is the only record."""
-    step = _planned(play, session.hosts(), session.settings)
+def by_hand(session: Session, play: Play, show: Show) -> Outcome | None:
+    """Run it as `ansible-playbook` would, under the incident id `adhoc`; the host's ledger is the only record.
+
+    With `retry`, only where the last one went wrong; None if there is no such host.
+    """
+    left = retry.by_hand(session.settings.state_dir, _known(play.name)) if play.retry else None
+    if left is not None:
+        session = replace(session, inventory=session.inventory or left.inventory)
+    if play.retry and left is None:
+        return _say_that_nothing_is_left(play, show)
+    inventory = session.hosts()
+    if not _hosts(play, inventory, left):
+        return _say_that_nothing_is_left(play, show)
+    play, step = _planned(play, inventory, session.settings, left)
     show("phase", phase=step.phase, capabilities=step.capabilities, hosts=step.hosts)
     outcome = engine.run(
         Step(
@@ -51,17 +64,27 @@ def by_hand(session: Session, play: Play, show: Show) -> Outcome:
         show,
         session.settings.secret_environment(),
     )
+    if not play.check:
+        done = retry.Left(step.hosts, play.services, play.name, session.sources())
+        retry.keep(session.settings.state_dir, done, outcome.rows)
     show("phase_done", outcome=outcome)
     if play.name == "diagnosis":
         show("findings", rows=outcome.rows)
     return outcome
 
 
-def within(desk: Desk, play: Play) -> Outcome:
-    """Run it as a step of an incident: recorded there, and lifted with it."""
+def within(desk: Desk, play: Play) -> Outcome | None:
+    """Run it as a step of an incident: recorded there, and lifted with it.
+
+    With `retry`, only where its containment, or the last play of it, went wrong; None if there is no such host.
+    """
     if play.check:
         raise UsageError("--check belongs to no incident.", fix="leave out --incident")
-    step = _planned(play, desk.inventory, desk.settings)
+    events = desk.record.events(desk.incident_id)
+    left = retry.of_incident(desk.incident(), events, _known(play.name)) if play.retry else None
+    if play.retry and (left is None or not _hosts(play, desk.inventory, left)):
+        return _say_that_nothing_is_left(play, desk.show)
+    play, step = _planned(play, desk.inventory, desk.settings, left)
     with workflow.at_work(desk):
         variables = {
             k: v for k, v in _variables(play).items() if k != "incident_evidence_dir"
@@ -69,33 +92,60 @@ def within(desk: Desk, play: Play) -> Outcome:
         return run_step(desk, step, variables)
 
 
-def judge(outcome: Outcome) -> None:
-    """Raise Partial if some hosts went wrong, NotRecovered if all did."""
+def judge(outcome: Outcome, again: str) -> None:
+    """Raise Partial if some hosts went wrong, NotRecovered if all did; `again` is the command that tries those once more, if any."""
     wrong = [row for row in outcome.rows if row.outcome not in SUCCESS]
     if not wrong:
         return
     told = "\n".join(f"{row.host}: {row.outcome}: {row.reason}" for row in wrong)
     kind = NotRecovered if len(wrong) == len(outcome.rows) else Partial
-    raise kind(f"{outcome.step.phase}: {len(wrong)} of {len(outcome.rows)} hosts went wrong.", told)
+    raise kind(
+        f"{outcome.step.phase}: {len(wrong)} of {len(outcome.rows)} hosts went wrong.",
+        told,
+        again and f"see to them, then {again}",
+    )
 
 
-def _planned(play: Play, inventory: Inventory, settings: Settings) -> PlannedStep:
-    if play.name not in CAPABILITIES:
+def _known(name: str) -> str:
+    if name not in CAPABILITIES:
         raise UsageError(
-            f"There is no playbook {play.name!r}{nearest(play.name, CAPABILITIES)}.",
+            f"There is no playbook {name!r}{nearest(name, CAPABILITIES)}.",
             fix=f"choose from: {', '.join(sorted(CAPABILITIES))}",
         )
+    return name
+
+
+def _say_that_nothing_is_left(play: Play, show: Show) -> Outcome | None:
+    where = f" within --limit {play.limit}" if play.limit else ""
+    show("note", text=f"{play.name}: there is no host{where} on which it went wrong. Nothing was done.")
+    return None
+
+
+def _hosts(play: Play, inventory: Inventory, left: Left | None) -> tuple[str, ...]:
+    if left is None:
+        return plan.narrow(inventory, play.limit)
+    meant = plan.narrow(inventory, play.limit) if play.limit is not None else left.hosts
+    return tuple(host for host in plan.narrow(inventory, ",".join(left.hosts)) if host in meant)
+
+
+def _planned(play: Play, inventory: Inventory, settings: Settings, left: Left | None) -> tuple[Play, PlannedStep]:
+    """Return the play with the services that it is for, and its step."""
+    _known(play.name)
+    if left is not None:
+        if play.services:
+            raise UsageError("--retry is for the services of the play that went wrong.", fix="leave out --service")
+        play = replace(play, services=left.services)
     if play.name in ("hotfix", "isolation", "rollback") and not play.services:
         raise RefusedError(f"{play.name}: of which service?", fix="name it with --service")
-    hosts = plan.narrow(inventory, play.limit)
+    hosts = _hosts(play, inventory, left)
     services = plan.in_scope(inventory, hosts, play.services)
     if play.services and play.name not in _ELSEWHERE:
         hosts = tuple(host for host in hosts if any(host in service.hosts for service in services))
-    step = plan.step(play.name, (play.name,), hosts, services)
+    step = plan.step(left.phase if left else play.name, (play.name,), hosts, services)
     guards = settings.guards
     made = plan.Plan("", (step,))
     plan.guard(made, inventory, guards.max_hosts_changed, guards.max_fraction_changed, guards.never_isolate)
-    return step
+    return play, step
 
 
 def _variables(play: Play) -> dict[str, Any]:

@@ -62,7 +62,10 @@ def run_rolling(desk: Desk, step: PlannedStep, variables: Mapping[str, Any]) -> 
 
 def _begin(desk: Desk, step: PlannedStep) -> None:
     desk.show("phase", phase=step.phase, capabilities=step.capabilities, hosts=step.hosts)
-    desk.note("step_started", phase=step.phase, capabilities=list(step.capabilities), hosts=list(step.hosts))
+    # For whom: a retry must find that in the record.
+    services = {name: sorted({s for _, what, s in step.targets if what == name}) for name in step.capabilities}
+    facts = {"capabilities": list(step.capabilities), "hosts": list(step.hosts), "services": services}
+    desk.note("step_started", phase=step.phase, **facts)
 
 
 def _run(desk: Desk, step: PlannedStep, hosts: tuple[str, ...], variables: Mapping[str, Any]) -> Outcome:

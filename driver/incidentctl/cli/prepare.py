@@ -84,6 +84,7 @@ def plan(
 @click.argument("name")
 @click.option("--service", "services", multiple=True, metavar="NAME", help="Only this service.")
 @click.option("--incident", metavar="INCIDENT", help="Record it there, and lift it with it.")
+@click.option("--retry", is_flag=True, help="Again, only on the hosts where it last went wrong.")
 @click.option("-C", "--check", is_flag=True, help="Say what would be done and change nothing.")
 @click.option("-D", "--diff", is_flag=True, help="Show before and after.")
 @common.inventory
@@ -94,6 +95,7 @@ def play(
     name: str,
     services: tuple[str, ...],
     incident: str | None,
+    retry: bool,
     check: bool,
     diff: bool,
     inventory: tuple[str, ...],
@@ -105,19 +107,22 @@ def play(
 
     \b
     incidentctl play isolation --service checkout -l web1 --check --diff
+    incidentctl play isolation --retry
     """
     with common.opened(config, inventory, quiet=as_json) as (session, console):
         from incidentctl import session as sessions
         from incidentctl import single
 
-        meant = single.Play(name, services, limit, check, diff)
+        meant = single.Play(name, services, limit, check, diff, retry)
         if incident is None:
             outcome = single.by_hand(session, meant, console.show)
         else:
             outcome = single.within(sessions.take_up(session, incident, console.show, console.ask), meant)
         if as_json:
-            console.data(json.dumps([asdict(row) for row in outcome.rows], indent=1))
-        single.judge(outcome)
+            console.data(json.dumps([asdict(row) for row in outcome.rows] if outcome else [], indent=1))
+        if outcome:
+            again = f"incidentctl play {name} --retry" + (f" --incident {incident}" if incident else "")
+            single.judge(outcome, "" if check else again)
 
 
 COMMANDS = (init, doctor, plan, play)

@@ -1,0 +1,73 @@
+"""What a `play` left to be done: of an incident the record knows it, of one by hand a small file in state_dir."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from incidentctl.files import private_folder, private_text
+from incidentctl.incident import Event, Incident
+from incidentctl.outcome import SUCCESS, HostOutcome
+
+
+@dataclass(frozen=True)
+class Left:
+    """The hosts on which a playbook went wrong, for which services, in which phase (its own name by hand), which inventory."""
+
+    hosts: tuple[str, ...]
+    services: tuple[str, ...]
+    phase: str
+    inventory: tuple[str, ...] = ()
+
+
+def by_hand(state_dir: Path, name: str) -> Left | None:
+    """Return what the last play of that name that went wrong left; None if none did, or all was done since."""
+    try:
+        kept = json.loads(_file(state_dir, name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    lists = {key: tuple(kept[key]) for key in ("hosts", "services", "inventory")}
+    return Left(phase=name, **lists)
+
+
+def keep(state_dir: Path, left: Left, rows: Sequence[HostOutcome]) -> None:
+    """Keep where a play went wrong, for the next one with `--retry`; forget it once nothing is left.
+
+    `left` says what was played, on which hosts. What an earlier play of the same services left on others stays.
+    """
+    earlier = by_hand(state_dir, left.phase)
+    same = earlier is not None and earlier.services == left.services
+    others = [host for host in earlier.hosts if host not in left.hosts] if earlier is not None and same else []
+    wrong = tuple(dict.fromkeys([*others, *_wrong(rows)]))
+    if wrong:
+        private_folder(state_dir / "plays")
+        kept = asdict(Left(wrong, left.services, left.phase, left.inventory))
+        private_text(_file(state_dir, left.phase), json.dumps(kept, indent=1) + "\n")
+    elif same:
+        _file(state_dir, left.phase).unlink(missing_ok=True)
+
+
+def of_incident(incident: Incident, events: Iterable[Event], name: str) -> Left | None:
+    """Return what an incident's containment, or a play within it, left of a playbook; None if nothing."""
+    begun = None
+    for event in events:
+        if event.kind == "reopened":
+            begun = None
+        elif event.kind == "step_started" and event.data.get("phase") in ("contain", name):
+            begun = event.data if name in event.data.get("capabilities", ()) else begun
+    if begun is None:
+        return None
+    phase = str(begun["phase"])
+    rows = [row for row in incident.outcomes.get(phase, ()) if row["capability"] == name]
+    wrong = tuple(row["host"] for row in rows if row["outcome"] not in SUCCESS)
+    return Left(wrong, tuple(begun.get("services", {}).get(name, ())), phase) if wrong else None
+
+
+def _wrong(rows: Iterable[HostOutcome]) -> list[str]:
+    return [row.host for row in rows if row.outcome not in SUCCESS]
+
+
+def _file(state_dir: Path, name: str) -> Path:
+    return state_dir / "plays" / f"{name}.json"
