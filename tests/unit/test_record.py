@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from incidentctl import processes
 from incidentctl.errors import ConfigurationError, LockedError, UsageError
 from incidentctl.incident import Event, fold
 from incidentctl.processes import is_alive
@@ -447,22 +448,31 @@ def test_an_incident_whose_responder_was_killed_is_cut_off_and_free(path: Path) 
             assert "cut_off" not in locked.data
 
 
+ELSEWHERE = {"host": "another.example", "machine": "another", "boot_id": "another", "pid": 2**22 + 1}
+
+
 @pytest.mark.parametrize(
     ("change", "alive"),
     [
         ({}, True),
         ({"host": "another.example"}, True),
         ({"host": "another.example", "pid": 2**22 + 1}, True),
+        (ELSEWHERE, True),
+        ({"machine": "another of the same name", "boot_id": "its own"}, True),
+        ({"pids": "pid:[1]"}, True),  # another container
+        ({"pids": "pid:[1]", "pid": 2**22 + 1}, True),
         ({"boot_id": "before the reboot"}, False),
-        ({"started": 1}, False),
+        ({"boot_id": "before the reboot", "pids": "pid:[1]"}, False),
+        ({"started": 1}, False),  # its number was given to another process
         ({"pid": 2**22 + 1}, False),
         ({"pid": None}, False),
         ({"pid": "../self"}, False),
     ],
 )
 def test_a_holder_counts_as_alive_unless_its_process_is_known_to_be_gone(
-    record: Record, change: dict[str, Any], alive: bool
+    record: Record, change: dict[str, Any], alive: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    on_a_machine_with_an_id(monkeypatch)
     declare(record, ONE)
     with record.hold(ONE, "ada") as mine:
         pass
@@ -473,6 +483,62 @@ def test_a_holder_counts_as_alive_unless_its_process_is_known_to_be_gone(
     else:
         with record.hold(ONE, "ada"):
             pass
+
+
+def on_a_machine_with_an_id(monkeypatch: pytest.MonkeyPatch, number: str = "4711") -> None:
+    read = processes._read
+    monkeypatch.setattr(processes, "_read", lambda path: number if path == "/etc/machine-id" else read(path))
+
+
+def test_without_a_machine_id_another_boot_may_be_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_a_machine_with_an_id(monkeypatch, "")
+    assert is_alive({**processes.myself(), "boot_id": "another"})
+
+
+def test_a_lock_from_another_host_is_taken_over_by_who_names_it(record: Record) -> None:
+    declare(record, ONE)
+    first = record.append(ONE, "locked", {**processes.myself(), **ELSEWHERE}, "bob")
+    for wrong in (None, first.seq + 1):
+        with pytest.raises(LockedError) as caught, record.hold(ONE, "ada", take_over=wrong):
+            pytest.fail("held by two")
+        assert f"incidentctl resume {ONE} --take-over" in caught.value.fix
+    with record.hold(ONE, "ada", take_over=first.seq) as locked:
+        assert locked.data["taken_from"] == {
+            "actor": "bob", "pid": ELSEWHERE["pid"], "host": ELSEWHERE["host"], "at": first.at,
+        }  # fmt: skip
+        assert locked.data["cut_off"] == ELSEWHERE["pid"]
+    record.append(ONE, "locked", {**processes.myself(), **ELSEWHERE}, "bob")
+    with pytest.raises(LockedError, match="bob"), record.hold(ONE, "ada", take_over=first.seq):
+        pytest.fail("it was given for the lock before this one")
+
+
+def test_who_lives_on_this_machine_is_never_taken_over(path: Path) -> None:
+    with open_record(f"sqlite:///{path}") as opened:
+        declare(opened, ONE)
+        other = run(HOLDER, f"sqlite:///{path}")
+        assert other.stdout is not None
+        other.stdout.readline()
+        holder = holder_of(opened.events(ONE))
+        with pytest.raises(LockedError) as caught, opened.hold(ONE, "ada", take_over=holder["seq"]):
+            pytest.fail("held by two")
+        assert "--take-over" not in caught.value.fix
+        other.communicate("\n", timeout=30)
+
+
+def test_who_was_taken_over_after_all_begins_and_decides_nothing_more(record: Record) -> None:
+    declare(record, ONE)
+    with record.hold(ONE, "bob"):
+        record.append(ONE, "step_started", {"phase": "contain"}, "bob")
+        taken = record.append(ONE, "locked", {**processes.myself(), **ELSEWHERE}, "ada")
+        for write in (
+            lambda: record.append(ONE, "step_started", {"phase": "recover"}, "bob"),
+            lambda: record.append_if(ONE, "decided", {"option": "rollback"}, "bob", lambda _: True),
+        ):
+            with pytest.raises(LockedError, match="taken over"):
+                write()
+        record.append(ONE, "host_outcome", {"phase": "contain"}, "bob")  # what was done is true all the same
+    assert record.events(ONE)[-1].kind == "unlocked"
+    assert holder_of(record.events(ONE))["seq"] == taken.seq
 
 
 def test_where_there_is_no_proc_a_process_is_alive_while_its_number_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,236 @@
+"""The question and its answers: what counts as a decision, what does not, and who is told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from incidentctl import desk as desks
+from incidentctl import session as sessions
+from incidentctl import workflow
+from incidentctl.desk import Desk, record_decision
+from incidentctl.errors import AlreadyDecided, DecisionAwaited, LockedError, RefusedError, UsageError
+from incidentctl.phases import decision
+from incidentctl.plan import Inventory, Service
+from incidentctl.record import open_record
+from incidentctl.session import Session
+from incidentctl.settings import Settings
+
+ONE = "INC-20260101-0000-aaaa"
+SHOP = Service("shop", ("web1",), True, True, (), {"releases": {"hotfix": ["true"]}})
+
+
+def nobody(*_words: Any, **_facts: Any) -> None:
+    """Neither shows nor answers anything."""
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """An incident of a shop that may be mitigated or get a hotfix, just before the question."""
+    settings = Settings.model_validate({"state_dir": str(tmp_path)}, context={"folder": tmp_path})
+    with open_record(f"sqlite:///{tmp_path}/record.db") as record:
+        facts = {"title": "x", "severity": "medium", "services": ["shop"], "affected": ["shop"], "hosts": ["web1"]}
+        record.append(ONE, "declared", facts, "ann")
+        found = Desk(ONE, record, settings, Inventory({"web1": frozenset()}, (SHOP,)), (), "ann", nobody, nobody)
+        decision.assess(found)
+        yield found
+
+
+def put(desk: Desk) -> None:
+    """Put the question; nobody answers it."""
+    with pytest.raises(DecisionAwaited):
+        decision.decide(desk)
+
+
+def kinds(desk: Desk, kind: str) -> list[dict[str, Any]]:
+    return [event.data for event in desk.record.events(ONE) if event.kind == kind]
+
+
+def answering(choice: str | None, before: Callable[[], object] = nobody) -> Callable[..., str | None]:
+    """Somebody who types this at the question, after something else has happened."""
+
+    def ask(*_words: Any, **_facts: Any) -> str | None:
+        before()
+        return choice
+
+    return ask
+
+
+def test_a_question_without_an_answer_is_asked_once_and_left_open(desk: Desk) -> None:
+    for _ in range(3):
+        put(desk)
+    assert len(kinds(desk, "question_asked")) == len(kinds(desk, "options_assessed")) == 1
+    assert kinds(desk, "decided") == []
+    assert desk.incident().question is not None
+
+
+def test_figures_that_have_changed_are_asked_about_anew(desk: Desk) -> None:
+    put(desk)
+    other = Service("shop", ("web1",), True, True, (), {})  # its hotfix command is gone
+    put(replace(desk, inventory=Inventory({"web1": frozenset()}, (other,))))
+    assert len(kinds(desk, "question_asked")) == len(kinds(desk, "options_assessed")) == 2
+    with pytest.raises(RefusedError, match="hotfix is not possible") as caught:
+        record_decision(desk, "hotfix")
+    assert "no hotfix command" in caught.value.why
+    assert kinds(desk, "decided") == []
+
+
+def test_an_answer_to_the_question_before_does_not_count(desk: Desk) -> None:
+    put(desk)
+    asked = desk.incident().question
+    decision.ask_anew(desk)
+    with pytest.raises(RefusedError, match="the question was put anew") as caught:
+        record_decision(desk, "hotfix", asked=asked)
+    assert "incidentctl status" in caught.value.fix
+    assert kinds(desk, "decided") == []
+
+
+def test_what_is_typed_counts_and_says_which_question_it_answers(desk: Desk) -> None:
+    decision.decide(replace(desk, ask=answering("hotfix")))
+    (question,) = [event for event in desk.record.events(ONE) if event.kind == "question_asked"]
+    assert kinds(desk, "decided") == [{"option": "hotfix", "question": question.seq}]
+
+
+@pytest.mark.parametrize("typed", ["mitigate", "hotfix"])
+def test_who_types_after_another_has_decided_is_told_and_nothing_follows(desk: Desk, typed: str) -> None:
+    elsewhere = replace(desk, actor="bob")
+    with pytest.raises(AlreadyDecided, match="bob decided hotfix at") as caught:
+        decision.decide(replace(desk, ask=answering(typed, lambda: record_decision(elsewhere, "hotfix"))))
+    assert f"Your answer, {typed}, is not recorded" in caught.value.why
+    assert len(kinds(desk, "decided")) == 1
+    assert "decide" not in [data["phase"] for data in kinds(desk, "step_started")]
+
+
+def test_who_waits_and_types_nothing_carries_out_what_was_decided_elsewhere(desk: Desk) -> None:
+    decision.decide(replace(desk, ask=answering(None, lambda: record_decision(desk, "hotfix"))))
+    assert kinds(desk, "step_started")[-1]["phase"] == "decide"
+
+
+def test_what_ended_meanwhile_is_not_decided(desk: Desk) -> None:
+    def cancelled() -> None:
+        desk.note("cancelled", reason="a test alert")
+
+    for choice in (None, "hotfix"):
+        with pytest.raises(UsageError, match="cancelled"):
+            decision.decide(replace(desk, ask=answering(choice, cancelled)))
+    assert kinds(desk, "decided") == []
+
+
+def test_where_nothing_is_asked_yet_nothing_is_decided(desk: Desk) -> None:
+    desk.note("closed")
+    with pytest.raises(UsageError, match="is closed"):
+        record_decision(desk, "hotfix")
+    desk.note("reopened")
+    with pytest.raises(UsageError, match="nothing is asked yet"):
+        record_decision(desk, "hotfix")
+
+
+def test_another_decision_counts_once_the_first_has_failed(desk: Desk) -> None:
+    put(desk)
+    record_decision(desk, "hotfix")
+    desk.note("step_started", phase="recover", capabilities=["hotfix"], hosts=["web1"])
+    with pytest.raises(AlreadyDecided):
+        record_decision(desk, "mitigate")
+    decision.ask_anew(desk)
+    record_decision(desk, "mitigate")
+    assert [data["option"] for data in kinds(desk, "decided")] == ["hotfix", "mitigate"]
+
+
+def test_a_decision_is_replaced_only_by_who_names_it(desk: Desk) -> None:
+    put(desk)
+    record_decision(desk, "hotfix")
+    with pytest.raises(AlreadyDecided, match="hotfix") as caught:
+        record_decision(desk, "mitigate", instead_of="rollback")
+    assert f"incidentctl decide {ONE} mitigate --instead-of hotfix" in caught.value.fix
+    record_decision(desk, "mitigate", instead_of="hotfix")
+    assert kinds(desk, "decided")[-1]["instead_of"] == "hotfix"
+
+
+def test_an_option_that_comes_with_the_command_does_not_replace_what_was_decided(desk: Desk) -> None:
+    put(desk)
+    record_decision(desk, "hotfix")
+    with pytest.raises(AlreadyDecided, match="hotfix"):
+        workflow.drive(replace(desk, option="mitigate"))
+    assert [data["option"] for data in kinds(desk, "decided")] == ["hotfix"]
+    assert kinds(desk, "step_started")[-1]["phase"] == "assess", "something of it was carried out"
+
+
+def test_a_decision_is_left_to_who_waits_at_the_question_once_they_begin(desk: Desk) -> None:
+    put(desk)
+    with desk.record.hold(ONE, "bob"):
+        decided = record_decision(desk, "hotfix")
+        with pytest.raises(LockedError, match="hotfix is recorded, and not carried out yet"):
+            decision.taken_up(desk, decided, patience_s=0)
+        threading.Timer(0.3, lambda: desk.note("step_started", phase="decide", capabilities=[], hosts=[])).start()
+        assert decision.taken_up(desk, decided)
+
+
+def test_a_decision_that_nobody_takes_up_is_ours_to_carry_out(desk: Desk) -> None:
+    put(desk)
+    with desk.record.hold(ONE, "bob"):
+        decided = record_decision(desk, "hotfix")
+    assert not decision.taken_up(desk, decided)
+
+
+# --- joining --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def session(desk: Desk) -> Session:
+    return Session(desk.settings, desk.record, "bob")
+
+
+def test_who_joins_adds_what_they_see_and_raises_the_severity_never_lowers_it(session: Session, desk: Desk) -> None:
+    for wanted, severity in (("low", "medium"), ("p2", "high"), (None, "high"), ("high", "high")):
+        assert sessions.join(session, ONE.lower(), "the basket, too", wanted, ["shop"]).severity == severity
+    (raised,) = [event for event in desk.record.events(ONE) if event.kind == "severity_changed"]
+    assert (raised.actor, raised.data) == ("bob", {"severity": "high", "by": "join"})
+    notes = desk.incident().notes
+    assert [(note["actor"], note["text"]) for note in notes] == [("bob", "the basket, too")] * 4
+
+
+@pytest.mark.parametrize(
+    ("incident", "severity", "services", "told"),
+    [
+        (ONE, "hgih", [], "no severity"),
+        (ONE, None, ["shop", "search"], "is not about search"),
+        ("INC-9", None, [], "No incident begins"),
+    ],
+)
+def test_who_cannot_join_is_told_before_anything_is_recorded(
+    session: Session, desk: Desk, incident: str, severity: str | None, services: list[str], told: str
+) -> None:
+    with pytest.raises(UsageError, match=told) as caught:
+        sessions.join(session, incident, "x", severity, services)
+    assert caught.value.fix
+    assert not desk.incident().notes
+
+
+def test_what_has_ended_is_not_joined(session: Session, desk: Desk) -> None:
+    desk.note("closed")
+    with pytest.raises(UsageError, match="is closed: it cannot be joined") as caught:
+        sessions.join(session, ONE, "x", "critical", [])
+    assert f"incidentctl reopen {ONE}" in caught.value.fix
+    assert not desk.incident().notes
+
+
+def test_what_is_reopened_has_ended_and_no_other_is_open_for_its_services(session: Session, desk: Desk) -> None:
+    with pytest.raises(RefusedError, match="is open"):
+        sessions.remark(session, ONE, "reopened")
+    desk.note("closed")
+    other = workflow.declare(desk.record, "eve", title="x", severity="low", services=["shop"])
+    with pytest.raises(LockedError, match=f"{other} is already open for shop"):
+        sessions.remark(session, ONE, "reopened")
+    desk.record.append(other, "cancelled", {}, "eve")
+    assert sessions.remark(session, ONE, "reopened").kind == "reopened"
+
+
+def test_the_words_that_refuse_a_decision_name_the_nearest_option(desk: Desk) -> None:
+    put(desk)
+    with pytest.raises(UsageError, match="did you mean hotfix"):
+        desks.record_decision(desk, "hotfx")
