@@ -268,7 +268,10 @@ def _row(kind: Any, host: str, capability: str, data: dict[str, Any]) -> HostOut
         )
     away = kind == "runner_on_unreachable"
     if away or (kind == "runner_on_failed" and not data.get("ignore_errors")):
-        return HostOutcome(host, capability, *reasons.in_words(away, res, float(data.get("duration") or 0)))
+        outcome, why = reasons.in_words(away, res, float(data.get("duration") or 0))
+        # ssh says no word of an agent that it could not ask.
+        gone = why.startswith(reasons.NO_LOGIN) and processes.agent_is_gone(os.environ.get("SSH_AUTH_SOCK", ""))
+        return HostOutcome(host, capability, outcome, reasons.NO_AGENT if gone else why)
     return None
 
 

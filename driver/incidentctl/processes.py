@@ -79,6 +79,18 @@ def clients_of(folder: Path) -> set[int]:
     }
 
 
+def agent_is_gone(address: str) -> bool:
+    """Say whether there was an ssh-agent at the address of a socket, "" for none, that does not answer any more."""
+    if not address:
+        return False
+    with socket.socket(socket.AF_UNIX) as asked:
+        try:
+            asked.connect(address)
+        except OSError:
+            return True
+    return False
+
+
 def end(pids: Iterable[int]) -> None:
     """Kill processes of ours, as far as they are still there."""
     for pid in pids:

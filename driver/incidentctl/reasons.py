@@ -9,6 +9,8 @@ from typing import Any
 from incidentctl.outcome import IT_MAY_GO_ON
 
 NO_PRIVILEGE = "no privilege"
+NO_LOGIN = "the login was refused"
+NO_AGENT = f"{NO_LOGIN}: the ssh-agent here is gone. Fix: start one, ssh-add your key, and export its SSH_AUTH_SOCK"
 _LONGEST = 1000
 _TRACEBACK = "Traceback (most recent call last)"
 # What Ansible puts before what ssh said, and ssh's banners.
@@ -37,7 +39,7 @@ _UNREACHABLE = (
     (r"connect to host (?P<at>\S+ port \d+): (?:No route to host|Network is unreachable)", "no way there"),
     (r"Could not resolve hostname (?P<at>[^\s:]+)", "its name is not known to the name service"),
     (r"(?P<at>\S+): Permission denied|Permission denied \(|Too many authentication failures",
-     "the login was refused. Fix: see the user and the key that ansible HOST -m ping -vvv tries"),
+     f"{NO_LOGIN}. Fix: see the user and the key that ansible HOST -m ping -vvv tries"),
     (r"kex_exchange_identification|Connection reset by peer", "the connection was closed before the login"),
 )  # fmt: skip
 
