@@ -1,4 +1,4 @@
-"""What a `play` left to be done: of an incident the record knows it, of one by hand a small file in state_dir."""
+"""What was left to be done, for who goes on: of an incident the record knows it, of a `play` by hand a small file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from incidentctl.files import private_folder, private_text
 from incidentctl.incident import Event, Incident
 from incidentctl.outcome import SUCCESS, HostOutcome
+from incidentctl.plan import LIFTABLE
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,30 @@ def of_incident(incident: Incident, events: Iterable[Event], name: str) -> Left 
     rows = [row for row in incident.outcomes.get(phase, ()) if row["capability"] == name]
     wrong = tuple(row["host"] for row in rows if row["outcome"] not in SUCCESS)
     return Left(wrong, tuple(begun.get("services", {}).get(name, ())), phase) if wrong else None
+
+
+def settled(events: Iterable[Event], phase: str) -> set[str]:
+    """Return the hosts on which a phase went well since the last decision, and nothing was begun since that it takes back.
+
+    Only runs of it count that came to their end: of one that was cut off, a task may be missing.
+    """
+    done: set[str] = set()
+    rows: dict[str, list[str]] = {}
+    for event in events:
+        data = event.data
+        if event.kind in ("decided", "reopened"):
+            done.clear()
+        elif event.kind == "step_started" and data.get("phase") == phase:
+            rows = {}
+        elif event.kind == "step_started" and LIFTABLE.intersection(data.get("capabilities", ())):
+            done -= set(data.get("hosts", ()))
+        elif event.kind == "containment_applied":
+            done.discard(str(data.get("host")))
+        elif event.kind == "host_outcome" and data.get("phase") == phase:
+            rows.setdefault(str(data.get("host")), []).append(str(data.get("outcome")))
+        elif event.kind == "step_finished" and data.get("phase") == phase:
+            done |= {host for host, outcomes in rows.items() if SUCCESS.issuperset(outcomes)}
+    return done
 
 
 def _wrong(rows: Iterable[HostOutcome]) -> list[str]:

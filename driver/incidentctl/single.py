@@ -93,7 +93,7 @@ def within(desk: Desk, play: Play) -> Outcome | None:
 
 
 def judge(outcome: Outcome, again: str) -> None:
-    """Raise Partial if some hosts went wrong, NotRecovered if all did; `again` is the command that tries those once more, if any."""
+    """Raise Partial if some hosts went wrong, NotRecovered if all did; `again` is the command for those."""
     wrong = [row for row in outcome.rows if row.outcome not in SUCCESS]
     if not wrong:
         return

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from incidentctl import monitoring, plan, report
+from incidentctl import monitoring, plan, report, retry
 from incidentctl.desk import Desk, record_lifted, skip_step, tell
 from incidentctl.errors import DecisionAwaited, NotRecovered, Partial, RefusedError
 from incidentctl.outcome import SUCCESS
@@ -44,7 +45,7 @@ def recover(desk: Desk) -> None:
         variables = {}
         playbook = str(desk.settings.custom_playbooks[decision["playbook"]])
         step = plan.step("recover", (playbook,), desk.hosts(), affected)
-    outcome = run_rolling(desk, step, variables)
+    outcome = run_rolling(desk, replace(step, hosts=_unsettled(desk, "recover", step.hosts)), variables)
     if outcome.worst == "failed":
         ask_anew(desk)  # before the phase is finished: cut off in between, it would be tried again unasked
     finish_step(desk, outcome)
@@ -54,6 +55,12 @@ def recover(desk: Desk) -> None:
             "\n".join(f"{row.host}: {row.reason}" for row in outcome.rows if row.outcome == "failed"),
             f"containment stays; choose another way: incidentctl decide {desk.incident_id} OPTION",
         )
+
+
+def _unsettled(desk: Desk, phase: str, hosts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the hosts on which the phase has still to be done; all of them if that is none, for then it was asked for."""
+    settled = retry.settled(desk.record.events(desk.incident_id), phase)
+    return tuple(host for host in hosts if host not in settled) or hosts
 
 
 def verify(desk: Desk) -> None:
@@ -101,7 +108,9 @@ def verify(desk: Desk) -> None:
 
 def lift(desk: Desk) -> None:
     """Take back every containment: the hosts' ledgers know them all, also those that we forgot."""
-    outcome = run_step(desk, PlannedStep("lift", ("lift",), desk.hosts(), ()), {}, finish=False)
+    outcome = run_step(
+        desk, PlannedStep("lift", ("lift",), _unsettled(desk, "lift", desk.hosts()), ()), {}, finish=False
+    )
     record_lifted(desk, outcome)
     finish_step(desk, outcome)
     if outcome.worst not in SUCCESS:
