@@ -8,6 +8,8 @@ from typing import Any
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _HOST = re.compile(r"[A-Za-z0-9:][A-Za-z0-9:._-]{0,252}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+_IMAGE = re.compile(r"(?:[a-z0-9][a-z0-9._-]*(?::[0-9]+)?/)?(?:[a-z0-9][a-z0-9._-]*/)*[a-z0-9][a-z0-9._-]*")
 _LIST, _DICT, _STR, _BOOL = "a list", "a mapping", "a string", "true or false"
 _TYPES = {_LIST: list, _DICT: dict, _STR: str, _BOOL: bool}
 
@@ -38,10 +40,15 @@ _MANAGERS = {"compose": "compose_file", "systemd": "unit", "command": "control"}
 _KINDS: dict[str, dict[str, tuple[str, ...]]] = {
     "logs": {"compose": (), "journal": ("unit",), "file": ("path",)},
     "data": {"files": ("path",), "postgresql": ("database",), "sqlite": ("path",)},
-    "releases": {"symlink": ("root", "current"), "compose_image": ("history",), "command": ("rollback", "current")},
+    "releases": {
+        "symlink": ("root", "current"),
+        "compose_image": ("image", "variable"),
+        "command": ("rollback", "current"),
+    },
 }
 _OPTIONAL = {
     "symlink": ("migrations", "hotfix"),
+    "compose_image": ("history", "hotfix"),
     "command": ("hotfix", "forward"),
     "postgresql": ("user", "host", "port"),
 }
@@ -138,8 +145,20 @@ def _check_service(service: dict[str, Any]) -> list[str]:
         for item in service.get(key, []):
             problems += _check_kind(key, item)
     if "releases" in service:
-        problems += _check_kind("releases", service["releases"])
+        problems += _check_kind("releases", service["releases"]) or _check_image(service)
     return problems
+
+
+def _check_image(service: dict[str, Any]) -> list[str]:
+    releases = service["releases"]
+    if releases["kind"] != "compose_image":
+        return []
+    needed = [f"releases of kind compose_image need {key}" for key in ("manager", "compose_file") if key not in service]
+    if not _IMAGE.fullmatch(str(releases["image"])):
+        needed.append(f"releases.image must be an image's name without a tag: {releases['image']!r}")
+    if not _VARIABLE.fullmatch(str(releases["variable"])):
+        needed.append(f"releases.variable must be a variable's name, as in the compose file: {releases['variable']!r}")
+    return needed
 
 
 def _check_probes(service: dict[str, Any]) -> list[str]:

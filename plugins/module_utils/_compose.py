@@ -91,21 +91,33 @@ def is_running(service: dict[str, Any]) -> bool:
 
 
 def argv(service: dict[str, Any], verb: str) -> list[str]:
-    """Return the command that stops or starts a service with what this host has. Raise ComposeError if it has nothing."""
+    """Return the command that stops, starts or renews a service, or reads its file, with what this host has.
+
+    Renewed it runs as its file says now: what it depends on is left alone, nothing is built, and nothing pulled. Raise
+    ComposeError if the host has nothing to do it with.
+    """
     deployment = look(service)
-    projects = sorted({container.project for container in deployment.containers})
-    if len(projects) > 1:
-        raise ComposeError(f"{service['name']}: its file runs as several projects: {', '.join(projects)}")
-    project = ["-p", projects[0]] if projects else []
+    project = _project(service, deployment)
+    tool = _tool(deployment.engine)
+    words = {"stop": ["stop"], "start": ["up", "-d"], "renew": ["up", "-d", "--no-deps", "--no-build"]}.get(verb, [])
+    if verb == "renew" and deployment.engine == "docker":
+        words += ["--pull", "never"]
+    if verb == "parse" and tool == ["podman-compose"]:
+        tool, words = [*tool, "--dry-run"], ["stop"]  # podman-compose 1.0 has no `config`
+    elif verb == "parse":
+        words = ["config", "--quiet"]
     one = [service["compose_service"]] if "compose_service" in service else []
-    words = ["stop"] if verb == "stop" else ["up", "-d"]
     names = service.get("compose_running") or one
-    return [*_tool(deployment.engine), "-f", service["compose_file"], *project, *words, *names]
+    return [*tool, "-f", service["compose_file"], *(["-p", project] if project else []), *words, *names]
 
 
 def handle(service: dict[str, Any]) -> dict[str, Any]:
     """Return what else is needed to start exactly what runs now. Raise ComposeError if that cannot be told."""
-    return {"compose_running": look(service).running}
+    deployment = look(service)
+    project = _project(service, deployment)
+    # What was cut off while it was stopped, or removed to be made anew, is known by an earlier handle alone.
+    running = deployment.running or service.get("compose_running", [])
+    return {"compose_running": running, **({"compose_project": project} if project else {})}
 
 
 def logs(service: dict[str, Any]) -> list[ContainerLog]:
@@ -132,6 +144,13 @@ def why_not(starts: bool) -> str:
         else:
             return ""
     return "; ".join(problems)
+
+
+def _project(service: dict[str, Any], deployment: Deployment) -> str:
+    projects = sorted({container.project for container in deployment.containers})
+    if len(projects) > 1:
+        raise ComposeError(f"{service['name']}: its file runs as several projects: {', '.join(projects)}")
+    return projects[0] if projects else service.get("compose_project", "")
 
 
 def _containers(engine: str, service: dict[str, Any]) -> list[Container]:

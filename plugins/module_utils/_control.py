@@ -39,6 +39,11 @@ def start(service: dict[str, Any]) -> None:
     _do(service, "start", True)
 
 
+def renew(service: dict[str, Any]) -> None:
+    """Let a service of a compose file run as the file says now, and see it running. Raise ControlError otherwise."""
+    _do(service, "renew", True)
+
+
 def restart(service: dict[str, Any]) -> None:
     """Stop, if it runs, and start."""
     kept = handle(service)

@@ -66,7 +66,7 @@ def _diagnose(services: list[Facts], params: dict[str, Any]) -> Result:
 
 def _service(service: Facts, health: Facts, log_bytes: int, until: float) -> tuple[Facts, list[str]]:
     """Return the facts of one service, and what of it could not be looked at."""
-    release, note = _releases_info.look(service["releases"]) if "releases" in service else (None, None)
+    release, note = _releases_info.look(service) if "releases" in service else (None, None)
     deployed_at = release["deployed_at"] if release else None
     reading = _service_errors.read(service, log_bytes, deployed_at, until)
     blind = [health["detail"]] if health["healthy"] is None and "manager" in service else []

@@ -7,14 +7,21 @@ from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils import (
     _release_command,
+    _release_health,
+    _release_history,
     _release_hotfix,
+    _release_image,
     _release_rollback,
     _release_symlink,
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import services_of_host
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
 
-_KINDS: dict[str, ModuleType] = {"symlink": _release_symlink, "command": _release_command}
+_KINDS: dict[str, ModuleType] = {
+    "symlink": _release_symlink,
+    "command": _release_command,
+    "compose_image": _release_image,
+}
 _CAPABILITIES = {"prepared": "prepare_rollback", "rolled_back": "rollback", "hotfixed": "hotfix"}
 
 
@@ -49,16 +56,12 @@ def _one(service: dict[str, Any], params: dict[str, Any], check_mode: bool) -> _
     name = service["name"]
     if "releases" not in service:
         return action(name, "skipped", f"{name} declares no releases"), {}
-    kind = service["releases"]["kind"]
-    rehearsal = params["state"] == "prepared"
-    if kind not in _KINDS:
-        outcome = "skipped" if rehearsal else "refused"
-        return action(name, outcome, f"{name}: releases of kind {kind} are not supported yet"), {}
-    if rehearsal:
-        return _prepare(service, _KINDS[kind], params, check_mode)
+    kind = _KINDS[service["releases"]["kind"]]
+    if params["state"] == "prepared":
+        return _prepare(service, kind, params, check_mode)
     if params["state"] == "hotfixed":
-        return _release_hotfix.deploy(service, _KINDS[kind], params, check_mode)
-    return _release_rollback.roll_back(service, _KINDS[kind], params, check_mode)
+        return _release_hotfix.deploy(service, kind, params, check_mode)
+    return _release_rollback.roll_back(service, kind, params, check_mode)
 
 
 def _prepare(
@@ -72,17 +75,30 @@ def _prepare(
             facts["rehearsed"] = True
         except OSError as error:
             facts["reason"] = str(error)
+    noted = _remember(service, params, facts["from"]) if params["remember"] and not check_mode else ""
     if not facts["rehearsed"]:
-        return action(name, "skipped", f"{name} cannot be rolled back: {facts['reason']}"), facts
+        return action(name, "skipped", f"{name} cannot be rolled back: {facts['reason']}{noted}"), facts
     migrations = facts["migrations_reason"] or ", ".join(facts["migrations"]) or "none"
     summary = f"{name} can go back from {facts['from']} to {_destination(facts)}; migrations between: {migrations}"
-    return action(name, "unchanged", summary), facts
+    return action(name, "unchanged", summary + noted), facts
+
+
+def _remember(service: dict[str, Any], params: dict[str, Any], now: str | None) -> str:
+    """Note how the service is under its current release; return what a summary has to say of that."""
+    if now is None or "health" not in service:
+        return ""
+    seen, _at = _release_health.verify(service, params)
+    failed = _release_history.noted(params, service["name"], now, seen)
+    return failed or f"; noted: {now} is {'healthy' if seen and seen['healthy'] else 'sick'}"
 
 
 def _diff(name: str, facts: dict[str, Any], state: str) -> dict[str, Any]:
-    after = "what its hotfix command deploys" if state == "hotfixed" else _destination(facts)
+    rollback = facts["to"] or "what its rollback command chooses"
+    after = "what its hotfix command deploys" if state == "hotfixed" else rollback
     return {"before_header": name, "before": f"current -> {facts['from']}\n", "after": f"current -> {after}\n"}
 
 
 def _destination(facts: dict[str, Any]) -> str:
-    return facts["to"] or "what its rollback command chooses"
+    if not facts["to"]:
+        return "what its rollback command chooses"
+    return f"{facts['to']} ({facts['why']})"

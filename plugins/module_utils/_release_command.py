@@ -17,8 +17,9 @@ class CommandError(OSError):
     """A command did not do what it is there for; the message says which and what it said."""
 
 
-def current(releases: dict[str, Any]) -> str:
+def current(service: dict[str, Any]) -> str:
     """Return the last line that the `current` command says, as the name of the release."""
+    releases = service["releases"]
     said = _run(releases, "current").said
     if not said:
         raise CommandError(f"{' '.join(releases['current'])} said nothing: the current release is unknown")
@@ -27,19 +28,26 @@ def current(releases: dict[str, Any]) -> str:
 
 def plan(service: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
     """Return the facts of going back; where to, only the command knows. `reason` if it cannot be done."""
-    facts: dict[str, Any] = {"kind": "command", "from": None, "to": None, "feasible": False, "reason": None}
+    facts: dict[str, Any] = {
+        "kind": "command",
+        "from": None,
+        "to": None,
+        "why": None,
+        "feasible": False,
+        "reason": None,
+    }
     facts.update(
         migrations=None,
         migrations_reason="unknown: the service's own command chooses the release",
         deployed_at=None,
     )
     try:
-        facts["from"] = current(service["releases"])
+        facts["from"] = current(service)
     except OSError as error:
         return {**facts, "reason": str(error)}
     if params["to"]:
         return {**facts, "reason": f"the rollback command of {service['name']} chooses the release by itself"}
-    return {**facts, "feasible": True}
+    return {**facts, "feasible": True, "why": "the service's own command chooses it"}
 
 
 def rehearse(service: dict[str, Any], _to: str, _check_mode: bool) -> None:
@@ -52,10 +60,10 @@ def rehearse(service: dict[str, Any], _to: str, _check_mode: bool) -> None:
 def go(service: dict[str, Any], now: str, _to: str) -> None:
     """Run the rollback command, unless it already led away from the release `now`."""
     releases = service["releases"]
-    if current(releases) != now:
+    if current(service) != now:
         return
     _run(releases, "rollback")
-    if current(releases) == now:
+    if current(service) == now:
         raise CommandError(f"{' '.join(releases['rollback'])} succeeded, but the release is still {now}")
 
 
@@ -65,7 +73,7 @@ def go_forward(service: dict[str, Any], to: str) -> None:
     if "forward" not in releases:
         raise CommandError(f"{service['name']} declares no forward command")
     _run(releases, "forward")
-    reached = current(releases)
+    reached = current(service)
     if reached != to:
         raise CommandError(f"{' '.join(releases['forward'])} led to {reached}")
 

@@ -12,6 +12,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _health,
     _ledger,
     _release_health,
+    _release_history,
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import action
 
@@ -35,47 +36,56 @@ def deploy(service: dict[str, Any], kind: ModuleType, params: dict[str, Any], ch
     if "hotfix" not in releases:
         return action(name, "skipped", f"{name} declares no hotfix command"), facts
     try:
-        facts["from"] = facts["to"] = kind.current(releases)
+        facts["from"] = facts["to"] = kind.current(service)
         entry = _ledger.latest_open(params, _CAPABILITY, name)
+        if entry is not None:
+            facts.update({"from": entry["prior"]["release"], "health_before": entry["prior"]["health"]})
         if entry is not None and entry["state"] == "applied":
-            return _stay(service, entry, facts)
+            return _stay(service, facts)
         if check_mode:
             return action(name, "done", f"{name}: {' '.join(releases['hotfix'])} would be run"), facts
-        return _try(service, kind, params, facts)
+        return _try(service, kind, params, facts, entry or _intend(service, params, facts))
     except OSError as error:
         return action(name, "failed", f"{name}: {error}"), facts
 
 
-def _stay(service: dict[str, Any], entry: _ledger.Entry, facts: dict[str, Any]) -> Told:
+def _stay(service: dict[str, Any], facts: dict[str, Any]) -> Told:
     name = service["name"]
-    facts["from"] = entry["prior"]["release"]
     seen = facts["health_after"] = _release_health.probe(service)
     verified = seen is not None and seen["healthy"]
     summary = f"{name}: the hotfix of this incident is deployed already: {_release_health.figure(seen)}"
     return action(name, "unchanged", summary, verified=verified), facts
 
 
-def _try(service: dict[str, Any], kind: ModuleType, params: dict[str, Any], facts: dict[str, Any]) -> Told:
-    name, releases = service["name"], service["releases"]
-    before = facts["health_before"] = _release_health.probe(service)
+def _intend(service: dict[str, Any], params: dict[str, Any], facts: dict[str, Any]) -> _ledger.Entry:
+    facts["health_before"] = _release_health.probe(service)
+    prior = {"release": facts["from"], "health": facts["health_before"]}
     # `keep`: lift leaves a hotfix alone, it is the recovery.
     undo = {"kind": "release_switch", "keep": True, "from": None, "to": facts["from"]}
-    undo.update(service=_control.handle(service), releases=releases)
-    entry = _ledger.intend_once(params, _CAPABILITY, name, {"release": facts["from"], "health": before}, undo)
+    undo.update(service=_control.handle(service), releases=service["releases"])
+    return _ledger.intend(params, _CAPABILITY, service["name"], prior, undo)
+
+
+def _try(
+    service: dict[str, Any], kind: ModuleType, params: dict[str, Any], facts: dict[str, Any], entry: _ledger.Entry
+) -> Told:
+    name, before = service["name"], facts["health_before"]
+    service = {**entry["undo"]["service"], **service}  # what ran when it was begun
     started = time.monotonic()
     try:
-        finished = _command.run(releases["hotfix"], TIMEOUT_S)
+        finished = _command.run(service["releases"]["hotfix"], TIMEOUT_S)
         if not finished.ok:
             raise HotfixError(str(finished))
-        facts["to"] = kind.current(releases)
+        facts["to"] = kind.current(service)
         seen, healthy_at = _release_health.verify(service, params)
         facts["seconds"] = None if healthy_at is None else round(healthy_at - started, 2)
     except OSError as error:
         seen = {"healthy": False, "status": None, "latency_ms": None, "detail": str(error)}
     facts["health_after"] = seen
     if seen is None or seen["healthy"]:
-        entry = _ledger.mark(entry, "applied")
         told = f"{name}: hotfix deployed, {facts['from']} → {facts['to']}: {_release_health.figure(seen)}"
+        told += _release_history.noted(params, name, facts["to"], seen)
+        entry = _ledger.mark(entry, "applied")
         verified = seen is not None
         return action(name, "done", told + _ledger.caveat(entry), entry=entry["name"], verified=verified), facts
     if before is not None and _health.rank(seen) > _health.rank(before):
@@ -87,14 +97,14 @@ def _try(service: dict[str, Any], kind: ModuleType, params: dict[str, Any], fact
 
 def _switch_back(service: dict[str, Any], kind: ModuleType, facts: dict[str, Any], entry: _ledger.Entry) -> Told:
     """Return to the release from before. The entry stays open while that has not succeeded."""
-    name, releases, before = service["name"], service["releases"], facts["from"]
+    name, before = service["name"], facts["from"]
     told = f"{name}: the hotfix is no better ({_release_health.figure(facts['health_after'])})"
     try:
-        if kind.current(releases) != before:
-            kind.go(service, kind.current(releases), before)
-            facts["switched_back"] = kind.current(releases) == before
+        if kind.current(service) != before:
+            kind.go(service, kind.current(service), before)
+            facts["switched_back"] = kind.current(service) == before
             if not facts["switched_back"]:
-                raise HotfixError(f"the release is {kind.current(releases)} after going back")
+                raise HotfixError(f"the release is {kind.current(service)} after going back")
             told += f": back to {before}"
         else:
             told += f": still at {before}"

@@ -11,8 +11,8 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _control,
     _health,
     _ledger,
-    _release_bad,
     _release_health,
+    _release_history,
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import action
 
@@ -39,12 +39,12 @@ def roll_back(service: dict[str, Any], kind: ModuleType, params: dict[str, Any],
     """Go back to an earlier release of a service; `kind` is the module that knows its kind of releases.
 
     Once this incident rolled a service back, a second run goes no further back; one that was interrupted
-    is brought to its end.
+    is brought to its end. What a rehearsal would find in the way refuses it before anything is written or switched.
     """
     name = service["name"]
     plan = kind.plan(service, params)
     now = plan["from"]
-    facts = {"from": now, "to": plan["to"], "forward_again": False, "seconds": None}
+    facts = {"from": now, "to": plan["to"], "why": plan["why"], "forward_again": False, "seconds": None}
     facts.update(health_before=None, health_after=None)
     try:
         entry = _led_here(params, name, now)
@@ -56,11 +56,23 @@ def roll_back(service: dict[str, Any], kind: ModuleType, params: dict[str, Any],
             return _stay(service, now, facts)
         if not interrupted and not plan["feasible"]:
             return action(name, "refused", f"{name} cannot be rolled back: {plan['reason']}"), facts
+        if not interrupted and (obstacle := _obstacle(service, kind, plan["to"], check_mode)):
+            return action(name, "refused", f"{name} cannot be rolled back: {obstacle}"), facts
         if check_mode:
             return action(name, "done", _would(name, facts, interrupted)), facts
-        return _try(_Attempt(service, kind, params, facts, entry or _intend(service, params, facts)))
+        entry = entry or _intend(service, params, facts)
+        begun = {**entry["undo"]["service"], **service}  # what ran when it was begun may not run now
+        return _try(_Attempt(begun, kind, params, facts, entry))
     except OSError as error:
         return action(name, "failed", f"{name}: {error}"), facts
+
+
+def _obstacle(service: dict[str, Any], kind: ModuleType, to: str, check_mode: bool) -> str:
+    try:
+        kind.rehearse(service, to, check_mode)
+    except OSError as error:
+        return str(error)
+    return ""
 
 
 def _led_here(params: dict[str, Any], name: str, now: str | None) -> _ledger.Entry | None:
@@ -102,7 +114,7 @@ def _try(attempt: _Attempt) -> Told:
     started = time.monotonic()
     try:
         attempt.kind.go(service, facts["from"], facts["to"])
-        facts["to"] = attempt.kind.current(service["releases"])
+        facts["to"] = attempt.kind.current(service)
         seen, healthy_at = _release_health.verify(service, attempt.params)
         facts["seconds"] = None if healthy_at is None else round(healthy_at - started, 2)
     except OSError as error:
@@ -120,9 +132,10 @@ def _succeed(attempt: _Attempt) -> Told:
     name, facts, seen = attempt.name, attempt.facts, attempt.facts["health_after"]
     summary = f"{name} went back from {facts['from']} to {facts['to']}: {_release_health.figure(seen)}"
     try:
-        _release_bad.remember(attempt.params, name, facts["from"], facts["to"])
+        _release_history.condemn(attempt.params, name, facts["from"], facts["to"])
     except OSError as error:
         summary += f"; that {facts['from']} is bad could not be noted: {error}"
+    summary += _release_history.noted(attempt.params, name, facts["to"], seen)
     entry = _applied(attempt)
     summary += _ledger.caveat(entry)
     return action(name, "done", summary, entry=entry["name"], verified=seen is not None), facts
@@ -139,7 +152,7 @@ def _go_forward(attempt: _Attempt) -> Told:
     name, facts, entry = attempt.name, attempt.facts, attempt.entry
     newer = facts["from"]
     try:
-        if attempt.kind.current(attempt.service["releases"]) == newer:
+        if attempt.kind.current(attempt.service) == newer:
             summary = f"{name} stays at {newer}: {facts['health_after']['detail']}"
         else:
             summary = f"{_compared(attempt, 'is no better')}: forward again to {newer}"

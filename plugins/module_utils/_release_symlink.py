@@ -13,15 +13,16 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _control, _durable, _release_bad
+from ansible_collections.incidentctl.response.plugins.module_utils import _control, _durable, _release_history
 
 
 class ReleaseError(OSError):
     """The releases of a service are not as they must be; the message says what is wrong with them."""
 
 
-def current(releases: dict[str, Any]) -> str:
+def current(service: dict[str, Any]) -> str:
     """Return the name of the release that `current` points at. Raise ReleaseError if it is none under root."""
+    releases = service["releases"]
     link, root = Path(releases["current"]), Path(releases["root"])
     if not link.is_symlink():
         raise ReleaseError(f"{link} is not a symlink")
@@ -35,12 +36,16 @@ def current(releases: dict[str, Any]) -> str:
 def plan(service: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
     """Return the facts of going back, to `params["to"]` or the release before; `reason` if it cannot be done."""
     releases, name = service["releases"], service["name"]
-    facts: dict[str, Any] = {"kind": "symlink", "from": None, "to": None, "feasible": False, "reason": None}
-    facts.update(migrations=None, migrations_reason=None, deployed_at=None)
+    facts: dict[str, Any] = {"kind": "symlink", "from": None, "to": None, "why": None}
+    facts.update(feasible=False, reason=None, migrations=None, migrations_reason=None, deployed_at=None)
     try:
-        facts["from"] = current(releases)
+        facts["from"] = current(service)
         facts["deployed_at"] = _deployed_at(releases)
-        facts["to"] = params["to"] or _candidate(releases, facts["from"], _release_bad.known(params, name))
+        if params["to"]:
+            facts.update(to=params["to"], why=_release_history.why_named(params, name, params["to"]))
+        else:
+            earlier = [one for one in _names(Path(releases["root"])) if natural(one) < natural(facts["from"])]
+            facts["to"], facts["why"] = _release_history.choose(params, name, facts["from"], earlier, releases["root"])
         _check_candidate(releases, facts["from"], facts["to"])
     except OSError as error:
         return {**facts, "reason": str(error)}
@@ -60,29 +65,20 @@ def rehearse(service: dict[str, Any], to: str, check_mode: bool) -> None:
 def go(service: dict[str, Any], _now: str, to: str) -> None:
     """Point `current` at a release, in one step that readers never see half done, and restart the service."""
     releases = service["releases"]
-    if current(releases) != to:
+    if current(service) != to:
         _switch(Path(releases["current"]), to)
     _control.restart(service)
 
 
 def go_forward(service: dict[str, Any], to: str) -> None:
     """Go to the release that a rollback came from: for a symlink, the same way."""
-    go(service, current(service["releases"]), to)
+    go(service, current(service), to)
 
 
 def natural(name: str) -> tuple[list[Any], str]:
     """Return the sort key that puts 41 before 100, and 1.9 before 1.10."""
     parts = re.split(r"([0-9]+)", name)
     return [int(part) if index % 2 else part for index, part in enumerate(parts)], name
-
-
-def _candidate(releases: dict[str, Any], now: str, bad: set[str]) -> str:
-    earlier = [name for name in _names(Path(releases["root"])) if natural(name) < natural(now)]
-    good = [name for name in earlier if name not in bad]
-    if good:
-        return good[-1]
-    told = f"no release before {now} in {releases['root']}"
-    raise ReleaseError(f"{told}, but known bad ones: {', '.join(earlier)}" if earlier else told)
 
 
 def _names(root: Path) -> list[str]:

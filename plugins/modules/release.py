@@ -12,9 +12,13 @@ description:
     migrations lie between, and whether its preconditions hold.
   - With O(state=rolled_back) each service in O(only) goes back, is restarted, and must become healthy. If the older
     release is no better than the newer one was, it goes forward again and the act is failed.
-  - Releases of kind C(symlink) are folders under C(root); the symlink C(current) is switched in one step. The release
-    before the current one is taken, in natural order (41, 42, 100), except those known to be bad on this host because
-    a rollback away from them succeeded.
+  - The last known good release is the nearest one before the current one, in natural order (41, 42, 100), that is
+    neither known to be bad on this host, because a rollback away from it succeeded, nor was seen here without ever
+    being healthy. RV(incident.facts) says why it is that one.
+  - Releases of kind C(symlink) are folders under C(root); the symlink C(current) is switched in one step.
+  - Releases of kind C(compose_image) are tags of C(image) on this host. The variable C(variable) in the C(.env) beside
+    the compose file is switched in one step, and the services of the file that run this image are made anew. None is
+    pulled or built.
   - Releases of kind C(command) are switched by the service's own commands C(rollback) and, if declared, C(forward).
   - With O(state=hotfixed) each service in O(only) runs its own command C(hotfix), once in an incident, and must become
     healthy. If it is no better than before, the release from before is switched back to and the act is failed.
@@ -35,6 +39,12 @@ options:
         current one.
       - Not for releases of kind C(command), whose own command chooses.
     type: str
+  remember:
+    description:
+      - With O(state=prepared), also look at the health of each service, as after a switch, and note in the host's
+        state folder under which release it was healthy or sick. For the end of a deployment.
+    type: bool
+    default: false
   within_s:
     description: Seconds within which a service must become healthy after the switch.
     type: float
@@ -69,10 +79,10 @@ RETURN = r"""
 incident:
   description:
     - What was done, one action per service (docs/contracts.md, 3). C(facts.services) has one item per service.
-    - "For O(state=prepared): C(kind), C(from), C(to), C(feasible), C(rehearsed) (all preconditions hold), C(reason)
-      (why not, or null), C(migrations) (names, or null if unknown), C(migrations_reason) (why unknown, or null) and
-      C(deployed_at)."
-    - "For O(state=rolled_back): C(from), C(to), C(forward_again), C(seconds) (from the switch to the first healthy
+    - "For O(state=prepared): C(kind), C(from), C(to), C(why) (it is that one), C(feasible), C(rehearsed) (all
+      preconditions hold), C(reason) (why not, or null), C(migrations) (names, or null if unknown),
+      C(migrations_reason) (why unknown, or null) and C(deployed_at)."
+    - "For O(state=rolled_back): C(from), C(to), C(why), C(forward_again), C(seconds) (from the switch to the first healthy
       answer, null if there was none), C(health_before) and C(health_after)."
   returned: always
   type: dict
@@ -90,6 +100,7 @@ incident:
         checkout:
           from: "42"
           to: "41"
+          why: "the last one seen healthy here, 2026-01-01 02:11 UTC"
           forward_again: false
           seconds: 1.52
           health_before: {healthy: false, status: 500, latency_ms: 2.1, detail: "500 (expected 200): broken"}
@@ -103,6 +114,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._release impo
 ARGUMENT_SPEC = options(
     state={"type": "str", "choices": ["prepared", "rolled_back", "hotfixed"], "required": True},
     to={"type": "str"},
+    remember={"type": "bool", "default": False},
     within_s={"type": "float", "default": 60},
     window_s={"type": "float", "default": 3},
 )

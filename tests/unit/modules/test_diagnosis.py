@@ -125,7 +125,7 @@ def test_log_that_cannot_be_read_is_the_failure(host: Host) -> None:
 
 def test_what_is_not_there_or_not_known_is_a_note(host: Host) -> None:
     logs = [{"kind": "file", "path": "/nonexistent/x.log"}, {"kind": "compose"}]
-    releases = {"kind": "compose_image", "history": "/nonexistent"}
+    releases = {"kind": "command", "rollback": ["true"], "current": ["false"]}
     incident = host.diagnose(host.shop(logs=logs, releases=releases))
     assert incident["outcome"] == "unchanged"
     assert incident["facts"]["services"]["shop"]["release"] is None
@@ -174,36 +174,36 @@ def test_facts_of_many_noisy_services_stay_small(host: Host) -> None:
 
 
 def test_previous_release_is_the_one_before_in_natural_order(host: Host) -> None:
-    releases = host.shop()["releases"]
+    shop = host.shop()
     (host.folder / "releases" / ".tmp").mkdir()
     (host.folder / "releases" / "100").symlink_to("42")
-    found, note = _releases_info.look(releases)
+    found, note = _releases_info.look(shop)
     assert note is None
     assert found is not None
     assert (found["previous"], found["available"]) == ("41", ["9", "41", "42"])
     (host.folder / "current").unlink()
     (host.folder / "current").symlink_to("releases/9")
-    found, note = _releases_info.look(releases)
+    found, note = _releases_info.look(shop)
     assert found is not None
     assert (found["current"], found["previous"]) == ("9", None)
 
 
 def test_current_that_points_nowhere_is_noted(host: Host) -> None:
     (host.folder / "releases" / "42").rmdir()
-    found, note = _releases_info.look(host.shop()["releases"])
+    found, note = _releases_info.look(host.shop())
     assert found is not None
     assert (found["current"], found["previous"]) == ("42", "41")
     assert "no such release" in str(note)
     (host.folder / "current").unlink()
-    assert _releases_info.look(host.shop()["releases"])[0] is None
+    assert _releases_info.look(host.shop())[0] is None
 
 
 def test_release_of_a_command_is_what_it_says_last() -> None:
     said = {"kind": "command", "rollback": ["false"], "current": ["printf", "warning: x\nv1.2.3\n"]}
-    assert _releases_info.look(said)[0] == {
+    assert _releases_info.look({"releases": said})[0] == {
         "kind": "command", "current": "v1.2.3", "previous": None, "available": [], "deployed_at": None,
     }  # fmt: skip
-    found, note = _releases_info.look({**said, "current": ["false"]})
+    found, note = _releases_info.look({"releases": {**said, "current": ["false"]}})
     assert found is None
     assert "exited 1" in str(note)
 

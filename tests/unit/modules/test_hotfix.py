@@ -46,6 +46,7 @@ def params(shop: SmallService, hotfix: list[str] | None, **more: Any) -> dict[st
     return {
         "state": "hotfixed",
         "to": None,
+        "remember": False,
         "within_s": 0.6,
         "window_s": 0.2,
         "services": [entry],

@@ -17,7 +17,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _health,
     _ledger,
     _release,
-    _release_bad,
+    _release_history,
     _release_symlink,
 )
 from tests.small_service import SmallService, as_nobody, open_folder
@@ -45,6 +45,7 @@ def params(shop: SmallService, state: str = "rolled_back", **more: Any) -> dict[
     return {
         "state": state,
         "to": None,
+        "remember": False,
         "within_s": 0.4,
         "window_s": 0.2,
         "services": [shop.entry("health", "releases")],
@@ -71,7 +72,7 @@ def at(shop: SmallService) -> str:
 
 
 def bad(given: dict[str, Any]) -> set[str]:
-    return _release_bad.known(given, "shop")
+    return _release_history.known_bad(given, "shop")
 
 
 # Which release
@@ -110,21 +111,140 @@ def test_natural_order_is_a_total_order() -> None:
 def test_a_known_bad_release_is_no_candidate_unless_it_is_named(shop: SmallService) -> None:
     deploy(shop, ("40", "200"), ("41", "200"), ("42", "200"))
     given = params(shop, "prepared")
-    _release_bad.remember(given, "shop", "41", "40")
+    _release_history.condemn(given, "shop", "41", "40")
     assert act(given)[1]["to"] == "40"
     assert act({**given, "to": "41"})[1]["to"] == "41"
-    _release_bad.remember(given, "shop", "40", "39")
+    _release_history.condemn(given, "shop", "40", "39")
     row, facts = act(given)
     assert (row["outcome"], facts["feasible"]) == ("skipped", False)
-    assert "but known bad ones: 40, 41" in facts["reason"]
+    assert "but 40 (known bad), 41 (known bad)" in facts["reason"]
 
 
 def test_an_unreadable_list_of_bad_releases_is_no_empty_one(shop: SmallService) -> None:
     deploy(shop, ("41", "200"), ("42", "200"))
     given = params(shop, "prepared")
-    _release_bad.remember(given, "shop", "9", "10")
+    _release_history.condemn(given, "shop", "9", "10")
     Path(given["state_dir"], "releases", "shop.json").write_text("{")
     assert "known bad releases are unknown" in act(given)[1]["reason"]
+
+
+def noted(given: dict[str, Any], *seen: tuple[str, bool]) -> None:
+    for release, healthy in seen:
+        _release_history.note(given, "shop", release, healthy)
+
+
+def test_where_nothing_is_known_it_is_the_release_before_and_that_is_said(shop: SmallService) -> None:
+    deploy(shop, ("40", "200"), ("41", "200"), ("42", "500"))
+    row, facts = act(params(shop, "prepared"))
+    assert facts["why"] == "the release before 42; nothing is known of its health here"
+    assert f"from 42 to 41 ({facts['why']})" in row["summary"]
+
+
+def test_the_last_one_seen_healthy_is_taken_whatever_the_times_of_the_folders(shop: SmallService) -> None:
+    deploy(shop, ("40", "200"), ("41", "200"), ("42", "500"))
+    given = params(shop, "prepared")
+    noted(given, ("40", True), ("41", True), ("41", False))
+    os.utime(shop.home / "releases" / "40")  # the newest, as a copy would make it
+    facts = act(given)[1]
+    assert (facts["to"], facts["why"][:32]) == ("41", "the last one seen healthy here, ")
+
+
+def test_a_release_that_never_was_healthy_here_is_passed_over(shop: SmallService) -> None:
+    deploy(shop, ("39", "200"), ("40", "200"), ("41", "200"), ("42", "500"))
+    given = params(shop, "prepared")
+    noted(given, ("40", True), ("41", False))
+    facts = act(given)[1]
+    assert facts["to"] == "40"
+    assert facts["why"].startswith("the last one seen healthy here, 20")
+    assert facts["why"].endswith(" UTC; passed over: 41 (seen here, never healthy)")
+    noted(given, ("39", False), ("40", False))
+    _release_history.condemn(given, "shop", "40", "38")
+    row, facts = act(given)
+    assert row["outcome"] == "skipped"
+    assert facts["reason"].endswith("but 39 (seen here, never healthy), 40 (known bad), 41 (seen here, never healthy)")
+
+
+def test_one_of_which_nothing_is_known_is_not_passed_over_for_an_old_one_but_that_one_is_named(
+    shop: SmallService,
+) -> None:
+    deploy(shop, ("40", "200"), ("41", "200"), ("42", "500"))
+    given = params(shop, "prepared")
+    noted(given, ("40", True))
+    facts = act(given)[1]
+    assert facts["to"] == "41"
+    assert "nothing is known of its health here (last seen healthy: 40, 20" in facts["why"]
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [((), "nothing is known"), ((("41", False),), "never healthy"), ((("41", True),), "last seen healthy here 20")],
+)
+def test_of_a_named_release_all_is_said(shop: SmallService, seen: tuple[tuple[str, bool], ...], words: str) -> None:
+    deploy(shop, ("41", "200"), ("42", "500"))
+    given = params(shop, "prepared", to="41")
+    noted(given, *seen)
+    _release_history.condemn(given, "shop", "41", "40")
+    facts = act(given)[1]
+    assert facts["why"].startswith("named although it is known bad; ")
+    assert words in facts["why"]
+
+
+@pytest.mark.parametrize(("health", "word"), [("200", "healthy"), ("500", "sick")])
+def test_the_end_of_a_deployment_is_remembered_where_that_is_asked_for(
+    shop: SmallService, health: str, word: str
+) -> None:
+    deploy(shop, ("41", health))
+    given = params(shop, "prepared", remember=True)
+    _release.run(given, True)
+    assert not Path(given["state_dir"]).exists(), "a check remembers nothing"
+    answer = _release.run(given, False)
+    assert answer["changed"] is False
+    assert f"; noted: 41 is {word}" in answer["incident"]["actions"][0]["summary"]
+    shop.end()
+    deploy(shop, ("42", "500"))
+    row, facts = act({**given, "remember": False})
+    assert facts["to"] == ("41" if health == "200" else None), row["summary"]
+
+
+def test_a_rollback_that_helped_is_remembered_and_one_that_did_not_is_not(shop: SmallService) -> None:
+    deploy(shop, ("40", "500"), ("41", "200"), ("42", "500"))
+    given = params(shop)
+    act(given)
+    shop.release("43", "500")
+    shop.point("43")
+    facts = act({**given, "state": "prepared"})[1]
+    assert facts["to"] == "41"
+    assert facts["why"].startswith("the last one seen healthy here, 20")
+    assert facts["why"].endswith("passed over: 42 (known bad)")
+    shop.point("41")
+    # As sick as the one that it was to help: that need not be its own fault.
+    assert act({**given, "to": "40", "incident_id": "INC-2"})[0]["outcome"] == "failed"
+    facts = act({**given, "state": "prepared"})[1]
+    assert (facts["to"], facts["why"]) == ("40", "the release before 41; nothing is known of its health here")
+
+
+def test_what_an_older_version_wrote_is_understood(shop: SmallService) -> None:
+    deploy(shop, ("40", "200"), ("41", "200"), ("42", "500"))
+    given = params(shop, "prepared")
+    path = Path(given["state_dir"], "releases", "shop.json")
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"bad": [{"release": "41", "at": "", "incident": "INC-0"}]}))
+    facts = act(given)[1]
+    assert facts["to"] == "40"
+    assert facts["why"].startswith("the nearest before 42 not known to be bad; nothing is known")
+
+
+def test_two_that_remember_at_once_lose_nothing(shop: SmallService) -> None:
+    given = params(shop)
+    writers = [
+        threading.Thread(target=lambda part=part: noted(given, *[(f"{part}-{n}", True) for n in range(10)]))
+        for part in range(3)
+    ]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert len(_release_history._read(_release_history._path(given, "shop"))["seen"]) == 30
 
 
 # The rehearsal
@@ -142,6 +262,7 @@ def test_a_rehearsal_says_all_and_changes_nothing(shop: SmallService) -> None:
         "kind": "symlink",
         "from": "42",
         "to": "41",
+        "why": "the release before 42; nothing is known of its health here",
         "feasible": True,
         "reason": None,
         "migrations": None,
@@ -457,11 +578,27 @@ def test_a_switch_that_fails_restarts_nothing(shop: SmallService, monkeypatch: p
     def read_only(*_words: Any) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(_release_symlink, "_link_beside", read_only)
+    monkeypatch.setattr(_release_symlink, "_switch", read_only)
     row, facts = act(given)
     assert (row["outcome"], facts["forward_again"]) == ("failed", False)
     assert row["summary"] == "shop stays at 42: [Errno 30] Read-only file system"
     assert (at(shop), shop.pid.read_text(), states(given)) == ("releases/42", pid, ["lifted"])
+
+
+def test_what_a_rehearsal_finds_in_the_way_refuses_the_rollback(
+    shop: SmallService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(shop, ("41", "200"), ("42", "500"))
+    given, pid = params(shop), shop.pid.read_text()
+
+    def full(*_words: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(_release_symlink, "_link_beside", full)
+    row, _facts = act(given)
+    assert row["outcome"] == "refused"
+    assert row["summary"] == "shop cannot be rolled back: [Errno 28] No space left on device"
+    assert (at(shop), shop.pid.read_text(), states(given)) == ("releases/42", pid, [])
 
 
 def test_going_forward_that_fails_too_is_said_and_stays_open(shop: SmallService) -> None:
@@ -538,7 +675,7 @@ def test_a_bad_list_that_cannot_be_written_does_not_undo_a_good_rollback(
     def full(*_words: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_release_bad, "remember", full)
+    monkeypatch.setattr(_release_history, "condemn", full)
     row, _facts = act(params(shop))
     assert (row["outcome"], at(shop)) == ("done", "releases/41")
     assert "could not be noted: [Errno 28]" in row["summary"]
@@ -569,17 +706,16 @@ def test_what_cannot_be_rolled_back_is_refused(shop: SmallService) -> None:
     assert states(given) == []
 
 
-def test_services_without_releases_or_of_an_unknown_kind_are_told_apart(shop: SmallService) -> None:
+def test_services_without_releases_are_told_apart(shop: SmallService) -> None:
+    deploy(shop, ("41", "200"), ("42", "500"))
     plain = {"name": "plain", "hosts": "all"}
-    image = {"name": "image", "hosts": "all", "releases": {"kind": "compose_image", "history": "/x"}}
-    given = params(shop, services=[plain, image], only=["plain", "image"])
-    rows = _release.run(given, False)["incident"]["actions"]
-    assert [row["outcome"] for row in rows] == ["skipped", "refused"]
-    assert "not supported yet" in rows[1]["summary"]
+    given = params(shop, services=[plain, shop.entry("health", "releases")], only=["plain", "shop"])
     rows = _release.run({**given, "state": "prepared"}, False)["incident"]["actions"]
-    assert [row["outcome"] for row in rows] == ["skipped", "skipped"]
+    assert [row["outcome"] for row in rows] == ["skipped", "unchanged"]
     rows = _release.run({**given, "state": "prepared", "only": []}, False)["incident"]["actions"]
-    assert [row["target"] for row in rows] == ["image"]
+    assert [row["target"] for row in rows] == ["shop"]
+    rows = _release.run(given, False)["incident"]["actions"]
+    assert [row["outcome"] for row in rows] == ["skipped", "done"]
 
 
 # Releases that only the service's own commands know
@@ -657,23 +793,23 @@ def test_a_command_that_cannot_go_forward_says_so(shop: SmallService) -> None:
 
 
 @pytest.mark.parametrize(
-    ("releases", "words"),
+    ("releases", "outcome", "words"),
     [
-        ({"rollback": ["false"]}, "false: exited 1"),
-        ({"rollback": ["true"]}, "but the release is still 42"),
-        ({"rollback": "whoami"}, "must be a list of words"),
-        ({"rollback": ["/no/such/program"]}, "No such file"),
+        ({"rollback": ["false"]}, "failed", "shop stays at 42: false: exited 1"),
+        ({"rollback": ["true"]}, "failed", "but the release is still 42"),
+        ({"rollback": "whoami"}, "refused", "must be a list of words"),
+        ({"rollback": ["/no/such/program"]}, "refused", "there is no program"),
     ],
 )
 def test_a_rollback_command_that_fails_leaves_it_where_it_was(
-    shop: SmallService, releases: dict[str, Any], words: str
+    shop: SmallService, releases: dict[str, Any], outcome: str, words: str
 ) -> None:
     deploy(shop, ("41", "200"), ("42", "500"))
     given = params(shop, services=[by_command(shop, **releases)])
     row, _facts = act(given)
-    assert (row["outcome"], row["summary"].startswith("shop stays at 42")) == ("failed", True)
+    assert (row["outcome"], at(shop), moves(shop)) == (outcome, "releases/42", 0)
     assert words in row["summary"]
-    assert states(given) == ["lifted"]
+    assert states(given) == (["lifted"] if outcome == "failed" else [])
 
 
 @pytest.mark.parametrize(
