@@ -141,7 +141,7 @@ def _call_on(request: dict[str, Any], entry: _ledger.Entry) -> dict[str, Any]:
     if seen["on"] is False:
         summary = f"{told}, but status says {seen['said']}"
         return action(target, "failed", summary, entry=entry["name"], verified=False)
-    _ledger.mark(entry, "applied")
+    entry = _ledger.mark(entry, "applied")
     unsure = "" if seen["on"] else f", not verified: {seen['said']}"
     summary = f"{words.named} {target} {words.turned_on}{unsure}{_ledger.caveat(entry)}"
     return action(target, "done", summary, entry=entry["name"], verified=bool(seen["on"]))

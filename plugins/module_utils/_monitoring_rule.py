@@ -132,7 +132,7 @@ def _load(params: dict[str, Any], path: Path, group: str, text: str, names: str)
         _reload_if_it_can(url)
         _ledger.mark(entry, "lifted")
         raise
-    _ledger.mark(entry, "applied")
+    entry = _ledger.mark(entry, "applied")
     return action(names, "done", f"{path.name} loaded{_ledger.caveat(entry)}", entry=entry["name"], verified=True)
 
 

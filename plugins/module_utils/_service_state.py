@@ -66,7 +66,7 @@ def _stop(service: dict[str, Any], params: dict[str, Any], check_mode: bool) -> 
         undo = {"kind": "service_start", "service": _control.handle(service)}
         entry = _ledger.intend_once(params, params["capability"], name, {"running": True}, undo)
         _control.stop(service)
-        _ledger.mark(entry, "applied")
+        entry = _ledger.mark(entry, "applied")
     except OSError as error:
         return action(name, "failed", str(error))
     summary = f"{name} stopped{_ledger.caveat(entry)}"
