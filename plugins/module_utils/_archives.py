@@ -50,9 +50,9 @@ class Archives:
                 os.fsync(stream.fileno())
             _durable.write(self.folder / f"{label}.manifest.json", tree.rows)
             draft.replace(archive)
-        except OSError:
+        except (OSError, tarfile.TarError) as error:
             draft.unlink(missing_ok=True)
-            raise
+            raise OSError(str(error)) from error
         _durable.sync_folder(self.folder)
         return str(archive)
 

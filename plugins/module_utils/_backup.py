@@ -65,7 +65,8 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
                 try:
                     row, fact = _attempt(Job(name, item["kind"], path, item, work, params, check_mode))
                 except NoRepositoryError as error:
-                    return result(CAPABILITY, [action(name, "failed", str(error))], facts={"repository": "none yet"})
+                    none_yet = {"repository": "none yet"} if params["initialise"] == "never" else {}
+                    return result(CAPABILITY, [action(name, "failed", str(error))], facts=none_yet)
                 actions.append(row)
                 facts.setdefault(name, []).append(fact)
     diff = [

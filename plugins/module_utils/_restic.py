@@ -29,7 +29,7 @@ _WRONG_PASSWORD = "wrong password"  # noqa: S105 - of what restic says, not a pa
 
 
 class NoRepositoryError(OSError):
-    """There is no repository yet, and it is not for us to initialise one."""
+    """There is no repository to back up to: none yet, and it is not for us to initialise one; or one with two keys."""
 
 
 class Restic:
@@ -81,7 +81,7 @@ class Restic:
                 raise _failure(finished)
         keys = self._run("--no-lock", "list", "keys")
         if not keys.ok or len(keys.said.split()) != 1:
-            raise OSError(
+            raise NoRepositoryError(
                 f"the repository at {address(self.repository)} was initialised twice at the same moment, so that it may not"
                 f" open: {clean(str(keys), _SAID_LIMIT)}. Fix: it holds nothing yet; remove it, then run this again"
             )
@@ -211,5 +211,7 @@ def _is_locked(finished: _command.Finished) -> bool:
 
 
 def _failure(finished: _command.Finished) -> OSError:
+    said = [line for line in finished.said.splitlines() if '"message_type":"status"' not in line]
+    finished = _command.Finished(finished.argv, finished.code, "\n".join(said))
     meaning = "" if finished.code is None else _MEANINGS.get(finished.code, "it ended as it never should: ")
     return OSError(clean(without_password(f"{meaning}{finished}"), _SAID_LIMIT))

@@ -1,0 +1,410 @@
+"""Faults in the middle of a backup: is it ever called verified when it does not come back?
+
+Disks that fill, sources that cannot be read, tools and runs that are killed, locks, wrong passwords, flipped bits. After each
+fault what the backup claims is tried: the data is destroyed, the command that it names is run, and every hash and row compared.
+Needs restic; root for the disks; PostgreSQL's programs for its part: what is missing is said and left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "driver")]
+
+from tests.faults import disk
+from tests.faults.backup_site import KINDS, PASSWORD, TOOLS, Answer, Site, flip, kill_one
+from tests.faults.results_file import Results
+from tests.postgresql_server import BIN, Server
+
+MB = 1 << 20
+NOBODY = 65534
+SMALL, LARGE = 2 * MB, 16 * MB
+DISK_MB, RESERVE_MB, MARGIN_MB = 120, 10, 16
+POINTS = 10
+
+Verdict = tuple[str, list[str]]  # what came of it, what was wrong
+Case = Iterator[tuple[str, Callable[[], Verdict]]]
+
+
+@contextmanager
+def site(kind: str, tool: str, size: int = SMALL, top: Path | None = None) -> Iterator[Site]:
+    """Give a data item in a folder that is gone afterwards."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bk-", dir=top) as folder,
+        tempfile.TemporaryDirectory(prefix="pg-") as data,
+    ):
+        Path(folder).chmod(0o755)
+        Path(data).chmod(0o755)
+        server = Server(Path(data)) if kind == "postgresql" else None
+        try:
+            yield Site(Path(folder) / "site", kind, tool, size, server)
+        finally:
+            if server:
+                server.end()
+
+
+def judged(it: Site, answer: Answer, expected: tuple[str, ...] = ("failed",)) -> Verdict:
+    """Return how a backup ended, and what is not as promised."""
+    outcome = str(answer.row.get("outcome", "killed"))
+    wrong = it.wrong(answer) if answer.row else []
+    if expected and outcome not in expected:
+        wrong.append(f"it ended {outcome}: {answer.row.get('summary')}")
+    return f"{outcome}{', verified' if answer.verified else ''}: {answer.row.get('summary', '')[-220:]}", wrong
+
+
+def mended(it: Site, incident: str) -> list[str]:
+    """Back up once more, without a fault: that must be verified, and come back."""
+    answer = it.back_up(incident)
+    if not answer.verified:
+        return [f"not even without the fault: {answer.row.get('summary')}"]
+    return it.wrong(answer)
+
+
+class Filler(threading.Thread):
+    """Fills a disk when a backup has written so many bytes, and watches how much is free all the while."""
+
+    def __init__(self, it: Site, top: Path, at: int, leave: int) -> None:
+        """Leave `leave` bytes free from the moment that `at` bytes are written; 0: never."""
+        super().__init__()
+        self._it, self._top, self._at, self._leave = it, top, at, leave
+        self.least, self.written, self.filled, self.over = 1 << 60, 0, False, threading.Event()
+        self._most: dict[str, int] = {}
+
+    def run(self) -> None:
+        while not self.over.is_set():
+            self.least = min(self.least, shutil.disk_usage(self._top).free)
+            self._look()
+            if self._at and not self.filled and self.written >= self._at:
+                self._fill()
+                self.filled = True
+            time.sleep(0.001)
+
+    def _look(self) -> None:
+        """Count what was copied, stored and restored; each is counted at its largest, for all of it goes away again."""
+        for name, pattern in (("copy", "backups/work-*/copy"), ("back", "backups/work-*/restored")):
+            for path in self._it.state.glob(pattern):
+                self._most[name] = max(self._most.get(name, 0), _bytes_in(path))
+        self._most["kept"] = max(self._most.get("kept", 0), _bytes_in(self._it.repository))
+        self.written = sum(self._most.values())
+
+    def _fill(self) -> None:
+        with (self._top / "ballast").open("wb", buffering=0) as stream, suppress(OSError):
+            free = shutil.disk_usage(self._top).free - self._leave
+            os.posix_fallocate(stream.fileno(), 0, max(free, 1))
+
+
+def _bytes_in(top: Path) -> int:
+    total = 0
+    for here, _folders, files in os.walk(top):
+        for name in files:
+            with suppress(OSError):
+                total += (Path(here) / name).stat().st_size
+    return total
+
+
+def on_a_disk_that_fills(kind: str, tool: str, points: int, to_the_brim: bool) -> Case:
+    """At each tenth of what is written, somebody else takes the rest of the disk, or all but little more than the reserve."""
+    with tempfile.TemporaryDirectory(prefix="disk-") as folder:
+        top = Path(folder)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m,mode=755", "none", str(top)], check=True)
+        try:
+            with site(kind, tool, LARGE, top) as it:
+                whole = Filler(it, top, 0, 0)
+                whole.start()
+                first = it.back_up("INC-first")
+                _end(whole)
+                yield "no fault", lambda: judged(it, first, ("done",))
+                for point in range(1, points + 1):
+                    shutil.rmtree(it.repository)
+                    at = int((point - 0.5) / points * whole.written)
+                    yield f"at {point}/{points}", lambda at=at, n=point: _filled(it, top, at, f"INC-{n}", to_the_brim)
+                yield "with room again", lambda: ("done", mended(it, "INC-again"))
+        finally:
+            subprocess.run(["umount", str(top)], check=True)
+
+
+def _filled(it: Site, top: Path, at: int, incident: str, to_the_brim: bool) -> Verdict:
+    # To the brim: with a reserve so low that nothing is ever stopped, and the kernel refuses the write.
+    reserve = -MARGIN_MB if to_the_brim else RESERVE_MB
+    leave = 0 if to_the_brim else (RESERVE_MB + MARGIN_MB + 2) * MB
+    filler = Filler(it, top, at, leave)
+    filler.start()
+    answer = it.back_up(incident, reserve_mb=reserve)
+    _end(filler)
+    (top / "ballast").unlink(missing_ok=True)
+    told, wrong = judged(it, answer, ())
+    if not filler.filled:
+        wrong.append("it ended before the disk was filled")
+    if not to_the_brim and filler.least < RESERVE_MB * MB:
+        wrong.append(f"below the reserve: {filler.least / MB:.1f} MB were free")
+    return f"least free {filler.least / MB:.1f} MB; {told}", wrong
+
+
+def _end(filler: Filler) -> None:
+    filler.over.set()
+    filler.join()
+
+
+def with_an_unreadable_source() -> Case:
+    """What cannot be read is a failure, never a gap: by mode, by a broken disk, by the rights of a database."""
+    for tool in TOOLS:
+        with site("files", tool) as it:
+            yield f"files {tool}, a mode", lambda it=it: _as_nobody(it, it.data / "1.bin", 0)
+            # Readable for its group alone: the copy, which is our own, is then unreadable for us. restic exits 3 there.
+            yield f"files {tool}, the copy", lambda it=it: _as_nobody(it, it.data / "1.bin", 0o040)
+        with site("sqlite", tool) as it:
+            yield f"sqlite {tool}, a mode", lambda it=it: _as_nobody(it, it.data / "shop.db", 0)
+        if os.geteuid() == 0 and not disk.missing():
+            with tempfile.TemporaryDirectory() as folder:
+                bad = disk.Disk(Path(folder) / "image", Path(folder) / "mounted")
+                bad.make()
+                try:
+                    with site("files", tool) as it:
+                        yield (
+                            f"files {tool}, a broken disk",
+                            lambda it=it, bad=bad, at=Path(folder): _broken(it, bad, at),
+                        )
+                finally:
+                    subprocess.run(["umount", "--lazy", str(Path(folder) / "mounted")], check=True)
+        if BIN:
+            with site("postgresql", tool) as it:
+                yield f"postgresql {tool}, no right to one table", lambda it=it: _without_right(it)
+
+
+def _as_nobody(it: Site, path: Path, mode: int) -> Verdict:
+    for folder in (it.state, it.repository):
+        folder.mkdir(exist_ok=True)
+    for owned in (it.top, it.state, it.repository, it.password):
+        if owned.exists():
+            os.chown(owned, NOBODY, NOBODY)
+    os.chown(path, 0, NOBODY)
+    path.chmod(mode)
+    answer = it.back_up(f"INC-{secrets.token_hex(2)}", {"uid": NOBODY})
+    path.chmod(0o644)
+    return judged(it, answer)
+
+
+def _broken(it: Site, bad: disk.Disk, top: Path) -> Verdict:
+    shutil.copytree(it.data, top / "mounted" / "data")
+    subprocess.run(["sync"], check=True)
+    Path("/proc/sys/vm/drop_caches").write_text("1")
+    bad.spoil("broken")
+    it.data = top / "mounted" / "data"
+    return judged(it, it.back_up("INC-1"))
+
+
+def _without_right(it: Site) -> Verdict:
+    assert it.server
+    it.server.sql("CREATE ROLE nobody LOGIN CREATEDB")
+    it.server.sql("GRANT SELECT ON blobs TO nobody; CREATE TABLE secret AS SELECT 1 AS n", "shop")
+    return judged(it, it.back_up("INC-1", services=[{**it.service(), "data": [{**it.item(), "user": "nobody"}]}]))
+
+
+def with_a_lock() -> Case:
+    """A lock of somebody who is gone is taken away; that of somebody who is at work stays, and so do they."""
+    with site("files", "restic") as it:
+        it.back_up("INC-0")
+        yield "stale", lambda: _locked(it, "INC-stale", alive=False)
+        yield "alive", lambda: _locked(it, "INC-alive", alive=True)
+
+
+def _locked(it: Site, incident: str, alive: bool) -> Verdict:
+    """Have a `restic prune` hold its exclusive lock, and be killed or stopped at that moment."""
+    (it.data / "0.bin").write_bytes(os.urandom(1000))
+    it.wanted = it.seen()
+    words = ("restic", "-r", str(it.repository), "--no-cache", "--password-file", str(it.password), "prune")
+    holder = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    locks = it.repository / "locks"
+    while not _names(locks) and holder.poll() is None:
+        time.sleep(0.001)
+    holder.send_signal(signal.SIGSTOP if alive else signal.SIGKILL)
+    held = _names(locks)
+    if not alive:
+        holder.wait()
+    answer = it.back_up(incident)
+    still = _names(locks)
+    if alive:
+        holder.kill()
+        holder.wait()
+    told, wrong = judged(it, answer, ("failed",) if alive else ("done",))
+    if not held:
+        wrong.append("nothing was locked")
+    if (held <= still) is not alive:
+        wrong.append(f"locks {held} before, {still} after")
+    return told, [*wrong, *mended(it, f"{incident}-after")]
+
+
+def _names(locks: Path) -> set[str]:
+    return {path.name for path in locks.iterdir() if "-tmp-" not in path.name}
+
+
+def with_a_wrong_password() -> Case:
+    """It is a failure that says so, and makes no second repository."""
+    for kind in _kinds():
+        with site(kind, "restic") as it:
+            it.back_up("INC-0")
+            it.password.write_text("another")
+            yield kind, lambda it=it: _closed(it)
+
+
+def _closed(it: Site) -> Verdict:
+    told, wrong = judged(it, it.back_up("INC-1"))
+    if "wrong password" not in told:
+        wrong.append("it does not say so")
+    it.password.write_text(PASSWORD)
+    return told, [*wrong, *mended(it, "INC-2")]
+
+
+# What is killed of which backup: the how many-th process of that name.
+_TOOLS_KILLED = {
+    "tar files": (),
+    "restic files": (("restic", 1), ("restic", 2), ("restic", 3), ("restic", 4)),
+    "restic sqlite": (("restic", 1), ("restic", 3)),
+    "tar postgresql": (
+        ("pg_dump", 1),
+        ("pg_dumpall", 1),
+        ("pg_restore", 1),
+        ("pg_restore", 2),
+        ("psql", 2),
+        ("psql", 5),
+    ),
+    "restic postgresql": (("pg_dump", 1), ("pg_restore", 2), ("restic", 1), ("restic", 2)),
+}
+
+
+def with_a_killed_tool(delays: int) -> Case:
+    """Whichever tool is killed, and whenever: no proof, no claim."""
+    for name, killed in _TOOLS_KILLED.items():
+        tool, kind = name.split()
+        if not killed or kind not in _kinds():
+            continue
+        with site(kind, tool, 4 * MB) as it:
+            it.back_up("INC-0")
+            for program, nth in killed:
+                for n in range(delays):
+                    wait = n * 0.15
+                    told = f"{name}, {program} {nth} after {wait:.2f} s"
+                    yield told, lambda it=it, p=program, nth=nth, w=wait: _tool_killed(it, p, nth, w)
+            yield f"{name}, no fault", lambda it=it: ("done", mended(it, "INC-after"))
+
+
+def _tool_killed(it: Site, program: str, nth: int, wait: float) -> Verdict:
+    process = it.start(f"INC-{secrets.token_hex(3)}")
+    hit = kill_one(process.pid, program, nth, wait, lambda: process.poll() is None)
+    told, wrong = judged(it, it.finish(process), ())
+    return f"{'killed' if hit else 'had ended by then'}; {told}", wrong
+
+
+def with_a_killed_run(cuts: int) -> Case:
+    """The whole run is killed; it is run again, sweeps what was left, and comes back."""
+    for kind in _kinds():
+        for tool in TOOLS:
+            with site(kind, tool, 4 * MB) as it:
+                began = time.monotonic()
+                it.back_up("INC-0")
+                lasts = time.monotonic() - began
+                for n in range(cuts):
+                    yield (
+                        f"{kind} {tool}, after {n + 1}/{cuts + 1}",
+                        lambda it=it, s=lasts * (n + 1) / (cuts + 1): _cut(it, s),
+                    )
+
+
+def _cut(it: Site, after_s: float) -> Verdict:
+    incident = f"INC-{secrets.token_hex(3)}"
+    process = it.start(incident)
+    time.sleep(after_s)
+    process.kill()
+    cut = it.finish(process)
+    return f"{'cut' if not cut.row else 'it had ended'}", mended(it, incident)
+
+
+def with_a_flipped_bit(flips: int) -> Case:
+    """A bit of the repository is flipped: before it is proved, and in one that was proved and is asked for again."""
+    for kind in _kinds():
+        for tool in TOOLS:
+            with site(kind, tool) as it:
+                for n in range(flips):
+                    shutil.rmtree(it.repository, ignore_errors=True)
+                    yield f"{kind} {tool}, flip {n} before the proof", lambda it=it, n=n: _flipped(it, n)
+                for n in range(flips // 5):
+                    shutil.rmtree(it.repository, ignore_errors=True)
+                    it.back_up(f"INC-rot-{n}")
+                    yield f"{kind} {tool}, flip {n} after the proof", lambda it=it, n=n: _rotten(it, n)
+
+
+def _flipped(it: Site, seed: int) -> Verdict:
+    return judged(it, it.back_up(f"INC-{seed}", {"flip": seed}), ())
+
+
+def _rotten(it: Site, seed: int) -> Verdict:
+    where = flip(it.repository, seed)
+    told, wrong = judged(it, it.back_up(f"INC-rot-{seed}"), ())
+    return f"{where}; {told}", wrong
+
+
+def _kinds() -> tuple[str, ...]:
+    return KINDS if BIN else KINDS[:2]
+
+
+def campaign(scale: float) -> Iterator[tuple[str, Case]]:
+    """Give each class of faults with its cases; `scale` 1 is all of them."""
+    points, flips, times = max(2, round(POINTS * scale)), max(2, round(50 * scale)), max(1, round(4 * scale))
+    if os.geteuid() == 0:
+        for to_the_brim in (False, True):
+            for kind in _kinds():
+                for tool in TOOLS:
+                    what = "a full disk" if to_the_brim else "a disk at its reserve"
+                    yield f"{what}, {kind} {tool}", on_a_disk_that_fills(kind, tool, points, to_the_brim)
+        yield "an unreadable source", with_an_unreadable_source()
+    yield "a lock", with_a_lock()
+    yield "a wrong password", with_a_wrong_password()
+    yield "a killed tool", with_a_killed_tool(times)
+    yield "a killed run", with_a_killed_run(max(2, round(6 * scale)))
+    yield "a flipped bit", with_a_flipped_bit(flips)
+
+
+def main() -> int:
+    """Go through all faults; keep what came of each in tests/faults/results; return 1 if a promise was broken."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--scale", type=float, default=1, metavar="S", help="as many of each fault, times S (1)")
+    parser.add_argument("--only", metavar="TEXT", help="only the classes whose name has this in it")
+    options = parser.parse_args()
+    if os.geteuid() == 0 and disk.is_shared():  # so that no mount outlives this
+        os.execvp("unshare", disk.apart(sys.executable, *sys.argv))
+    if shutil.which("restic") is None:
+        sys.exit("restic is not here. Fix: install it")
+    began, tried, failed, false = time.monotonic(), 0, 0, 0
+    with Results("backup") as results:
+        if os.geteuid():
+            results.say("left out, for it needs root: disks that fill, sources that cannot be read")
+        if not BIN:
+            results.say("left out, for its programs are not here: PostgreSQL")
+        for name, cases in campaign(options.scale):
+            if options.only and options.only not in name:
+                continue
+            for case, act in cases:
+                told, wrong = act()
+                tried, failed = tried + 1, failed + bool(wrong)
+                false += any("false verified" in text for text in wrong)
+                results.say(f"{name}: {case}: {told}", wrong=wrong)
+        seconds = time.monotonic() - began
+        results.say(f"{tried} faults, {false} false verified, {failed} with anything wrong, {seconds:.0f} s")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
