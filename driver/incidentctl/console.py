@@ -19,7 +19,7 @@ from rich.text import Text
 from incidentctl import findings, keyboard
 from incidentctl.errors import DecisionAwaited, IncidentctlError
 from incidentctl.incident import ENDED, Incident
-from incidentctl.text import plain, shortened
+from incidentctl.text import fitted, plain
 
 # A sign beside each word, so that nothing hangs on colour alone.
 _SIGNS = {
@@ -73,7 +73,7 @@ class Console:
         if self._live is None:
             self._live = Live(console=self._rich, auto_refresh=False)
             self._live.start()
-        self._live.update(Text(shortened(text, self._rich.height - 1), no_wrap=True, overflow="ellipsis"), refresh=True)
+        self._live.update(Text(fitted(text, self._rich.width, self._rich.height)), refresh=True)
         return True
 
     def data(self, text: str) -> None:

@@ -45,7 +45,7 @@ def _held(incident: Incident, holder: Data) -> Standing:
         told = f"{phase.name}, which is at work on {_hosts(phase)}"
         return Standing("phase", told, phase.started_at, str(holder["actor"]), (_command(incident, "timeline"),))
     if incident.question is not None:
-        told = f"a decision: {_question(incident)} {holder['actor']} waits at the question in a terminal"
+        told = f"a decision: {_question(incident)} ({holder['actor']} is at the question)"
         return _for_decision(incident, told)
     told = f"{holder['actor']}, who is at work on it"
     return Standing("responder", told, str(holder["at"]), str(holder["actor"]), (_command(incident, "timeline"),))

@@ -17,10 +17,11 @@ def plain(text: object, limit: int = SHOWN) -> str:
     return shown if len(shown) <= limit else f"{shown[:limit]}… ({len(shown)} characters)"
 
 
-def shortened(text: str, room: int) -> str:
-    """Given lines and how many there is room for, return them; of too many the middle is left out."""
-    lines, room = text.splitlines(), max(room, 4)
-    return text if len(lines) <= room else "\n".join([*lines[:2], "  …", *lines[3 - room :]])
+def fitted(text: str, width: int, height: int) -> str:
+    """Given lines and the size of a terminal, return them cut to its width; of too many the middle is left out."""
+    lines = [line[at : at + width] for line in text.splitlines() for at in range(0, max(len(line), 1), width)]
+    room = max(height - 1, 4)
+    return "\n".join(lines if len(lines) <= room else [*lines[:2], "  …", *lines[3 - room :]])
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -45,7 +45,7 @@ def short_status(incident: Incident) -> str:
 
 
 def _waits(stands: Standing) -> str:
-    since = f" since {stands.since}" if stands.since else ""
+    since = f", since {stands.since}" if stands.since else ""
     return plain(
         f"{stands.told}{since}" + (f", {_BY[stands.waits_for]} {stands.by}" if stands.waits_for in _BY else "")
     )

@@ -10,6 +10,7 @@ import pytest
 from incidentctl import wording
 from incidentctl.incident import Event, Incident, fold
 from incidentctl.standing import decided, standing
+from incidentctl.text import fitted
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 DECLARED = ("declared", {"title": "Checkout down", "severity": "high", "services": ["shop"], "affected": ["shop"]})
@@ -67,7 +68,7 @@ def decision(option: str = "rollback") -> Row:
         ((LOCKED, phase("triage")[0]), "phase", "triage, which is at work on 1 host", "incidentctl timeline INC-1"),
         ((LOCKED, *looked()), "responder", "ada, who is at work on it", "incidentctl timeline INC-1"),
         ((phase("contain")[0],), "resume", "it was cut off in contain", "incidentctl resume INC-1"),
-        ((LOCKED, *asked()), "decision", "ada waits at the question", "incidentctl decide INC-1 rollback"),
+        ((LOCKED, *asked()), "decision", "(ada is at the question)", "incidentctl decide INC-1 rollback"),
         ((*looked(), *asked()), "decision", "which recovery?", "incidentctl decide INC-1 rollback"),
         (asked(NO_WAY), "decision", "no way out is possible", "incidentctl close INC-1"),
         ((CONTAINED, *asked(NO_WAY)), "decision", "no way out", "incidentctl lift INC-1, then incidentctl close INC-1"),
@@ -103,12 +104,12 @@ def test_the_words_of_the_status_say_since_when_and_who() -> None:
     waiting = wording.status(told(DECLARED, LOCKED, *asked()))
     assert "held by ada: process 7 on here, since 2026-01-01T12:00:10.000+00:00" in waiting
     assert (
-        "Waits for a decision: which recovery? ada waits at the question in a terminal"
-        " since 2026-01-01T12:00:30.000+00:00, asked by ada" in waiting
+        "Waits for a decision: which recovery? (ada is at the question), since 2026-01-01T12:00:30.000+00:00, asked by ada"
+        in waiting
     )
     assert waiting.splitlines()[-1] == "Next: incidentctl decide INC-1 rollback"
     assert wording.short_status(told(DECLARED, ("closed", {}))) == (
-        "INC-1  high  closed: waits for nothing: it is closed since 2026-01-01T12:00:10.000+00:00"
+        "INC-1  high  closed: waits for nothing: it is closed, since 2026-01-01T12:00:10.000+00:00"
     )
 
 
@@ -131,3 +132,9 @@ def test_the_words_of_the_status_say_since_when_and_who() -> None:
 def test_a_decision_stands_until_it_failed_or_only_holds(rows: tuple[Row, ...], stands: str | None) -> None:
     found = decided(told(DECLARED, LOCKED, *rows))
     assert (found and found["option"]) == stands
+
+
+def test_what_is_too_long_for_a_terminal_keeps_its_beginning_and_its_end() -> None:
+    assert fitted("one\n\ntwo", 80, 24) == "one\n\ntwo"
+    assert fitted("abcdefgh", 3, 24) == "abc\ndef\ngh"
+    assert fitted("\n".join("123456789"), 80, 7) == "1\n2\n  …\n7\n8\n9"
