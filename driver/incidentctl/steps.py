@@ -15,8 +15,8 @@ from incidentctl.plan import PlannedStep
 from incidentctl.record import RecordError
 
 
-class Interrupted(Exception):
-    """A phase was stopped by Ctrl-C or SIGTERM; what it reached is recorded."""
+class Interrupted(KeyboardInterrupt):
+    """A phase, which it names, was stopped by Ctrl-C or SIGTERM; what it reached is recorded."""
 
 
 def run_step(desk: Desk, step: PlannedStep, variables: Mapping[str, Any], finish: bool = True) -> Outcome:

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -194,10 +196,12 @@ def main() -> int:
         metavar="TEXT",
         help="only at writes that begin so, the kinds in turn; no file is kept",
     )
+    parser.add_argument("--minutes", type=float, default=0, help="end after so many minutes, and sum up")
     options = parser.parse_args()
     wrong: list[str] = []
     if missing():
-        raise SystemExit(missing())
+        print(f"record: not run, {missing()}")
+        return 0
     if is_shared():
         os.execvp("unshare", apart(sys.executable, *sys.argv))
     kinds = tuple(options.kind or KINDS)
@@ -207,6 +211,10 @@ def main() -> int:
         print("\n".join(wrong))
         return 1 if wrong else 0
     began = time.monotonic()
+    if options.minutes:
+        timer = threading.Timer(options.minutes * 60, os.kill, (os.getpid(), signal.SIGTERM))
+        timer.daemon = True
+        timer.start()
     with Results("record") as results:
         cases: list[tuple[str, str]] = []
         with until_told():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 
 import click
 import pytest
 
-from incidentctl.cli import EXIT_CODES, cli
+from incidentctl.cli import EXIT_CODES, cli, main
+from incidentctl.steps import Interrupted
 
 HEAVY = ("ansible", "ansible_runner", "apprise", "jinja2", "platformdirs", "pydantic", "rich", "sqlalchemy", "yaml")
 COMMANDS = sorted(cli.commands.items())
@@ -64,3 +66,32 @@ def test_wrong_words_are_a_usage_error(words: list[str], told: str) -> None:
     assert told in done.stderr
     assert "Traceback" not in done.stderr
     assert not done.stdout
+
+
+def test_ctrl_c_in_a_command_that_acts_is_told_and_no_internal_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(**_words: object) -> None:
+        raise Interrupted("lift")
+
+    monkeypatch.setattr(cli.commands["lift"], "callback", stopped)
+    monkeypatch.setattr(sys, "argv", ["incidentctl", "lift"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err.strip().startswith("Interrupted in lift.")
+
+
+def test_a_full_disk_is_no_internal_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def full(**_words: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/state/report.md")
+
+    monkeypatch.setattr(cli.commands["report"], "callback", full)
+    monkeypatch.setattr(sys, "argv", ["incidentctl", "report"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert "Internal error" not in said
+    assert "/state/report.md" in said
+    assert "INCIDENTCTL_STATE_DIR" in said

@@ -50,7 +50,10 @@ def main() -> None:
     """Run a command and exit with its code (the only place that exits)."""
     try:
         cli.main(standalone_mode=False)
-    except click.exceptions.Abort:
+    except click.exceptions.Abort as stopped:
+        if stopped.__cause__ is not None and stopped.__cause__.args:  # the phase: Click turned Interrupted into this
+            told = f"Interrupted in {stopped.__cause__}. The same command again goes on; the hosts know what was done."
+            click.echo(told, err=True)
         sys.exit(130)
     except click.ClickException as error:
         error.show()
@@ -69,10 +72,12 @@ def main() -> None:
         if os.environ.get("INCIDENTCTL_DEBUG"):
             raise
         # The last net: nobody reads a traceback at 3 a.m., and what was done is in the record.
-        what = f"Internal error: {type(error).__name__}: {error}"
-        _say(
-            IncidentctlError(what, fix="incidentctl status says how to go on; INCIDENTCTL_DEBUG=1 shows where it broke")
-        )
+        from incidentctl.files import way_out
+
+        fix = way_out(error) if isinstance(error, OSError) else ""
+        what = f"{error}" if fix else f"Internal error: {type(error).__name__}: {error}"
+        usual = "incidentctl status says how to go on; INCIDENTCTL_DEBUG=1 shows where it broke"
+        _say(IncidentctlError(what, fix=fix or usual))
         sys.exit(1)
 
 
