@@ -22,10 +22,10 @@ KINDS = ("lost", "doubled", "orphan")  # what a fault begins with, when it is on
 class Results:
     """A campaign's file in results/: all that is said goes there and to stdout."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, folder: Path = FOLDER) -> None:
         """Begin a file of this name, with what is needed to repeat the campaign."""
-        FOLDER.mkdir(exist_ok=True)
-        self._stream = (FOLDER / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}.txt").open("w", encoding="utf-8")
+        folder.mkdir(exist_ok=True)
+        self._stream = (folder / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}.txt").open("w", encoding="utf-8")
         self._faults: Counter[str] = Counter()
         program = Path(sys.argv[0]).resolve().relative_to(ROOT)
         commit = subprocess.run(
