@@ -31,6 +31,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._volatile imp
 CAPABILITY = "log_collection"
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _PREFIX = "incidentctl-evidence-"
+_RANDOM = 8  # characters that mkdtemp adds
 # The first with room is taken: /tmp is often memory, which an incident has other uses for.
 _WORK_PLACES = ("/var/tmp", "/tmp", "/dev/shm")  # noqa: S108 - mkdtemp makes a folder of its own there, 0700
 
@@ -55,7 +56,7 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
     if check_mode:
         plan = f"would collect {len(parts)} parts: " + ", ".join(part.origin for part in parts)
         return _unchanged(result(CAPABILITY, [action("bundle", "done", plan)]))
-    with _work_folder(2 * params["max_bytes"]) as folder:
+    with _work_folder(_name(params), 2 * params["max_bytes"]) as folder:
         bundle = folder / "evidence.tar.gz"
         manifest = _write_bundle(bundle, parts, params)
         file = {"path": params["dest"], "sha256": _sha256(bundle), "bytes": bundle.stat().st_size}
@@ -215,10 +216,22 @@ def work_place(room: int) -> str:
     return place or max(free, key=lambda name: free[name], default=tempfile.gettempdir())
 
 
+def _name(params: dict[str, Any]) -> str:
+    """Return how the folders of an incident's bundles are named; a machine may be several hosts of an inventory."""
+    incident = re.sub(r"[^A-Za-z0-9._-]", "_", params["incident_id"])[:64]
+    return f"{_PREFIX}{incident}-{params['host_name'][:64]}-"
+
+
 @contextlib.contextmanager
-def _work_folder(room: int) -> Iterator[Path]:
-    """Make a fresh folder 0700 where `room` bytes are free; it stays, to be fetched from, unless we fail."""
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=work_place(room)))
+def _work_folder(name: str, room: int) -> Iterator[Path]:
+    """Make a fresh folder 0700 where `room` bytes are free; it stays, to be fetched from, unless we fail.
+
+    One of that name is left from a run that was cut off before it brought its bundle home, and goes first.
+    """
+    for place in _WORK_PLACES:
+        for earlier in Path(place).glob(name + "?" * _RANDOM):
+            shutil.rmtree(earlier, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=name, dir=work_place(room)))
     try:
         yield folder
     except BaseException:

@@ -75,7 +75,7 @@ bundle:
   description: The bundle on the host, in a folder of its own. Bring it home and remove that folder.
   returned: when something was collected
   type: str
-  sample: /var/tmp/incidentctl-evidence-k2v9x1/evidence.tar.gz
+  sample: /var/tmp/incidentctl-evidence-INC-20260101-0300-abcd-web1-k2v9x1q_/evidence.tar.gz
 incident:
   description:
     - What was collected (docs/contracts.md, 3).

@@ -43,6 +43,7 @@ ACTS = Counter(
         "maintenance mode disabled": 1, "start worker": 1,
     }
 )  # fmt: skip
+WORK_PLACES = ("/var/tmp", "/tmp", "/dev/shm")  # noqa: S108 - looked at only: where a bundle of evidence waits to be fetched
 TRIES = 3  # chains that may try for a point before it counts as not reached
 
 
@@ -121,12 +122,17 @@ def settled(shop: CountedShop) -> list[str]:
     wrong += [f"doubled: {act}" for act in (acts - ACTS).elements()]
     wrong += [f"{int(alive) - 1} orphan(s) alive at: {act}" for act, alive in shop.lines() if int(alive) > 1]
     wrong += [f"orphan(s) alive: {said}" for said in shop.told("alive")]
-    lifted = {event.data["capability"] for event in checks.events(shop.state) if event.kind == "containment_lifted"}
+    events = checks.events(shop.state)
+    incident_id = events[0].incident_id
+    lifted = {event.data["capability"] for event in events if event.kind == "containment_lifted"}
     looks = {
         "the worker's or the shop's containment is not in the record": lifted == {"scale_down", "maintenance_mode"},
         "still in maintenance": shop.ask("GET", "/admin/maintenance-mode")[1]["mode"] == "disabled",
         "it does not sell": shop.checkout() == 201,
         "not on release 41": (shop.root / "current").resolve().name == "41",
+        "evidence was left on the host": not [
+            path for place in WORK_PLACES for path in Path(place).glob(f"incidentctl-evidence-{incident_id}-*")
+        ],
         "an ansible-playbook lives on": not runs_alive(str(shop.folder)),
     }
     return wrong + [what for what, well in looks.items() if not well] + checks.at_the_end(shop.state)

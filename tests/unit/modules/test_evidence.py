@@ -268,6 +268,24 @@ def test_a_bundle_that_did_not_come_home_is_removed_and_told_as_failed(params: P
     assert not list((tmp_path / "work").iterdir())
 
 
+def test_the_bundle_of_a_run_that_was_cut_off_goes_with_the_next_one(params: Params, tmp_path: Path) -> None:
+    cut_off = Path(_evidence.run(params, check_mode=False)["bundle"]).parent
+    others = [
+        Path(_evidence.run({**params, **other}, check_mode=False)["bundle"]).parent
+        for other in ({"incident_id": "INC-2"}, {"host_name": "web1-abcdefgh"}, {"host_name": "web"})
+    ]
+    bundle = Path(_evidence.run(params, check_mode=False)["bundle"])
+    assert not cut_off.exists()
+    assert sorted((tmp_path / "work").iterdir()) == sorted([*others, bundle.parent])
+
+
+def test_a_link_in_place_of_an_earlier_bundle_leads_to_nothing(params: Params, tmp_path: Path) -> None:
+    (tmp_path / "precious" / "data").mkdir(parents=True)
+    (tmp_path / "work" / "incidentctl-evidence-INC-1-web1-abcdefgh").symlink_to(tmp_path / "precious")
+    _evidence.run(params, check_mode=False)
+    assert (tmp_path / "precious" / "data").is_dir()
+
+
 def test_only_a_folder_of_ours_is_ever_removed(params: Params, tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.mkdir()
