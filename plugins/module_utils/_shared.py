@@ -1,4 +1,4 @@
-"""What two incidents want contained stays so until both have let go of it (docs/decisions/0008)."""
+"""What two incidents want contained stays so until both have let go of it (docs/decisions/0010)."""
 
 from __future__ import annotations
 

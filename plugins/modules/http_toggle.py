@@ -12,7 +12,8 @@ description:
     O(capability=circuit_breaker), for each of its C(circuit_breakers), the request C(open).
   - Where C(status) is declared, it is read before and after. The toggle is on when every key that C(status.expect)
     (without it, the JSON body of C(on) or C(open)) shares with the JSON object that comes back is equal.
-  - What is on already stays as it is, and M(incidentctl.response.lift) will leave it so.
+  - What is on already stays as it is, and M(incidentctl.response.lift) will leave it so. If it is on because of another
+    incident, M(incidentctl.response.lift) turns it off when both are lifted.
   - A circuit breaker with C(egress) instead of requests is left to M(incidentctl.response.traffic_rule); the fact
     C(egress) names it.
   - Any 2xx answer counts as accepted, or exactly C(expect_status) where a request declares it. Redirects are not

@@ -12,6 +12,7 @@ description:
   - Undoes exactly what was done; what others changed meanwhile stays. An entry whose effect is gone already is closed.
   - An entry that cannot be undone, or not be read, is failed and kept. The others are lifted all the same.
   - A rollback is a recovery and stays.
+  - A service or toggle that another incident holds as well stays as it is until that one is lifted, too.
 version_added: 0.1.0
 author: The incidentctl maintainers (@incidentctl)
 extends_documentation_fragment: incidentctl.response.incident.ledger
@@ -29,6 +30,7 @@ incident:
     - What was taken back, one action per ledger entry (docs/contracts.md, 3).
     - C(facts.open) names the entries that are open now, C(facts.lifted) those that are lifted, by this run or an earlier
       one. C(facts.entries) has C(entry), C(capability) and C(target) of each that this run found open.
+    - C(facts.waited) is there if another act was at work on this host, as C(seconds) and for whom it waited, C(for).
   returned: always
   type: dict
   sample:

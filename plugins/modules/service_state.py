@@ -10,6 +10,7 @@ short_description: Stop services during an incident, so that lift can start them
 description:
   - Stops the services of this host that are named in O(only), or, with O(non_essential), those marked C(essential=false).
   - Records each stop in the host's ledger before it acts. M(incidentctl.response.lift) starts exactly what was stopped.
+  - A service that another incident stopped is held by this one, too; M(incidentctl.response.lift) starts it when both are lifted.
 version_added: 0.1.0
 author: The incidentctl maintainers (@incidentctl)
 extends_documentation_fragment: incidentctl.response.incident
