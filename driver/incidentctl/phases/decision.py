@@ -52,6 +52,9 @@ def decide(desk: Desk) -> None:
                 "Nothing is carried out until a person decides.",
                 _advice(incident),
             )
+        if choice is None:
+            made = incident.decision
+            desk.show("note", text=f"{made['actor']} decided {made['option']} at {made['at']}.")
     desk.note("step_started", phase="decide", capabilities=[], hosts=[])
     desk.note("step_finished", phase="decide", outcome="done")
 
