@@ -244,7 +244,7 @@ def _lock(connection: sa.Connection, incident_id: str) -> None:
 def _held_by(holder: Mapping[str, Any], incident_id: str) -> LockedError:
     fix = "wait for it, or end that process: the next command then takes over"
     if not is_here(holder):
-        fix = f"{fix}; if it is gone for certain: incidentctl resume {incident_id} --take-over"
+        fix = f"wait for it, or end it there; if it is gone for certain: incidentctl resume {incident_id} --take-over"
     return LockedError(
         f"{holder['actor']} is at work on {incident_id}",
         f"Process {holder.get('pid')} on {holder.get('host')} has held it since {holder['at']}",

@@ -15,7 +15,7 @@ from incidentctl import ansible_setup, notify, plan, workflow
 from incidentctl import incident as incidents
 from incidentctl import settings as configuration
 from incidentctl.desk import Ask, Desk, Show
-from incidentctl.errors import ConfigurationError, RefusedError, UsageError
+from incidentctl.errors import ConfigurationError, LockedError, RefusedError, UsageError
 from incidentctl.incident import Event, Incident
 from incidentctl.plan import Inventory, Service
 from incidentctl.record import Record, open_record
@@ -143,26 +143,45 @@ def take_up(session: Session, incident_id: str | None, show: Show, ask: Ask) -> 
 
 
 def remark(session: Session, incident_id: str | None, kind: str, **data: Any) -> Event:
-    """Append one event that a person says about an incident. Raise RefusedError if it does not fit its state."""
+    """Append one event that a person says about an incident. Raise RefusedError if it does not fit its state.
+
+    Raise LockedError if it is to be cancelled while somebody acts on it, or reopened beside another one.
+    """
     found = session.record.find(incident_id)
-    incident = session.record.incident(found)
-    ended = incident.status in incidents.ENDED
-    if ended and kind not in ("note", "reopened"):
-        raise RefusedError(f"{found} is {incident.status}.", fix=f"incidentctl reopen {found} takes it up again")
     if kind == "reopened":
         return workflow.reopen(session.record, session.actor, found)
-    if kind == "cancelled" and incident.contained:
+
+    def fits(incident: Incident) -> bool:
+        if incident.status in incidents.ENDED and kind != "note":
+            raise RefusedError(f"{found} is {incident.status}.", fix=f"incidentctl reopen {found} takes it up again")
+        if kind == "cancelled":
+            _unless_it_was_one(incident)
+        return True
+
+    event = session.record.append_if(found, kind, data, session.actor, fits)
+    assert event is not None  # noqa: S101 - what does not fit raises
+    return event
+
+
+def _unless_it_was_one(incident: Incident) -> None:
+    found, holder = incident.incident_id, incident.holder
+    if incident.contained:
         raise RefusedError(
             f"{found}: {len(incident.contained)} containment(s) are still there.",
             fix=f"incidentctl lift {found}, then cancel it",
         )
     cut_off = incidents.interrupted(incident)
-    if kind == "cancelled" and cut_off is not None and plan.LIFTABLE.intersection(cut_off.capabilities):
+    if cut_off is not None and plan.LIFTABLE.intersection(cut_off.capabilities):
         raise RefusedError(
             f"{found}: {cut_off.name} was cut off, and what it did on the hosts is not known.",
             fix=f"incidentctl resume {found} asks them and goes on; or incidentctl lift {found}, then cancel it",
         )
-    return session.record.append(found, kind, data, session.actor)
+    if holder is not None and incident.question is None:  # who is at the question is told, and acts no more
+        raise LockedError(
+            f"{holder['actor']} is at work on {found}, and would go on.",
+            f"Process {holder['pid']} on {holder['host']} has held it since {holder['at']}.",
+            "end that process, or wait for its question; then cancel it",
+        )
 
 
 def join(

@@ -219,6 +219,17 @@ def test_what_has_ended_is_not_joined(session: Session, desk: Desk) -> None:
     assert not desk.incident().notes
 
 
+def test_what_somebody_acts_on_is_not_cancelled_beside_them(session: Session, desk: Desk) -> None:
+    with desk.record.hold(ONE, "ann"):
+        with pytest.raises(LockedError, match="ann is at work on"):
+            sessions.remark(session, ONE, "cancelled", reason="a test alert")
+        put(desk)
+        sessions.remark(session, ONE, "cancelled", reason="a test alert")  # who is at the question is told
+    with pytest.raises(RefusedError, match="is cancelled"):
+        sessions.remark(session, ONE, "acknowledged")
+    sessions.remark(session, ONE, "note", text="it was a test")
+
+
 def test_what_is_reopened_has_ended_and_no_other_is_open_for_its_services(session: Session, desk: Desk) -> None:
     with pytest.raises(RefusedError, match="is open"):
         sessions.remark(session, ONE, "reopened")
