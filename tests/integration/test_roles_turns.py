@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,12 @@ import pytest
 import yaml
 from ansible_collections.incidentctl.response.plugins.plugin_utils import _cargo
 from tests.small_service import SmallService
+
+from incidentctl import steps
+from incidentctl.desk import Desk
+from incidentctl.plan import Inventory, PlannedStep, Service
+from incidentctl.record import open_record
+from incidentctl.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 UTILS = "ansible_collections.incidentctl.response.plugins.module_utils"
@@ -50,12 +57,30 @@ class Site:
             entry["control"][verb] = ["sh", str(script)]
         self.entry = entry
 
-    def play(self, name: str, **variables: Any) -> subprocess.Popen[str]:
-        """Start a playbook by its full name; an incident is named in the variables, or it is run by hand."""
+    def inventory(self, **variables: Any) -> Path:
+        """Write an inventory of this machine alone, with more variables."""
         host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         common = {"incident_become": False, "incident_state_dir": str(self.state), "incident_services": [self.entry]}
         inventory = self.folder / f"inventory-{time.monotonic_ns()}.yml"
         inventory.write_text(yaml.safe_dump({"all": {"hosts": {"here": host}, "vars": {**common, **variables}}}))
+        return inventory
+
+    @contextmanager
+    def desk(self, incident: str) -> Iterator[Desk]:
+        """Give what a responder of one more incident on this host has; all share a record."""
+        settings = Settings.model_validate({"state_dir": str(self.folder)}, context={"folder": self.folder})
+        shop = Service("shop", ("here",), True, True, (), {})
+        inventory = Inventory({"here": frozenset({"all"})}, (shop,), {"here": "127.0.0.1"})
+        with open_record(f"sqlite:///{self.folder}/record.db") as record:
+            record.append(incident, "declared", {"title": "x", "severity": "high", "hosts": ["here"]}, "ann")
+            sources = (str(self.inventory()),)
+            yield Desk(
+                incident, record, settings, inventory, sources, "ann", lambda *_, **__: None, lambda *_, **__: None
+            )
+
+    def play(self, name: str, **variables: Any) -> subprocess.Popen[str]:
+        """Start a playbook by its full name; an incident is named in the variables, or it is run by hand."""
+        inventory = self.inventory(**variables)
         program = str(Path(sys.executable).with_name("ansible-playbook"))
         argv = [program, "-v", f"incidentctl.response.{name}", "-i", str(inventory)]
         env = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
@@ -191,3 +216,32 @@ def test_who_waits_says_for_whom_and_how_long(site: Site) -> None:
     assert waited["for"].startswith(f"isolation of INC-A (pid {told['pid']}, since 20"), waited
     assert 0 < waited["seconds"] < 10
     assert (site.interleaved(), site.shop.running()) == ([], True)
+
+
+def test_an_incident_that_holds_what_another_contained_knows_so_and_says_so_once(site: Site) -> None:
+    step = PlannedStep("contain", ("isolation",), ("here",), (("here", "isolation", "shop"),))
+    with site.desk("INC-A") as first:
+        steps.run_step(first, step, {"incident_only": ["shop"]})
+    with site.desk("INC-B") as second:
+        for _again in range(2):
+            outcome = steps.run_step(second, step, {"incident_only": ["shop"]})
+            assert [row.outcome for row in outcome.rows] == ["unchanged"]
+        (held,) = second.incident().contained
+        assert (held["entry"], held["target"]) == ("000001-isolation-shop", "shop")
+        assert "by isolation of INC-A" in held["summary"]
+        kinds = [event.kind for event in second.record.events("INC-B")]
+        assert kinds.count("containment_applied") == 1
+
+
+def test_what_asking_the_hosts_had_to_wait_for_is_in_the_record(site: Site) -> None:
+    site.slow(15)
+    with site.desk("INC-A") as desk:
+        act = site.isolate("INC-A")
+        told = site.at_work()
+        steps.ask_hosts(desk)
+        act.communicate(timeout=PATIENCE_S)
+        assert [entry["entry"] for entry in desk.incident().contained] == ["000001-isolation-shop"]
+        (note,) = [str(event.data["text"]) for event in desk.record.events("INC-A") if event.kind == "note"]
+    assert note.startswith("here: waited ")
+    assert f"s for isolation of INC-A (pid {told['pid']}, since 20" in note
+    assert note.endswith(" to end")
