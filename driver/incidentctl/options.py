@@ -89,7 +89,7 @@ def _rollback(situation: Situation) -> Option:
     if not ready:
         return _infeasible("rollback", "A", title, _why_no_rollback(situation))
     steps = tuple(
-        f"{name}: release {f.get('from')} → {f.get('to')}, restart, see health hold" for name, f in ready.items()
+        f"{name}: release {f.get('from')} → {_destination(f)}, restart, see health hold" for name, f in ready.items()
     )
     points, because = BASE_CONFIDENCE, []
     for name, facts in ready.items():
@@ -106,6 +106,12 @@ def _rollback(situation: Situation) -> Option:
     return Option(
         "rollback", "A", title, True, downtime, risk, _bounded(points), (*because, source, risk_source), steps
     )
+
+
+def _destination(facts: Mapping[str, Any]) -> str:
+    """Where it goes back to, and why there; of a service's own command only the latter is known."""
+    to, why = facts.get("to"), facts.get("why")
+    return f"{to} ({why})" if to and why else str(to or why or "unknown")
 
 
 def _rollback_facts(situation: Situation, name: str, facts: Mapping[str, Any]) -> list[tuple[int, str]]:

@@ -101,12 +101,22 @@ def _would(name: str, facts: dict[str, Any], interrupted: bool) -> str:
 
 
 def _intend(service: dict[str, Any], params: dict[str, Any], facts: dict[str, Any]) -> _ledger.Entry:
+    """Write down what is about to happen; take up what was written for the same switch and cut off, on either way.
+
+    Then the health from before its first try counts: what is seen now may be a service that was just being restarted.
+    """
+    name = service["name"]
+    cut_off = _ledger.latest_open(params, _CAPABILITY, name) or {"state": "none"}
+    ways = {"from": facts["to"], "to": facts["from"]}
+    if cut_off["state"] == "intended" and ways.items() <= cut_off["undo"].items():
+        facts["health_before"] = cut_off["prior"]["health"]
+        return cut_off
     facts["health_before"] = _release_health.probe(service)
     prior = {"release": facts["from"], "health": facts["health_before"]}
     # from and to as the undo goes. `keep`: lift leaves a rollback alone, it is the recovery.
-    undo = {"kind": "release_switch", "keep": True, "from": facts["to"], "to": facts["from"]}
+    undo = {"kind": "release_switch", "keep": True, **ways}
     undo.update(service=_control.handle(service), releases=service["releases"])
-    return _ledger.intend_once(params, _CAPABILITY, service["name"], prior, undo)
+    return _ledger.intend(params, _CAPABILITY, name, prior, undo)
 
 
 def _try(attempt: _Attempt) -> Told:

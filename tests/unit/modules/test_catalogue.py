@@ -94,3 +94,22 @@ def test_circuit_breakers_are_checked_by_their_kind() -> None:
         "circuit breaker payments is there twice",
     ):
         assert any(told in problem for problem in problems), told
+
+
+def test_an_image_is_named_without_its_tag_and_its_compose_file_with_it() -> None:
+    good = {"kind": "compose_image", "image": "registry.example:5000/team/shop", "variable": "SHOP_TAG"}
+    service = {"name": "shop", "hosts": "web", "manager": "compose", "compose_file": "/srv/shop/compose.yml"}
+    for more in ({}, {"history": "/srv/shop/log"}, {"hotfix": ["/srv/shop/fix"]}, {"image": "shop"}):
+        assert check([{**service, "releases": {**good, **more}}]) == []
+    for more, told in (
+        ({"image": "localhost/shop:42"}, "an image's name without a tag: 'localhost/shop:42'"),
+        ({"image": "shop@sha256:0"}, "an image's name without a tag"),
+        ({"image": "-shop"}, "an image's name without a tag"),
+        ({"variable": "${SHOP_TAG}"}, "a variable's name, as in the compose file"),
+        ({"root": "/srv"}, "unknown key releases.root"),
+    ):
+        assert any(told in problem for problem in check([{**service, "releases": {**good, **more}}])), told
+    (one, two) = check([{"name": "shop", "hosts": "web", "releases": good}])
+    assert (one, two) == tuple(
+        f"shop: releases of kind compose_image need {key}" for key in ("manager", "compose_file")
+    )

@@ -652,6 +652,32 @@ def test_a_rollback_that_was_interrupted_before_the_switch_is_taken_up(
     assert (at(shop), states(given)) == ("releases/41", ["applied"])
 
 
+def test_going_forward_that_was_cut_off_while_nothing_ran_is_no_reason_to_stay_at_the_sick_one(
+    shop: SmallService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(shop, ("41", "500"), ("42", "503"))
+    given = params(shop)
+    real, starts = _control.start, []
+
+    class Killed(BaseException):
+        pass
+
+    def start(service: dict[str, Any]) -> None:
+        starts.append(service)
+        if len(starts) == 2:
+            raise Killed
+        real(service)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_control, "start", start)
+        with pytest.raises(Killed):
+            act(given)
+    assert (at(shop), shop.running(), states(given)) == ("releases/42", False, ["intended"])
+    row, facts = act(given)
+    assert (row["outcome"], facts["forward_again"], facts["health_before"]["status"]) == ("failed", True, 503)
+    assert (at(shop), shop.running(), states(given)) == ("releases/42", True, ["lifted"])
+
+
 def test_without_health_it_is_done_but_not_verified(shop: SmallService) -> None:
     deploy(shop, ("41", "200"), ("42", "200"))
     row, facts = act(params(shop, services=[shop.entry("releases")]))
