@@ -172,6 +172,9 @@ def main() -> int:
     parser.add_argument(
         "--slow", type=float, default=8, metavar="S", help="to stop the worker takes S seconds more (8)"
     )
+    parser.add_argument(
+        "--after", type=Path, action="append", default=[], metavar="RESULTS", help="leave out what was cut there"
+    )
     parser.add_argument("--only", type=Path, metavar="FILE", help="one incident, cut off at the labels in this file")
     options = parser.parse_args()
 
@@ -186,6 +189,9 @@ def main() -> int:
 
     began = time.monotonic()
     points: dict[str, str] = {}  # each label that was ever passed, and what became of it
+    for path in options.after:
+        lines = [line.strip() for line in path.read_text().splitlines() if line.startswith("  ")]
+        points |= {line: "cut earlier" for line in lines if line.startswith(POINTS) and not line.endswith(")")}
     tried: Counter[str] = Counter()
     incidents = cuts = failed = 0
     with Results("cut-off") as results:
@@ -209,8 +215,11 @@ def main() -> int:
                 results.say(told, it.cuts, it.wrong)
         for point in POINTS:
             states = Counter(state for label, state in points.items() if label.startswith(point))
-            results.say(f"{point}: cut at {states['cut']} of {states.total()}")
-        results.say("not cut:", sorted(f"{label} ({state})" for label, state in points.items() if state != "cut"))
+            earlier = f" and {states['cut earlier']} earlier" if options.after else ""
+            results.say(f"{point}: cut at {states['cut']}{earlier} of {states.total()}")
+        results.say(
+            "not cut:", sorted(f"{label} ({state})" for label, state in points.items() if not state.startswith("cut"))
+        )
         seconds = time.monotonic() - began
         results.say(f"{cuts} cuts in {incidents} incidents, {seconds:.0f} s; wrong: {results.faults()}")
     return 1 if failed else 0

@@ -1,8 +1,8 @@
 """Cut critical incidents on the lab's real hosts off at random moments, go on, and count on the hosts what was done.
 
-A moment is as random as the victim: the driver, ansible-playbook, or its workers. Each incident is cut off several times: first
-anywhere in it, then soon after each time that it is gone on with; after the last cut it is taken to its end. Every act
-must have been done once on each host, but for backups: one that was cut off is made again, for its copy may be anything.
+A moment is as random as the victim: the driver, ansible-playbook, or its workers. An incident is cut off several times, some of
+them anywhere in it, most soon after it is gone on with; after the last cut it is taken to its end. Every act must have been
+done once on each host, but for backups: one that was cut off is made again, for its copy may be anything.
 """
 
 from __future__ import annotations
@@ -120,20 +120,17 @@ class Incident:
             time.sleep(min(0.25, left))
         return self.process.poll() is None
 
-    def cut(self, victim: str) -> str:
-        """Kill the victim, or who is there instead; return what was cut off, and where."""
+    def cut(self, victims: list[str]) -> str:
+        """Kill the first of these that is there; return what was cut off, and where."""
         assert self.process is not None
         self._nobody_is_left()
         self.left_at_work |= lab_count.at_work(self.inits)
         phase = checks.under_way(checks.events(self.state)) or "between phases"
         controllers = processes.controllers_below(self.process.pid)
         workers = {pid for pid in controllers if _parent(pid) in controllers}
-        prey = {"playbook": controllers - workers, "workers": workers}.get(victim, set())
-        if prey:
-            processes.end(prey)
-        else:
-            victim = "driver"
-            self.process.kill()
+        there = {"driver": {self.process.pid}, "playbook": controllers - workers, "workers": workers}
+        victim = next(name for name in victims if there[name])
+        processes.end(there[victim])
         # A worker may have had nothing more to do: then the command goes on to its end as if nothing had happened.
         code = self.process.wait(END_S)
         if code not in ((-signal.SIGKILL,) if victim == "driver" else (0, 11)):
@@ -221,11 +218,11 @@ def chain(folder: Path, cuts: int, longest_s: float, chance: random.Random) -> C
             if number == cuts:
                 incident.wait(END_S)
                 break
-            moment = chance.uniform(SHORTEST_S, longest_s if number else 4 * longest_s)
-            victim = chance.choice(VICTIMS)
+            moment = chance.uniform(SHORTEST_S, longest_s if number % 3 else 4 * longest_s)
+            victims = chance.sample(VICTIMS, len(VICTIMS))
             if not incident.wait(moment):
                 break
-            it.cuts.append(f"{incident.cut(victim)} after {moment:.1f} s")
+            it.cuts.append(f"{incident.cut(victims)} after {moment:.1f} s")
             if incident.wrong or checks.over(incident.state):
                 break
         it.wrong, code = incident.wrong, incident.process.wait(END_S) if incident.process else None
