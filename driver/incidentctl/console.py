@@ -19,6 +19,7 @@ from rich.text import Text
 from incidentctl import findings, keyboard
 from incidentctl.errors import DecisionAwaited, IncidentctlError
 from incidentctl.incident import ENDED, Incident
+from incidentctl.outcome import story as story_of
 from incidentctl.text import fitted, plain
 
 # A sign beside each word, so that nothing hangs on colour alone.
@@ -131,8 +132,9 @@ class Console:
             self._rich.print(self._matrix(outcome.seconds, [r.host for r in outcome.rows if r.outcome not in _FINE]))
         else:
             self._plain_phase(outcome)
+        for who, how, text in story_of(outcome.rows) if story else ():
+            self._rich.print(f"    {who}: {plain(text)}", style=_style(how))
         for row in outcome.rows if story else ():
-            self._row_story(row)
             for change in row.diff if outcome.step.diff else ():
                 self._change(row.host, change)
 
@@ -149,16 +151,6 @@ class Console:
             count[row.outcome] = count.get(row.outcome, 0) + 1
         told = ", ".join(f"{number} {_word(name)}" for name, number in count.items())
         self._rich.print(f"{outcome.step.phase:<10} {outcome.seconds:5.1f} s   {told}")
-
-    def _row_story(self, row: Any) -> None:
-        """What was changed, and whatever did not go well, in words."""
-        for action in row.actions:
-            if action["outcome"] in ("done", "failed", "refused"):
-                self._rich.print(f"    {row.host}: {plain(action['summary'])}", style=_style(action["outcome"]))
-        if not row.actions and row.outcome not in (*_FINE, "not_attempted"):
-            self._rich.print(
-                f"    {row.host}: {row.capability} {_word(row.outcome)}: {plain(row.reason)}", style=_style(row.outcome)
-            )
 
     def _matrix(self, seconds: float | None = None, need_look: Sequence[str] = ()) -> Table:
         cells: dict[str, dict[str, str]] = self._phase["cells"]

@@ -13,6 +13,8 @@ WORST_FIRST = (
 )  # fmt: skip
 IT_MAY_GO_ON = "what was begun may go on there: the host's ledger knows"
 SUCCESS = frozenset({"done", "unchanged", "skipped"})
+_CHANGED_OR_WRONG = ("done", "failed", "refused")
+_FEW = 3
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,20 @@ def worst(outcomes: Iterable[str]) -> str:
 def capability_of(playbook: str) -> str:
     """Return the capability that a playbook's name, or the path of one of the user's own, stands for."""
     return Path(playbook).stem
+
+
+def story(rows: Iterable[HostOutcome]) -> Iterator[tuple[str, str, str]]:
+    """What was changed, and whatever did not go well: (who, outcome, text). What more than three hosts share is told once."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        acts = [(str(a["outcome"]), str(a["summary"])) for a in row.actions if a["outcome"] in _CHANGED_OR_WRONG]
+        if row.outcome not in (*SUCCESS, "not_attempted") and (not row.actions or row.outcome == "unknown"):
+            acts.append((row.outcome, f"{row.capability} {row.outcome.replace('_', ' ')}: {row.reason}"))
+        for act in acts:
+            found.setdefault(act, []).append(row.host)
+    for (outcome, text), hosts in found.items():
+        for who in hosts if len(hosts) <= _FEW else [f"{len(hosts)} hosts"]:
+            yield who, outcome, text
 
 
 def merged(earlier: HostOutcome, later: HostOutcome) -> HostOutcome:

@@ -15,7 +15,7 @@ _LONGEST = 1000
 _TRACEBACK = "Traceback (most recent call last)"
 # What Ansible puts before what ssh said, and ssh's banners.
 _BEFORE = re.compile(
-    r"Task failed: |Failed to connect to the host via \w+: |[Dd]ata could not be sent to remote host \S+\. "
+    r"Task failed: |Failed to connect to the host via \w+: ?|[Dd]ata could not be sent to remote host \S+\. "
     r"Make sure this host can be reached over ssh:? ?|Warning: Permanently added .*? to the list of known hosts\.|@{5,}",
     re.IGNORECASE,
 )
@@ -52,6 +52,10 @@ def in_words(unreachable: bool, res: Mapping[str, Any], seconds: float) -> tuple
     if isinstance(res.get("timedout"), Mapping):
         return "unknown", f"timed out after {res['timedout'].get('period')} s: {IT_MAY_GO_ON}"
     text = _said(res)
+    # ssh says why nobody gets in; only one that shares a connection says nothing when that ends.
+    if unreachable and not text:
+        return "unknown", f"the connection was lost in the middle; {IT_MAY_GO_ON}"
+    text = text or "Ansible gave no reason"
     if not unreachable:
         return "failed", f"{NO_PRIVILEGE}: {text}" if _NOT_ROOT.search(text) else text
     for pattern, words in _LOST:
@@ -74,7 +78,7 @@ def way_out(reason: str) -> tuple[str, str]:
 def _said(res: Mapping[str, Any]) -> str:
     told = [_without_traceback(str(res[key])) for key in ("msg", "module_stderr", "stderr") if res.get(key)]
     text = _BEFORE.sub("", " ".join(" ".join(told).split())).strip()
-    return text[:_LONGEST] or "Ansible gave no reason"
+    return text[:_LONGEST]
 
 
 def _without_traceback(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from incidentctl.outcome import HostOutcome, capability_of, merged, worst
+from incidentctl.outcome import HostOutcome, capability_of, merged, story, worst
 
 
 def test_an_act_and_its_confirmation_are_one_outcome() -> None:
@@ -35,3 +35,17 @@ def test_what_must_be_looked_at_first_is_the_worst() -> None:
 def test_a_playbook_of_the_users_own_is_named_by_its_file() -> None:
     assert capability_of("/srv/books/flush-cache.yml") == "flush-cache"
     assert capability_of("rollback") == "rollback"
+
+
+def test_what_many_hosts_share_is_told_once_and_what_is_wrong_by_name() -> None:
+    act = ({"target": "shop", "outcome": "done", "summary": "shop stopped"},)
+    rows = [HostOutcome(f"web{number}", "isolation", "done", actions=act) for number in range(4)]
+    rows += [
+        HostOutcome("web8", "isolation", "unknown", "timed out"),
+        HostOutcome("web9", "isolation", "not_attempted", "–"),
+    ]
+    assert list(story(rows)) == [
+        ("4 hosts", "done", "shop stopped"),
+        ("web8", "unknown", "isolation unknown: timed out"),
+    ]
+    assert list(story(rows[:3])) == [(f"web{number}", "done", "shop stopped") for number in range(3)]

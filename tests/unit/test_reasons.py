@@ -33,6 +33,8 @@ TRACE = 'Traceback (most recent call last):\n  File "<stdin>", line 3, in <modul
          "unknown", "the host stopped answering in the middle; what was begun may go on there: the host's ledger knows"),
         ("Failed to connect to the host via ssh: Shared connection to 10.0.0.9 closed.",
          "unknown", "the connection was lost in the middle; what was begun may go on there: the host's ledger knows"),
+        ("Failed to connect to the host via ssh: ",
+         "unknown", "the connection was lost in the middle; what was begun may go on there: the host's ledger knows"),
         ("Something that nobody has seen before", "unreachable", "Something that nobody has seen before"),
     ],
 )  # fmt: skip
