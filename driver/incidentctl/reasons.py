@@ -23,7 +23,7 @@ _NOT_ROOT = re.compile(r"(?:missing|incorrect) \w+ password|sudoers|not allowed 
 # The connection stood, so the module may have begun: what it did is unknown, which is worse than a host nobody got to.
 _LOST = (
     (r"Timeout, server \S+ not responding", "the host stopped answering in the middle"),
-    (r"Broken pipe|closed by remote host|mux_client\w*: |Shared connection to \S+ closed|client_loop: ",
+    (r"Broken pipe|Read from remote host|closed by remote host|mux_client\w*: |Shared connection to \S+ closed|client_loop: ",
      "the connection was lost in the middle"),
 )  # fmt: skip
 # Nobody got in: nothing was begun.

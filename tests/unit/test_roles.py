@@ -28,7 +28,7 @@ def test_every_role_has_a_playbook_and_every_playbook_a_role() -> None:
 def test_a_playbook_names_its_role_and_does_nothing_else(name: str) -> None:
     (play,) = PLAYBOOKS[name]
     assert play["roles"] == [{"role": f"incidentctl.response.{name}"}]
-    assert set(play) <= {"name", "hosts", "gather_facts", "become", "serial", "roles"}
+    assert set(play) <= {"name", "hosts", "gather_facts", "become", "serial", "strategy", "roles"}
 
 
 @pytest.mark.parametrize("role", ROLES)
