@@ -23,7 +23,8 @@ def status(incident: Incident) -> str:
     for phase in incident.phases:
         seconds = "" if phase.seconds is None else f"{phase.seconds:6.1f} s"
         lines.append(f"  {phase.name:<9} {phase.state:<11} {(phase.outcome or '').replace('_', ' '):<13} {seconds}")
-    if incident.question is not None:
+    stands = standing(incident)
+    if stands.waits_for == "decision":
         lines += [
             f"  {o['letter']} {o['key']}: "
             + (plain(o["title"]) if o["feasible"] else f"not possible: {plain(o['why_not'])}")
@@ -35,7 +36,6 @@ def status(incident: Incident) -> str:
         lines.append(
             f"  held by {held.get('actor')}: process {held.get('pid')} on {held.get('host')}, since {held['at']}"
         )
-    stands = standing(incident)
     return "\n".join([*lines, f"Waits for {_waits(stands)}", f"Next: {'; or '.join(stands.next)}"])
 
 
