@@ -162,15 +162,10 @@ class Console:
         shown = [h for h in cells if len(cells) < _MANY_HOSTS or h in need_look]
         for host in shown:
             table.add_row(plain(host), *(_cell(cells[host].get(column, "")) for column in self._phase["columns"]))
-        if len(shown) < len(cells):
-            table.add_row(
-                f"{len(cells) - len(shown)} more", *(self._tally(column) for column in self._phase["columns"])
-            )
+        if rest := [row for host, row in cells.items() if host not in shown]:
+            name = f"{len(rest)} {'more' if shown else 'hosts'}"
+            table.add_row(name, *(_tally([row.get(column, "") for row in rest]) for column in self._phase["columns"]))
         return table
-
-    def _tally(self, column: str) -> str:
-        seen = [row.get(column, "") for row in self._phase["cells"].values()]
-        return " ".join(f"{_SIGNS[name][0]}{seen.count(name)}" for name in _SIGNS if name in seen)
 
     def _show_monitoring(self, seen: Mapping[str, Any]) -> None:
         for what, told in (("down", "Prometheus misses"), ("alerts", "Alertmanager is alerting")):
@@ -200,7 +195,8 @@ class Console:
         self._rich.print(Text("What was found, likeliest cause first", style="bold"))
         for severity, text, hosts in found[:8]:
             mark = {"critical": "red", "warning": "yellow"}.get(severity, "")
-            self._rich.print(Text(f"  {severity:<8} ", style=mark) + Text(f"{plain(text)} ({', '.join(hosts)})"))
+            who = ", ".join(hosts) if len(hosts) < _MANY_HOSTS else f"{len(hosts)} hosts"
+            self._rich.print(Text(f"  {severity:<8} ", style=mark) + Text(f"{plain(text)} ({who})"))
 
     def _show_options(self, options: Sequence[Mapping[str, Any]]) -> None:
         table = _table("Ways out")
@@ -278,6 +274,10 @@ def _table(title: str) -> Table:
 def _cell(outcome: str) -> Text:
     sign, style = _SIGNS.get(outcome, (" ", ""))
     return Text(f"{sign} {_word(outcome)}" if outcome else "", style=style)
+
+
+def _tally(seen: Sequence[str]) -> str:
+    return " ".join(f"{_SIGNS[name][0]}{seen.count(name)}" for name in _SIGNS if name in seen)
 
 
 def _style(outcome: str) -> str:
