@@ -6,16 +6,23 @@ See docs/decisions/0008.
 from __future__ import annotations
 
 import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from incidentctl import engine, plan, session
 from incidentctl.desk import Desk, Show
 from incidentctl.errors import IncidentctlError, Partial, UsageError
+from incidentctl.files import trouble
 from incidentctl.incident import is_id
 from incidentctl.outcome import SUCCESS, Outcome, Step
-from incidentctl.record import Record
+from incidentctl.record import Record, RecordError
 from incidentctl.settings import Settings
 from incidentctl.steps import Interrupted
+
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of ours is made in it
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,34 @@ class Known:
     incident_id: str
     sources: tuple[str, ...]
     hosts: tuple[str, ...]
+
+
+@contextlib.contextmanager
+def room() -> Iterator[None]:
+    """Let Ansible work in memory for as long as the body runs, if home or the temporary folder take nothing either.
+
+    Often they lie on the one disk that is full.
+    """
+    try:
+        wanting = trouble(Path.home()) or trouble(Path(tempfile.gettempdir()))
+    except OSError as error:  # no temporary folder anywhere
+        wanting = error
+    if wanting is None or trouble(_MEMORY) is not None:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="incidentctl-", dir=_MEMORY) as folder:
+        names = {"TMPDIR": folder, "ANSIBLE_HOME": folder, "ANSIBLE_SSH_CONTROL_PATH_DIR": folder}
+        before = {name: os.environ.get(name) for name in names}
+        os.environ.update(names)
+        tempfile.tempdir = None  # it is looked for anew
+        try:
+            yield
+        finally:
+            tempfile.tempdir = None
+            for name, value in before.items():
+                os.environ.pop(name)
+                if value is not None:
+                    os.environ[name] = value
 
 
 def knows(record: Record, named: str | None) -> bool:
@@ -37,12 +72,15 @@ def of_desk(desk: Desk) -> Known:
     return Known(desk.incident_id, desk.sources, desk.hosts())
 
 
-def of_id(settings: Settings, named: str | None, inventory: tuple[str, ...], limit: str | None, why: str) -> Known:
+def of_id(
+    settings: Settings, named: str | None, inventory: tuple[str, ...], limit: str | None, error: RecordError
+) -> Known:
     """An incident of which the record says nothing: by its whole id, on all hosts of the inventory that are meant.
 
     Raise UsageError if it is not a whole id, naming those that have a folder here.
     """
     if named is None or not is_id(named):
+        why = _in_short(error)
         with contextlib.suppress(OSError):
             there = sorted((path.name for path in (settings.state_dir / "incidents").iterdir()), reverse=True)
             why += f"\nThere are folders of: {', '.join(there[:10])}" if there else ""
@@ -53,12 +91,12 @@ def of_id(settings: Settings, named: str | None, inventory: tuple[str, ...], lim
     return Known(named, sources, plan.narrow(session.hosts_of(settings, sources), limit))
 
 
-def lift(known: Known, settings: Settings, why: str, show: Show) -> None:
-    """Take back every containment of an incident by the hosts' ledgers, and say so; there is nobody to record it.
+def lift(known: Known, settings: Settings, error: RecordError, show: Show) -> None:
+    """Take back every containment of an incident by the hosts' ledgers, and say so; there is nothing to record it.
 
     Always raise: Partial, which says what is in no record; UsageError if no host knows the incident either.
     """
-    show("note", text=why)
+    show("note", text=_in_short(error))
     show("note", text="Lifting goes on without it: the hosts' ledgers know what was done.")
     with contextlib.suppress(OSError):  # of a disk that cannot even be read
         engine.end_what_was_left(settings.state_dir / "incidents" / known.incident_id)
@@ -75,6 +113,10 @@ def lift(known: Known, settings: Settings, why: str, show: Show) -> None:
     if outcome.interrupted:
         raise Interrupted(step.phase)
     raise _told(known.incident_id, outcome)
+
+
+def _in_short(error: RecordError) -> str:
+    return ": ".join(line for line in (error.what, *error.why.splitlines()[:1]) if line)
 
 
 def _told(incident_id: str, outcome: Outcome) -> IncidentctlError:

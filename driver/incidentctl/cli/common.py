@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from incidentctl.console import Console
     from incidentctl.desk import Desk
     from incidentctl.session import Session
+    from incidentctl.settings import Settings
 
 
 def _limit(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
@@ -90,6 +91,19 @@ def opened(
             yield session, console
         finally:
             console.close()
+
+
+@contextlib.contextmanager
+def without_record(config_file: str | None, quiet: bool) -> Iterator[tuple[Settings, Console]]:
+    """Open what is left to a command whose record cannot be used."""
+    from incidentctl import session as sessions
+    from incidentctl.console import Console
+
+    console = Console(interactive=False, quiet=quiet)
+    try:
+        yield sessions.load_settings(config_file), console
+    finally:
+        console.close()
 
 
 def take_up(session: Session, console: Console, incident_id: str | None) -> Desk:

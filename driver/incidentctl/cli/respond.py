@@ -106,30 +106,24 @@ def lift(
     from incidentctl.record import RecordError
 
     known = None
-    try:
-        with common.opened(config, inventory, True, as_json) as (session, console):
-            from incidentctl import workflow
-            from incidentctl.phases import recovery
-
-            if not unrecorded.knows(session.record, incident):
-                raise RecordError(f"{incident} is not in this record")
-            desk = common.take_up(session, console, incident)
-            if limit is not None:
-                desk = desk.limited(limit)
-            known = unrecorded.of_desk(desk)
-            with workflow.at_work(desk):
-                recovery.lift(desk)
-    except RecordError as error:
-        from incidentctl import session as sessions
-        from incidentctl.console import Console
-
-        settings, console = sessions.load_settings(config), Console(interactive=False, quiet=as_json)
-        why = ": ".join(line for line in (error.what, *error.why.splitlines()[:1]) if line)
-        known = known or unrecorded.of_id(settings, incident, inventory, limit, why)
+    with unrecorded.room():
         try:
-            unrecorded.lift(known, settings, why, console.show)
-        finally:
-            console.close()
+            with common.opened(config, inventory, True, as_json) as (session, console):
+                from incidentctl import workflow
+                from incidentctl.phases import recovery
+
+                if not unrecorded.knows(session.record, incident):
+                    raise RecordError(f"{incident} is not in this record")
+                desk = common.take_up(session, console, incident)
+                if limit is not None:
+                    desk = desk.limited(limit)
+                known = unrecorded.of_desk(desk)
+                with workflow.at_work(desk):
+                    recovery.lift(desk)
+        except RecordError as error:
+            with common.without_record(config, as_json) as (settings, console):
+                known = known or unrecorded.of_id(settings, incident, inventory, limit, error)
+                unrecorded.lift(known, settings, error, console.show)
 
 
 @click.command(short_help="Close an incident; refused while anything is contained.")
