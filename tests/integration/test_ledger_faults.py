@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CASES = [
     "isolation act fsync 1 EIO",  # the bytes of the intent
     "isolation act fsync 5 EIO",  # its name in the folder
+    "isolation act rename 1 KILL",  # the intent
     "isolation act rename 2 KILL",  # acted, and killed before it could say so
     "rate_limit act write 1 ENOSPC+",
 ]

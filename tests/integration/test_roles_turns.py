@@ -156,6 +156,7 @@ def answered(module: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 def test_two_incidents_and_a_person_stop_it_once_and_start_it_once(site: Site) -> None:
+    site.slow(5, 5)  # so that all three are there meanwhile, also on a busy machine
     whose: list[dict[str, Any]] = [{"incident_id": "INC-A"}, {"incident_id": "INC-B"}, {}]
     told = blocks([site.play("isolation", incident_only=["shop"], **one) for one in whose])
     assert sorted(block["outcome"] for block in told) == ["done", "unchanged", "unchanged"]
