@@ -226,7 +226,10 @@ def _batches(role: str) -> list[str]:
     """Say how many hosts at a time the playbook acts on, where that is not all of them."""
     (play,) = yaml.safe_load((ROOT / "playbooks" / f"{role}.yml").read_text(encoding="utf-8"))
     match = re.fullmatch(r"\{\{ (\w+) \| default\((\w+)\) \}\}", str(play.get("serial")))
-    return [f"Run by hand, it acts on {match[2]} host(s) at a time; `-e {match[1]}=25%` changes that."] if match else []
+    if not match:
+        return []
+    told = f"Run by hand, it acts on {match[2]} host(s) at a time; `-e {match[1]}=25%` changes that."
+    return [f"{told} It begins no further batch once one of its hosts was not helped."]
 
 
 def _block(text: str) -> list[str]:

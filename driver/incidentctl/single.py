@@ -19,8 +19,9 @@ from incidentctl.text import nearest
 
 # These act also on hosts that do not run the service: the one with Prometheus, any with something in its ledger.
 _ELSEWHERE = ("enhanced_monitoring", "lift")
+_RECOVERIES = ("hotfix", "rollback")
 # What may be played; `verdict` alone means nothing.
-CAPABILITIES = (*plan.CONTAINMENTS, *plan.TRIAGE, "diagnosis", "hotfix", "lift", "rollback")
+CAPABILITIES = (*plan.CONTAINMENTS, *plan.TRIAGE, "diagnosis", "lift", *_RECOVERIES)
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,9 @@ def _planned(play: Play, inventory: Inventory, settings: Settings, left: Left | 
 
 def _variables(play: Play) -> dict[str, Any]:
     # Where the command was given: Ansible itself works in a private folder that is gone afterwards.
-    found: dict[str, Any] = {"incident_continue": True, "incident_evidence_dir": str(Path.cwd() / "evidence")}
+    found: dict[str, Any] = {"incident_evidence_dir": str(Path.cwd() / "evidence")}
+    # A recovery that made one host worse goes on to no other: in its playbook's batches, Ansible stops at a failed task.
+    found["incident_continue"] = play.check or play.name not in _RECOVERIES
     if play.services:
         found["incident_only"] = list(play.services)
     return found

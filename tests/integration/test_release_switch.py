@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -54,3 +55,44 @@ sys.exit("\\n".join(wrong) or 0)
     words = ["unshare", "--mount", "--propagation", "private", sys.executable, "-c", program, str(folder)]
     done = subprocess.run(words, cwd=release.ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def four(folder: Path) -> Path:
+    """An inventory of four hosts, of which the first cannot be helped: its rollback command fails."""
+    folder.mkdir()
+    at = str(folder / "{{ inventory_hostname }}")
+    rollback = ["sh", "-c", f"touch {at}-tried; test {{{{ inventory_hostname }}}} != h0 && echo 41 >{at}"]
+    releases = {"kind": "command", "current": ["sh", "-c", f"cat {at} || echo 42"], "rollback": rollback}
+    variables = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "incident_become": False,
+        "incident_state_dir": f"{at}-state",
+        "incident_services": [{"name": "shop", "hosts": "all", "releases": releases}],
+    }
+    inventory = {"all": {"hosts": {f"h{number}": {} for number in range(4)}, "vars": variables}}
+    (folder / "inventory.yml").write_text(json.dumps(inventory))
+    return folder
+
+
+def tried(folder: Path) -> list[str]:
+    return sorted(path.name.removesuffix("-tried") for path in folder.glob("*-tried"))
+
+
+def test_a_play_touches_no_further_host_once_one_was_not_helped(four: Path) -> None:
+    settings = {"inventory": "inventory.yml", "state_dir": f"{four}/own", "guards": {"max_fraction_changed": 1.0}}
+    (four / "incidentctl.yml").write_text(json.dumps(settings))
+    environment = {**os.environ, "INCIDENTCTL_CONFIG": str(four / "incidentctl.yml"), "NO_COLOR": "1"}
+    words = [str(Path(sys.executable).with_name("incidentctl")), "play", "rollback", "--service", "shop"]
+    done = subprocess.run(words, cwd=four, env=environment, capture_output=True, text=True, timeout=180, check=False)
+    assert (done.returncode, tried(four)) == (12, ["h0"]), done.stderr
+    assert done.stderr.count("not_attempted") == 3
+
+
+def test_the_playbook_begins_no_further_batch_once_one_host_was_not_helped(four: Path) -> None:
+    words = [str(Path(sys.executable).with_name("ansible-playbook")), "incidentctl.response.rollback"]
+    words += ["-i", str(four / "inventory.yml"), "-e", "rollback_serial=50%", "-e", '{"rollback_only": ["shop"]}']
+    done = subprocess.run(words, cwd=release.ROOT, capture_output=True, text=True, timeout=180, check=False)
+    assert (done.returncode, tried(four)) == (2, ["h0", "h1"]), done.stdout
+    assert "went back from 42 to 41" in done.stdout or "changed=1" in done.stdout
