@@ -28,7 +28,17 @@ def test_every_role_has_a_playbook_and_every_playbook_a_role() -> None:
 def test_a_playbook_names_its_role_and_does_nothing_else(name: str) -> None:
     (play,) = PLAYBOOKS[name]
     assert play["roles"] == [{"role": f"incidentctl.response.{name}"}]
-    assert set(play) <= {"name", "hosts", "gather_facts", "become", "serial", "strategy", "roles"}
+    assert set(play) <= {
+        "name",
+        "hosts",
+        "gather_facts",
+        "become",
+        "serial",
+        "max_fail_percentage",
+        "strategy",
+        "roles",
+    }
+    assert play.get("max_fail_percentage") == (0 if "serial" in play else None)
 
 
 @pytest.mark.parametrize("role", ROLES)

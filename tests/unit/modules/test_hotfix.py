@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.incidentctl.response.plugins.module_utils import _control, _health, _ledger, _release
+from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _control,
+    _health,
+    _ledger,
+    _release,
+    _release_health,
+)
 from tests.small_service import SmallService
 
 DEPLOY = """
@@ -104,6 +110,37 @@ def test_a_hotfix_that_is_no_better_is_switched_back(shop: SmallService) -> None
     row, facts = act(params(shop, to_release(shop, "44")))
     assert (row["outcome"], current(shop), facts["switched_back"]) == ("failed", "42", True)
     assert "back to 42" in row["summary"]
+
+
+def test_a_hotfix_that_was_cut_off_after_it_switched_is_switched_back_to_what_was_before(
+    shop: SmallService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sick(shop)
+    given = params(shop, to_release(shop, "44"))
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_words: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_release_health, "verify", die)
+        with pytest.raises(Killed):
+            act(given)
+    assert (current(shop), [e["state"] for e in _ledger.entries(given)[0]]) == ("44", ["intended"])
+    row, facts = act(given)
+    assert (row["outcome"], facts["from"], facts["switched_back"]) == ("failed", "42", True)
+    assert (current(shop), [e["state"] for e in _ledger.entries(given)[0]]) == ("42", ["lifted"])
+
+
+def test_under_which_release_a_hotfix_helped_is_remembered(shop: SmallService) -> None:
+    sick(shop)
+    act(params(shop, to_release(shop, "43")))
+    shop.point("44")
+    block = _release.run({**params(shop, None), "state": "prepared"}, False)["incident"]
+    facts = block["facts"]["services"]["shop"]
+    assert (facts["to"], facts["why"].startswith("the last one seen healthy here, 20")) == ("43", True)
 
 
 def test_a_hotfix_command_that_fails_changes_nothing_and_says_what_it_said(shop: SmallService) -> None:
