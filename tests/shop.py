@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -129,9 +130,10 @@ class Shop:
     def in_terminal(self, *words: str, ignore_sighup: bool = False) -> pexpect.spawn[str]:
         """Run an incidentctl command in a terminal of 80 columns and 24 lines."""
         first, *rest = self.command(*words)
+        hang_up = signal.SIG_IGN if ignore_sighup else signal.SIG_DFL  # who runs the tests may ignore it
         return pexpect.spawn(
             first, rest, cwd=str(self.folder), env=self.environment, encoding="utf-8", timeout=90,
-            dimensions=(24, 80), ignore_sighup=ignore_sighup,
+            dimensions=(24, 80), preexec_fn=lambda: signal.signal(signal.SIGHUP, hang_up),
         )  # fmt: skip
 
     def status(self) -> dict[str, Any]:
