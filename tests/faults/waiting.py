@@ -252,24 +252,26 @@ def main() -> int:
     began, failed, count = time.monotonic(), 0, Counter[str]()
     killed = itertools.islice(itertools.cycle(KILLED), options.kills)
     parts = ((killed, decided_while_somebody_waits), (LEFT * options.ends, decided_while_nobody_waits))
-    with Results("waiting") as results, until_told():
+    with Results("waiting") as results:
         results.say(f"seed: {options.seed}")
-        for ways, decided in parts:
-            with tempfile.TemporaryDirectory() as folder:
-                it = Waiting(Path(folder), random.Random(options.seed))  # noqa: S311 - moments, no secrets
-                try:
-                    for way in ways:
-                        start, wrong = time.monotonic(), cycle(it, way)
-                        count[way.__name__] += 1
+        with until_told():
+            for ways, decided in parts:
+                with tempfile.TemporaryDirectory() as folder:
+                    it = Waiting(Path(folder), random.Random(options.seed))  # noqa: S311 - moments, no secrets
+                    try:
+                        for way in ways:
+                            start, wrong = time.monotonic(), cycle(it, way)
+                            count[way.__name__] += 1
+                            failed += bool(wrong)
+                            told = (
+                                f"{count.total()}: {way.__name__.replace('_', ' ')}, {time.monotonic() - start:.1f} s"
+                            )
+                            results.say(told, wrong=wrong)
+                        wrong = decided(it)
                         failed += bool(wrong)
-                        number = count.total()
-                        told = f"{number}: {way.__name__.replace('_', ' ')}, {time.monotonic() - start:.1f} s"
-                        results.say(told, wrong=wrong)
-                    wrong = decided(it)
-                    failed += bool(wrong)
-                    results.say(decided.__name__.replace("_", " "), wrong=wrong)
-                finally:
-                    it.shop.end()
+                        results.say(decided.__name__.replace("_", " "), wrong=wrong)
+                    finally:
+                        it.shop.end()
         for name, number in count.items():
             results.say(f"{name.replace('_', ' ')}: {number}")
         seconds = time.monotonic() - began
