@@ -56,7 +56,7 @@ def rehearse(service: dict[str, Any], to: str, check_mode: bool) -> None:
     """Try all of a rollback that changes nothing. Raise OSError, saying what would not work."""
     link = Path(service["releases"]["current"])
     if not check_mode:
-        _link_beside(link, to).unlink()
+        _link_beside(link, to, "rehearsal").unlink()
     elif not os.access(link.parent, os.W_OK | os.X_OK):
         raise ReleaseError(f"{link.parent} cannot be written")
     _control.is_running(service)
@@ -136,7 +136,7 @@ def _deployed_at(releases: dict[str, Any]) -> str:
 
 def _switch(link: Path, to: str) -> None:
     # Relative or absolute, as the link was.
-    draft = _link_beside(link, str(Path(link.readlink()).with_name(to)))
+    draft = _link_beside(link, str(Path(link.readlink()).with_name(to)), "next")
     owner = link.lstat()
     with contextlib.suppress(PermissionError):
         os.lchown(draft, owner.st_uid, owner.st_gid)
@@ -144,8 +144,9 @@ def _switch(link: Path, to: str) -> None:
     _durable.sync_folder(link.parent)
 
 
-def _link_beside(link: Path, text: str) -> Path:
-    draft = link.with_name(f".{link.name}.incidentctl")
+def _link_beside(link: Path, text: str, what: str) -> Path:
+    # Named for what it is: a rehearsal waits for nobody, and must not get into the way of a switch.
+    draft = link.with_name(f".{link.name}.incidentctl-{what}")
     draft.unlink(missing_ok=True)
     draft.symlink_to(text)
     return draft

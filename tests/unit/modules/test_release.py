@@ -273,6 +273,21 @@ def test_a_rehearsal_says_all_and_changes_nothing(shop: SmallService) -> None:
     assert not (shop.home.parent / "state").exists()
 
 
+def test_a_rehearsal_of_another_incident_does_not_get_into_the_way_of_a_switch(
+    shop: SmallService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(shop, ("40", "200"), ("41", "200"), ("42", "500"))
+    real = os.lchown
+
+    def meanwhile(*words: Any) -> None:
+        _release_symlink.rehearse(params(shop)["services"][0], "40", False)
+        real(*words)
+
+    monkeypatch.setattr(os, "lchown", meanwhile)
+    assert act(params(shop))[0]["outcome"] == "done"
+    assert at(shop) == "releases/41"
+
+
 @pytest.mark.parametrize(
     ("case", "words"),
     [
