@@ -14,7 +14,7 @@ from incidentctl.plan import Inventory, PlannedStep
 from incidentctl.retry import Left
 from incidentctl.session import Session
 from incidentctl.settings import Settings
-from incidentctl.steps import run_step
+from incidentctl.steps import ask_hosts, run_step
 from incidentctl.text import nearest
 
 # These act also on hosts that do not run the service: the one with Prometheus, any with something in its ledger.
@@ -90,6 +90,8 @@ def within(desk: Desk, play: Play) -> Outcome | None:
         variables = {
             k: v for k, v in _variables(play).items() if k != "incident_evidence_dir"
         }  # the incident has its own
+        if left is not None:
+            ask_hosts(desk, step.hosts)  # what became of an act whose answer was lost
         return run_step(desk, step, variables)
 
 

@@ -127,12 +127,12 @@ def finish_step(desk: Desk, outcome: Outcome, verdict: str | None = None, **fact
     desk.note("step_finished", phase=outcome.step.phase, outcome=verdict or outcome.worst, **facts)
 
 
-def ask_hosts(desk: Desk) -> None:
-    """After a cut, ask the hosts' ledgers what stands open: the record may have missed the answer."""
+def ask_hosts(desk: Desk, hosts: tuple[str, ...] = ()) -> None:
+    """Ask the ledgers of these hosts, or of all, what stands open: the record may have missed the answer."""
     step = Step(
         phase="resume",
         capabilities=("lift",),
-        hosts=desk.incident().hosts,
+        hosts=hosts or desk.incident().hosts,
         variables={"incident_id": desk.incident_id, "incident_continue": True},
         check=True,
         deadline_s=desk.settings.deadlines.phase,
