@@ -241,10 +241,11 @@ def main() -> int:
         return subprocess.run(apart(sys.executable, *sys.argv), check=False).returncode
     began, faults = time.monotonic(), options.fault or [*FAULTS, *KINDS]
     tried, wrong_ones = 0, 0
-    with Results("ledger") as results, tempfile.TemporaryDirectory() as top, until_told():
+    with Results("ledger") as results, tempfile.TemporaryDirectory() as top:
         folder = Path(top) / "world"
-        for act in options.act or ACTS:
-            for name, attempt in attempts(act, folder, faults, options.every):
+        acts = options.act or list(ACTS)
+        with until_told():
+            for name, attempt in (one for act in acts for one in attempts(act, folder, faults, options.every)):
                 if options.minutes and time.monotonic() - began > options.minutes * 60:
                     break
                 wrong = attempt()
