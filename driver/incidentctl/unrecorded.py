@@ -15,7 +15,7 @@ from pathlib import Path
 from incidentctl import engine, plan, session
 from incidentctl.desk import Desk, Show
 from incidentctl.errors import IncidentctlError, Partial, UsageError
-from incidentctl.files import trouble
+from incidentctl.files import trouble, way_out
 from incidentctl.incident import is_id
 from incidentctl.outcome import SUCCESS, Outcome, Step
 from incidentctl.record import Record, RecordError
@@ -40,15 +40,11 @@ def room() -> Iterator[None]:
 
     Often they lie on the one disk that is full.
     """
-    try:
-        wanting = trouble(Path.home()) or trouble(Path(tempfile.gettempdir()))
-    except OSError as error:  # no temporary folder anywhere
-        wanting = error
-    if wanting is None or trouble(_MEMORY) is not None:
+    if not _is_wanting() or trouble(_MEMORY) is not None:
         yield
         return
     with tempfile.TemporaryDirectory(prefix="incidentctl-", dir=_MEMORY) as folder:
-        names = {"TMPDIR": folder, "ANSIBLE_HOME": folder, "ANSIBLE_SSH_CONTROL_PATH_DIR": folder}
+        names = {"TMPDIR": folder, "ANSIBLE_LOCAL_TEMP": folder, "ANSIBLE_SSH_CONTROL_PATH_DIR": folder}
         before = {name: os.environ.get(name) for name in names}
         os.environ.update(names)
         tempfile.tempdir = None  # it is looked for anew
@@ -60,6 +56,14 @@ def room() -> Iterator[None]:
                 os.environ.pop(name)
                 if value is not None:
                     os.environ[name] = value
+
+
+def _is_wanting() -> bool:
+    try:
+        found = [trouble(Path.home()), trouble(Path(tempfile.gettempdir()))]
+    except OSError:  # no temporary folder anywhere
+        return True
+    return any(error is not None and way_out(error) for error in found)  # whose home is not there has none to lose
 
 
 def knows(record: Record, named: str | None) -> bool:

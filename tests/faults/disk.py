@@ -71,7 +71,8 @@ class Disk:
         subprocess.run(["umount", "--lazy", str(self._folder)], capture_output=True, check=False)
 
     def _mount(self) -> None:
-        _run("mount", "-o", "loop,errors=remount-ro", str(self._image), str(self._folder))
+        # commit: what nobody syncs is not written in passing either, however long a busy machine takes.
+        _run("mount", "-o", "loop,errors=remount-ro,commit=3600", str(self._image), str(self._folder))
         self._folder.chmod(0o700)
 
     def _fill(self) -> None:
