@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from incidentctl.incident import ENDED, Data, Incident, Phase, interrupted, phase_done
 from incidentctl.outcome import SUCCESS
 
+_HEALTHY = "every service says that it is healthy"
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -81,6 +83,8 @@ def _for_responder(incident: Incident) -> Standing:
     if phase_done(incident, "triage") and not phase_done(incident, "contain"):
         told = "a yes to the containment"
         steps = (*steps, f"{steps[0]} --yes says it beforehand")
+        if _all_well(incident):
+            told, steps = f"{told}; {_HEALTHY}", (*_to_the_end(incident), *steps)
     since = incident.phases[-1].finished_at if incident.phases else None
     return Standing("responder", told, since or incident.declared_at, None, steps)
 
@@ -93,7 +97,7 @@ def _for_decision(incident: Incident, told: str) -> Standing:
     if not able:
         told, steps = f"{told}; no way out is possible", _to_the_end(incident)
     elif _all_well(incident):
-        told, steps = f"{told}; every service says that it is healthy", (*_to_the_end(incident), *choose)
+        told, steps = f"{told}; {_HEALTHY}", (*_to_the_end(incident), *choose)
     return Standing("decision", told, str(question.get("at")), str(question.get("actor")), steps)
 
 

@@ -65,6 +65,7 @@ def decision(option: str = "rollback") -> Row:
     [
         ((), "responder", "somebody who takes it up", "incidentctl resume INC-1"),
         (looked(), "responder", "a yes to the containment", "incidentctl resume INC-1"),
+        (looked(healthy=True), "responder", "every service says that it is healthy", "incidentctl close INC-1"),
         ((LOCKED, phase("triage")[0]), "phase", "triage, which is at work on 1 host", "incidentctl timeline INC-1"),
         ((LOCKED, *looked()), "responder", "ada, who is at work on it", "incidentctl timeline INC-1"),
         ((phase("contain")[0],), "resume", "it was cut off in contain", "incidentctl resume INC-1"),
