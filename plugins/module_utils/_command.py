@@ -91,9 +91,9 @@ def _watched(process: subprocess.Popen[bytes], timeout_s: float, keep: Callable[
 
 def _interrupt(process: subprocess.Popen[bytes]) -> None:
     """End a command and what it started; a chance to clear up behind itself comes first."""
-    for number in (signal.SIGINT, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_LEAVE_S)
-            return
+    os.killpg(process.pid, signal.SIGINT)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_LEAVE_S)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

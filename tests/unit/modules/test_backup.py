@@ -13,12 +13,22 @@ import sqlite3
 import stat
 import subprocess
 import tarfile
+import time
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.incidentctl.response.plugins.module_utils import _archives, _backup, _restic, _sqlite, _tree
+from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _archives,
+    _backup,
+    _backup_room,
+    _command,
+    _restic,
+    _sqlite,
+    _tree,
+)
 
 Params = dict[str, Any]
 RESTIC = pytest.param("restic", marks=pytest.mark.skipif(not shutil.which("restic"), reason="restic is not here"))
@@ -506,6 +516,52 @@ def test_restic_with_another_password_fails_and_the_password_is_nowhere(params: 
     assert (row["outcome"], fact["verified"]) == ("failed", False)
     assert "wrong password" in fact["reason"]
     assert "canary" not in fact["reason"]
+
+
+@pytest.mark.parametrize(("code", "told"), [(1, "exited 1"), (3, "not all of it could be read"), (42, "never should")])
+def test_every_exit_code_of_restic_but_0_is_a_failure_and_makes_no_repository(
+    code: int, told: str, params: Params, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when it told of a snapshot before: a program in its place says so, and ends with that code."""
+    Path(params["password_file"]).write_text("a canary password")
+    (tmp_path / "bin").mkdir()
+    summary = '{"message_type":"summary","snapshot_id":"0123abcd"}'
+    script = f"#!/bin/sh\necho \"$@\" >>{tmp_path}/calls\necho '{summary}'\nexit {code}\n"
+    (tmp_path / "bin" / "restic").write_text(script)
+    (tmp_path / "bin" / "restic").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    row, fact = back_up(of(params, files(folder)))
+    assert (row["outcome"], fact["verified"]) == ("failed", False)
+    assert told in row["summary"]
+    assert " init" not in (tmp_path / "calls").read_text()
+
+
+def test_a_copy_that_comes_to_the_reserve_stops_and_is_removed(
+    params: Params, tool: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Room enough beforehand; then somebody else fills the disk."""
+    real = os.statvfs(tmp_path)
+    full = os.statvfs_result((*real[:4], (20 << 20) // real.f_frsize, *real[5:]))
+    monkeypatch.setattr(_backup_room, "os", types.SimpleNamespace(**{**vars(os), "statvfs": lambda _path: full}))
+    row, fact = back_up(of(params, files(folder), reserve_mb=10))
+    assert (row["outcome"], fact["verified"]) == ("failed", False)
+    assert "20 MB are free, 10 MB must stay" in row["summary"]
+    assert not list((tmp_path / "state" / "backups").glob("work-*"))
+
+
+def test_a_command_that_may_not_go_on_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    def keep() -> None:
+        if (tmp_path / "begun").exists():
+            raise OSError("enough")
+
+    with pytest.raises(OSError, match="enough"):
+        _command.run(["sh", "-c", f"trap '' INT; sleep 60 & echo $! > {tmp_path}/begun; wait"], 30, keep=keep)
+    left = Path("/proc") / (tmp_path / "begun").read_text().strip() / "stat"
+    for _try in range(100):
+        if not left.exists() or left.read_text().rpartition(")")[2].split()[0] == "Z":
+            return  # as a zombie it waits for nobody here
+        time.sleep(0.05)
+    pytest.fail("what it started goes on")
 
 
 def test_nothing_to_do_is_skipped(params: Params, tmp_path: Path) -> None:
