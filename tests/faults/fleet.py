@@ -27,7 +27,7 @@ FAULTS = [fault for fault in fleet.EXPECTED if fault]
 def main() -> int:
     """Run the campaign; return 1 if anything was wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--times", type=int, default=20, help="how many fleets")
+    parser.add_argument("--minutes", type=float, default=60, help="how long")
     parser.add_argument("--seed", type=int, default=1, help="which hosts are sick")
     parser.add_argument("--deadline", type=int, default=DEADLINE_S, help="seconds that a phase may take")
     words = parser.parse_args()
@@ -36,7 +36,8 @@ def main() -> int:
         return 0
     chance, failed, tried = random.Random(words.seed), 0, 0  # noqa: S311 - no secret; the same each time
     with Results("fleet") as results, until_told():
-        for _ in range(words.times):
+        end = time.monotonic() + 60 * words.minutes
+        while time.monotonic() < end:
             sick = dict(zip(chance.sample(range(1, 21), len(FAULTS)), FAULTS, strict=True))
             faults = {f"h{number}": fault for number, fault in sick.items()}
             told = ", ".join(f"{name} {fault}" for name, fault in faults.items())
