@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from incidentctl import files, notify
+from incidentctl import engine, files, notify
+from incidentctl.desk import Desk
+from incidentctl.plan import Inventory, PlannedStep
 from incidentctl.record import Record, RecordError, open_record
 from incidentctl.settings import Settings
+from incidentctl.steps import run_rolling, run_step
 
 ONE = "INC-20260101-0000-aaaa"
 
@@ -75,3 +78,25 @@ def test_a_disk_is_asked_what_its_trouble_is(tmp_path: Path) -> None:
     assert files.way_out(gone) == ""
     for number in (errno.ENOSPC, errno.EROFS, errno.EIO):
         assert "INCIDENTCTL_STATE_DIR" in files.way_out(OSError(number, os.strerror(number)))
+
+
+def test_an_intent_that_is_refused_starts_nothing(
+    record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[object] = []
+    monkeypatch.setattr(engine, "run", lambda *words, **_more: started.append(words))
+    desk = Desk(
+        ONE,
+        record,
+        Settings(state_dir=tmp_path, memory_bank=tmp_path),
+        Inventory({"web1": frozenset()}, ()),
+        (),
+        "ada",
+        show=lambda _kind, **_facts: None,
+        ask=lambda _question, **_facts: None,
+    )
+    spoil(tmp_path)
+    for run in (run_step, run_rolling):
+        with pytest.raises(RecordError):
+            run(desk, PlannedStep("contain", ("isolation",), ("web1",), ()), {})
+    assert started == []
