@@ -81,7 +81,7 @@ class Filler(threading.Thread):
         """Leave `leave` bytes free from the moment that `at` bytes are written; 0: never."""
         super().__init__()
         self._it, self._top, self._at, self._leave = it, top, at, leave
-        self.least, self.written, self.filled, self.over = 1 << 60, 0, False, threading.Event()
+        self.least, self.left, self.written, self.filled, self.over = 1 << 60, 1 << 60, 0, False, threading.Event()
         self._most: dict[str, int] = {}
 
     def run(self) -> None:
@@ -102,9 +102,13 @@ class Filler(threading.Thread):
         self.written = sum(self._most.values())
 
     def _fill(self) -> None:
-        with (self._top / "ballast").open("wb", buffering=0) as stream, suppress(OSError):
-            free = shutil.disk_usage(self._top).free - self._leave
-            os.posix_fallocate(stream.fileno(), 0, max(free, 1))
+        # Piece by piece: the backup goes on meanwhile, and an allocation of all that was free would be refused as a whole.
+        with (self._top / "ballast").open("wb", buffering=0) as stream:
+            for size in (MB, 4096):
+                with suppress(OSError):
+                    while shutil.disk_usage(self._top).free - self._leave >= size:
+                        stream.write(b"x" * size)
+        self.left = shutil.disk_usage(self._top).free
 
 
 def _bytes_in(top: Path) -> int:
@@ -149,6 +153,8 @@ def _filled(it: Site, top: Path, at: int, incident: str, to_the_brim: bool) -> V
     told, wrong = judged(it, answer, ())
     if not filler.filled:
         wrong.append("it ended before the disk was filled")
+    elif filler.left > leave + MB:
+        wrong.append(f"the disk was not filled: {filler.left / MB:.1f} MB were left")
     if not to_the_brim and filler.least < RESERVE_MB * MB:
         wrong.append(f"below the reserve: {filler.least / MB:.1f} MB were free")
     return f"least free {filler.least / MB:.1f} MB; {told}", wrong
