@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from incidentctl import event_data
 from incidentctl.errors import UsageError
 
 SEVERITIES = ("critical", "high", "medium", "low")
@@ -21,7 +22,7 @@ BEFORE_DECISION = ("triage", "contain", "diagnose", "assess", "decide")
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 _ID = re.compile(rf"INC-[0-9]{{8}}-[0-9]{{4}}-[{_BASE32}]{{4}}")
 
-Data = Mapping[str, Any]
+Data = event_data.Data
 Changes = dict[str, Any]
 
 
@@ -163,11 +164,11 @@ def _declared(_incident: Incident, event: Event) -> Changes:
     return {
         "title": str(data.get("title") or data.get("description") or ""),
         "severity": str(data.get("severity") or ""),
-        **{name: _texts(data.get(name)) for name in ("services", "affected", "hosts", "user_facing")},
+        **{name: event_data.texts(data.get(name)) for name in ("services", "affected", "hosts", "user_facing")},
         "integrations": data["integrations"] if isinstance(data.get("integrations"), dict) else {},
         "declared_at": event.at,
         "declared_by": event.actor,
-        "milestones": Milestones(detected=_seconds(event.at, data.get("detected_at"))),
+        "milestones": Milestones(detected=event_data.seconds_between(event.at, data.get("detected_at"))),
     }
 
 
@@ -186,7 +187,7 @@ def _reopened(_incident: Incident, _event: Event) -> Changes:
 
 
 def _step_started(incident: Incident, event: Event) -> Changes:
-    capabilities, hosts = _texts(event.data.get("capabilities")), _texts(event.data.get("hosts"))
+    capabilities, hosts = event_data.texts(event.data.get("capabilities")), event_data.texts(event.data.get("hosts"))
     name = str(event.data.get("phase", ""))
     phase = Phase(name, "running", event.at, capabilities=capabilities, hosts=hosts)
     every = tuple(dict.fromkeys((*incident.hosts, *hosts)))
@@ -199,11 +200,11 @@ def _step_finished(incident: Incident, event: Event) -> Changes:
     changes: Changes = {}
     if incident.phases and incident.phases[-1].name == name and incident.phases[-1].state != "done":
         begun = incident.phases[-1]
-        seconds, how = _took(begun.started_at, event.at), None if outcome is None else str(outcome)
+        seconds, how = event_data.took(begun.started_at, event.at), None if outcome is None else str(outcome)
         done = replace(begun, state="done", finished_at=event.at, seconds=seconds, outcome=how)
         changes["phases"] = (*incident.phases[:-1], done)
     if "affected" in event.data:
-        changes["affected"] = _texts(event.data["affected"])
+        changes["affected"] = event_data.texts(event.data["affected"])
     if isinstance(event.data.get("monitoring"), dict):
         changes["monitoring"] = {**incident.monitoring, str(name): event.data["monitoring"]}
     if name == "contain" and outcome in ("done", "unchanged", "refused") and incident.milestones.contained is None:
@@ -214,18 +215,18 @@ def _step_finished(incident: Incident, event: Event) -> Changes:
 def _host_outcome(incident: Incident, event: Event) -> Changes:
     """Keep the latest outcome of each host and capability of a phase: a retry names only some of them."""
     phase = str(event.data.get("phase", ""))
-    rows = _without(incident.outcomes.get(phase, ()), event.data, ("host", "capability"))
+    rows = event_data.without(incident.outcomes.get(phase, ()), event.data, ("host", "capability"))
     return {"outcomes": {**incident.outcomes, phase: (*rows, event.data)}}
 
 
 def _containment(incident: Incident, event: Event) -> Changes:
-    others = _without(incident.contained, event.data, ("host", "entry"))
+    others = event_data.without(incident.contained, event.data, ("host", "entry"))
     return {"contained": (*others, event.data) if event.kind == "containment_applied" else others}
 
 
 def _evidence_collected(incident: Incident, event: Event) -> Changes:
     rest = {key: value for key, value in event.data.items() if key != "files"}
-    return {"evidence": (*incident.evidence, *({**rest, **row} for row in _rows(event.data.get("files"))))}
+    return {"evidence": (*incident.evidence, *({**rest, **row} for row in event_data.rows(event.data.get("files"))))}
 
 
 def _verified(incident: Incident, event: Event) -> Changes:
@@ -248,7 +249,7 @@ def _unlocked(incident: Incident, event: Event) -> Changes:
 
 
 def _milestone(incident: Incident, event: Event, name: str) -> Changes:
-    return {"milestones": replace(incident.milestones, **{name: _took(incident.declared_at, event.at)})}
+    return {"milestones": replace(incident.milestones, **{name: event_data.took(incident.declared_at, event.at)})}
 
 
 def _row(event: Event) -> Data:
@@ -268,7 +269,7 @@ _CHANGES: dict[str, Callable[[Incident, Event], Changes]] = {
     "step_started": _step_started,
     "host_outcome": _host_outcome,
     "step_finished": _step_finished,
-    "options_assessed": lambda _i, e: {"options": _rows(e.data.get("options")), "status": "identified"},
+    "options_assessed": lambda _i, e: {"options": event_data.rows(e.data.get("options")), "status": "identified"},
     "question_asked": lambda _i, e: {"question": _row(e), "decision": None},
     "decided": _decided,
     "approved": _listed("approvals"),
@@ -293,28 +294,3 @@ def _interrupt(phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
     if not phases or phases[-1].state != "running":
         return phases
     return (*phases[:-1], replace(phases[-1], state="interrupted"))
-
-
-def _without(rows: tuple[Data, ...], row: Data, keys: tuple[str, ...]) -> tuple[Data, ...]:
-    return tuple(other for other in rows if any(other.get(key) != row.get(key) for key in keys))
-
-
-def _took(start: Any, end: Any) -> float | None:
-    """Seconds from one event to a later one; None where the clock was set back in between: then nobody knows."""
-    seconds = _seconds(start, end)
-    return None if seconds is None or seconds < 0 else seconds
-
-
-def _seconds(start: Any, end: Any) -> float | None:
-    try:
-        return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
-    except (TypeError, ValueError):  # a time that is missing, not a time, or without its zone
-        return None
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(str(item) for item in value) if isinstance(value, (list, tuple)) else ()
-
-
-def _rows(value: Any) -> tuple[Data, ...]:
-    return tuple(row for row in (value if isinstance(value, list) else ()) if isinstance(row, dict))
