@@ -49,6 +49,14 @@ def test_options_come_in_the_order_of_their_letters() -> None:
     assert [o.letter for o in assess(SHOP)] == ["A", "B", "C", "D"]
 
 
+def test_it_says_why_it_is_that_release() -> None:
+    why = "the last one seen healthy here, 2026-01-01 02:11 UTC"
+    (step,) = option(with_rollback(why=why), "rollback").steps
+    assert f"({why}), restart, see health hold" in step
+    (step,) = option(with_rollback(to=None, why="the service's own command chooses it"), "rollback").steps
+    assert "→ the service's own command chooses it, restart" in step
+
+
 def test_without_a_release_to_go_back_to_it_says_why() -> None:
     rollback = option(with_rollback(feasible=False, reason="no earlier release than 41"), "rollback")
     assert not rollback.feasible
