@@ -76,14 +76,19 @@ class Restic:
         with self._turn():
             if not _is_none_yet(self._run("--no-lock", "cat", "config")):
                 return False
+            before = set(self._local_keys())
             finished = self._run("init")
             if not finished.ok:
+                # Cut off between its two writes, as on a full disk, it leaves a key that would never open anything.
+                for key in set(self._local_keys()) - before:
+                    key.unlink()
                 raise _failure(finished)
         keys = self._run("--no-lock", "list", "keys")
         if not keys.ok or len(keys.said.split()) != 1:
             raise NoRepositoryError(
-                f"the repository at {address(self.repository)} was initialised twice at the same moment, so that it may not"
-                f" open: {clean(str(keys), _SAID_LIMIT)}. Fix: it holds nothing yet; remove it, then run this again"
+                f"the repository at {address(self.repository)} was initialised twice, at the same moment or after it was cut"
+                f" off, so that it may not open: {clean(str(keys), _SAID_LIMIT)}. Fix: it holds nothing yet; remove it,"
+                " then run this again"
             )
         return True
 
@@ -145,6 +150,10 @@ class Restic:
         file = _file_of(self.repository)
         where = ["--repository-file", str(file)] if file else ["-r", self.repository]
         return ["restic", *where, "--password-file", self.password_file, *words]
+
+    def _local_keys(self) -> list[Path]:
+        keys, config = Path(self.repository, "keys"), Path(self.repository, "config")
+        return list(keys.iterdir()) if keys.is_absolute() and keys.is_dir() and not config.exists() else []
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:

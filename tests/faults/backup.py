@@ -152,7 +152,7 @@ def _filled(it: Site, top: Path, at: int, incident: str, to_the_brim: bool) -> V
     (top / "ballast").unlink(missing_ok=True)
     told, wrong = judged(it, answer, ())
     if not filler.filled:
-        wrong.append("it ended before the disk was filled")
+        told = f"it had ended by then; {told}"
     elif filler.left > leave + MB:
         wrong.append(f"the disk was not filled: {filler.left / MB:.1f} MB were left")
     if not to_the_brim and filler.least < RESERVE_MB * MB:

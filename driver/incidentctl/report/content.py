@@ -272,10 +272,11 @@ def _kept(backup: Mapping[str, Any]) -> tuple[str, str, str]:
 
 def _ways_back(host: str, service: str, backup: Mapping[str, Any]) -> list[str | Command]:
     """Return how a backup is put back, in sentences and commands."""
-    what = f"{backup.get('kind')} {backup.get('path')}"
+    # A server must run for its database to come back.
+    stop = "what writes to it" if backup.get("kind") == "postgresql" else service
     ways: list[str | Command] = [
-        f"To restore {what}: stop {service}, then on {host}, as the user that backed it up (root, unless the inventory says"
-        " otherwise):",
+        f"To restore {backup.get('kind')} {backup.get('path')}: stop {stop}, then on {host}, as the user that backed it up"
+        " (root, unless the inventory says otherwise):",
         Command(str(backup["restore"])),
     ]
     if backup.get("recreate"):
