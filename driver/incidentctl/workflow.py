@@ -87,6 +87,9 @@ def at_work(desk: Desk) -> Iterator[Event]:
     """
     try:
         with desk.record.hold(desk.incident_id, desk.actor, desk.take_over) as locked:
+            if former := locked.data.get("taken_from"):
+                told = f"taken over from process {former['pid']} on {former['host']}, held since {former['at']}"
+                desk.note("note", text=f"{told} by {former['actor']}")
             incident = desk.incident()
             cut_off = incidents.interrupted(incident)
             if incident.status not in incidents.ENDED and (cut_off is not None or "cut_off" in locked.data):

@@ -160,6 +160,17 @@ def test_an_option_that_comes_with_the_command_does_not_replace_what_was_decided
     assert kinds(desk, "step_started")[-1]["phase"] == "assess", "something of it was carried out"
 
 
+def test_from_whom_an_incident_was_taken_over_stands_in_the_timeline(desk: Desk) -> None:
+    held = desk.record.append(ONE, "locked", {"pid": 7, "host": "web9.example"}, "bob")
+    with pytest.raises(LockedError), workflow.at_work(desk):
+        pytest.fail("held by two")
+    desk.note("closed")  # so that no host is asked
+    with workflow.at_work(replace(desk, take_over=held.seq)):
+        assert [note["text"] for note in desk.incident().notes] == [
+            f"taken over from process 7 on web9.example, held since {held.at} by bob"
+        ]
+
+
 def test_a_decision_is_left_to_who_waits_at_the_question_once_they_begin(desk: Desk) -> None:
     put(desk)
     with desk.record.hold(ONE, "bob"):
