@@ -69,7 +69,10 @@ def rehearse(service: dict[str, Any], to: str, check_mode: bool) -> None:
     parsed = _command.run(_compose.argv(service, "parse"))
     if not parsed.ok:
         raise ImageError(f"the compose file cannot be used: {parsed}")
-    free = _compose_images.room(_compose.look(service).engine)
+    engine, found = _look(service)
+    if service.get("manager") == "compose":
+        _moved(service, found)
+    free = _compose_images.room(engine)
     if free is not None and free < ROOM:
         raise ImageError(f"only {free >> 20} MiB are free where containers are kept, {ROOM >> 20} are needed")
     _control.is_running(service)

@@ -324,6 +324,7 @@ def test_health_that_is_remembered_counts_for_tags_too(machine: Machine) -> None
         ("broken file", "the compose file cannot be used: "),
         ("no room", "MiB are free where containers are kept"),
         ("no engine", "neither podman nor docker"),
+        ("nothing runs", "no container of localhost/shop runs from "),
     ],
 )
 def test_what_cannot_be_rolled_back_is_skipped_with_the_reason_and_a_rollback_refused(
@@ -352,6 +353,9 @@ def test_what_cannot_be_rolled_back_is_skipped_with_the_reason_and_a_rollback_re
         containers = machine.read("containers")
         containers["shop"]["image"] = "localhost/shop:41"
         machine.write(containers=containers)
+    if case == "nothing runs":
+        stopped = {name: {**it, "status": "exited"} for name, it in machine.read("containers").items()}
+        machine.write(containers=stopped)
     if case == "broken file":
         machine.write(breaks="--dry-run")
     if case == "no room":
