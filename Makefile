@@ -29,7 +29,7 @@ e2e: .venv/dev ## The wheel, the tarball, the demo, the terminal
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/e2e
 
 # Programs of tests/faults: each keeps what it found in tests/faults/results. Those of LAB_CAMPAIGNS need real hosts.
-CAMPAIGNS := campaign record ledger release waiting
+CAMPAIGNS := campaign record ledger release waiting backup
 LAB_CAMPAIGNS := lab_cut_off fleet
 faults: .venv/dev ## Campaigns of hours: an incident cut off at every point; CAMPAIGN=campaign FAULTS="--minutes 30" for some
 	@failed=0; for name in $(or $(CAMPAIGN),$(CAMPAIGNS) $(if $(CAN_HAVE_HOSTS),$(LAB_CAMPAIGNS))); do \
