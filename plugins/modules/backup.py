@@ -70,8 +70,8 @@ incident:
   description:
     - What was done, one action per data item (docs/contracts.md, 3).
     - C(facts.services) has, by service, one entry per item; C(restore) is the command that puts it back, with the
-      service stopped; C(recreate) that for a PostgreSQL server which has neither database nor roles. C(where) is an archive, or the id of a restic snapshot. An item that has no verified backup says
-      C(reason) instead.
+      service stopped; C(recreate) that for a PostgreSQL server which has neither database nor roles. C(where) is an
+      archive, or the id of a restic snapshot. An item that has no verified backup says C(reason) instead.
   returned: always
   type: dict
   sample:
