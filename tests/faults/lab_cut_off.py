@@ -76,8 +76,10 @@ class Chain:
 class Incident:
     """One critical incident on the lab, in a folder of its own."""
 
-    def __init__(self, folder: Path) -> None:
-        """Break the checkout of both shops, and begin to count."""
+    def __init__(self, folder: Path, anew: bool) -> None:
+        """Break the checkout of both shops, on hosts that are made `anew` or left as they are, and begin to count."""
+        if anew:
+            lab.remove([*deploy.WEB, "worker1"])
         lab.up(list(lab.HOSTS))
         for name in deploy.WEB:
             deploy.deploy("42", name)
@@ -209,9 +211,9 @@ def _parent(pid: int) -> int:
         return 0
 
 
-def chain(folder: Path, cuts: int, longest_s: float, chance: random.Random) -> Chain:
+def chain(folder: Path, anew: bool, cuts: int, longest_s: float, chance: random.Random) -> Chain:
     """Cut one incident off so often, then take it to its end."""
-    it, incident = Chain(), Incident(folder)
+    it, incident = Chain(), Incident(folder, anew)
     try:
         for number in range(cuts + 1):
             incident.start()
@@ -257,6 +259,7 @@ def main() -> int:
     options = parser.parse_args()
     seed = secrets.randbelow(1 << 32) if options.seed is None else options.seed
     began, incidents, failed, again = time.monotonic(), 0, 0, 0
+    anew = True  # an earlier campaign may have been ended in the middle of an incident, and left it contained
     cuts: list[str] = []
     with Results("lab-cut-off") as results:
         results.say(f"seed: {seed}")
@@ -266,7 +269,10 @@ def main() -> int:
                     start = time.monotonic()
                     # Each incident has moments of its own: the first n are the same, however many follow.
                     chance = random.Random(f"{seed} {incidents}")  # noqa: S311 - moments, not secrets
-                    it = chain(Path(folder), min(options.cuts, options.moments - len(cuts)), options.longest, chance)
+                    it = chain(
+                        Path(folder), anew, min(options.cuts, options.moments - len(cuts)), options.longest, chance
+                    )
+                anew = bool(it.wrong)
                 incidents, failed, again = incidents + 1, failed + bool(it.wrong), again + it.again
                 cuts += it.cuts
                 results.say(
