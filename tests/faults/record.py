@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -158,13 +159,15 @@ def chain(
     only: tuple[str, ...],
     results: Results | None = None,
     cases: list[tuple[str, str]] | None = None,
+    tried: Sequence[str] = (),
 ) -> list[str]:
     """Let the disk go bad at each write (or at those that begin with one of `only`), the kinds in turn.
 
-    Return what was wrong; add each (write, kind) to `cases`.
+    Not at those that were `tried` before. Return what was wrong; add each (write, kind) to `cases`.
     """
     shop, wrong = Site(folder), []
     (folder / "only").write_text("\n".join(only))
+    (folder / "failed").write_text("".join(f"{write}\n" for write in tried))
     try:
         shop.prepare()
         while True:
@@ -189,6 +192,12 @@ def chain(
         shop.disk.remove()
 
 
+def tried_in(path: Path) -> list[tuple[str, str]]:
+    """Return each (write, kind) of a campaign's results."""
+    found = re.findall(rf"^({'|'.join(KINDS)}): (.+): \d+ s$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return [(write, kind) for kind, write in found]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--kind", action="append", choices=KINDS, help="only this way; all, if none is named")
@@ -200,6 +209,9 @@ def main() -> int:
         help="only at writes that begin so, the kinds in turn; no file is kept",
     )
     parser.add_argument("--minutes", type=float, default=0, help="end after so many minutes, and sum up")
+    parser.add_argument(
+        "--after", type=Path, action="append", default=[], metavar="RESULTS", help="leave out what was tried there"
+    )
     options = parser.parse_args()
     wrong: list[str] = []
     if missing():
@@ -219,12 +231,15 @@ def main() -> int:
         timer = threading.Timer(options.minutes * 60, os.kill, (os.getpid(), signal.SIGTERM))
         timer.daemon = True
         timer.start()
+    earlier = {case for path in options.after for case in tried_in(path)}
     with Results("record") as results:
         cases: list[tuple[str, str]] = []
         with until_told():
-            for number in range(len(kinds)):  # each write in each way, and every way from the first chain on
+            for kind in kinds:
+                tried = sorted(write for write, way in earlier if way == kind)
                 with tempfile.TemporaryDirectory() as folder:
-                    wrong += chain(Path(folder), kinds[number:] + kinds[:number], (), results, cases)
+                    wrong += chain(Path(folder), (kind,), (), results, cases, tried)
+        cases += earlier
         ways = Counter(kind for _, kind in set(cases))
         writes = {write for write, _ in cases}
         told = ", ".join(f"{kind} at {ways[kind]}" for kind in kinds)
