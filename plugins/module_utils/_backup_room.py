@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _durable, _tree
+from ansible_collections.incidentctl.response.plugins.module_utils import _durable, _tree, _turn
 
 # The copy and the archive, then the archive and what is restored of it; a tenth for what both tools add.
 ROOM = 2.2
@@ -18,6 +18,8 @@ ROOM_TO_RESTORE = 1.1
 _MB = 1024 * 1024
 # Beside the reserve, so that it is whole even then: what a command writes between two looks, and while it clears up.
 _MARGIN_MB = 16
+_WAIT_S = 120.0
+_PAUSE_S = 0.1
 
 Keep = Callable[[], None]
 
@@ -79,7 +81,11 @@ def _there(place: Path) -> Path:
 
 @contextlib.contextmanager
 def work_place(state_dir: str, check_mode: bool) -> Iterator[Path]:
-    """Give the folder for copies, to one run at a time, free of what a killed run left there."""
+    """Give the folder for copies, to one run at a time, free of what a killed run left there.
+
+    A run goes on when its controller dies, and what it makes serves the next one, which waits for it. Raise OSError if
+    it does not end in two minutes.
+    """
     if check_mode:
         yield Path(tempfile.gettempdir())
         return
@@ -87,10 +93,14 @@ def work_place(state_dir: str, check_mode: bool) -> Iterator[Path]:
     _durable.make_folders(folder.parent, folder)
     descriptor = os.open(folder / "lock", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OSError(f"another backup runs on this host (it holds {folder / 'lock'})") from error
+        deadline = time.monotonic() + _WAIT_S
+        while not _turn.try_lock(descriptor):
+            if time.monotonic() > deadline:
+                raise OSError(
+                    f"another backup still runs on this host after {_WAIT_S:.0f} s of waiting (it holds {folder / 'lock'}). "
+                    "Fix: wait for it to end, then run this again"
+                )
+            time.sleep(_PAUSE_S)
         for leftover in folder.glob("work-*"):
             _tree.remove(leftover)
         yield folder

@@ -93,7 +93,7 @@ def _wait(files: list[int]) -> dict[str, Any] | None:
     """Wait until all files are ours, and what a killed holder left running has ended."""
     began, whom = time.monotonic(), ""
     for descriptor in files:
-        while not _lock(descriptor) or _still_runs(descriptor):
+        while not try_lock(descriptor) or _still_runs(descriptor):
             whom = _holder(files) or whom
             if time.monotonic() - began > _WAIT_S:
                 raise OSError(
@@ -105,7 +105,8 @@ def _wait(files: list[int]) -> dict[str, Any] | None:
     return {"seconds": round(seconds, 1), "for": whom or "another act"} if seconds > _PAUSE_S else None
 
 
-def _lock(descriptor: int) -> bool:
+def try_lock(descriptor: int) -> bool:
+    """Lock a file for this process alone, unless another holds it; say whether it is ours."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -13,6 +13,7 @@ import sqlite3
 import stat
 import subprocess
 import tarfile
+import threading
 import time
 import types
 from collections.abc import Callable, Iterator
@@ -456,11 +457,19 @@ def test_owners_are_kept(params: Params, folder: Path) -> None:
     assert (folder / "orders.txt").stat().st_uid == 65534
 
 
-def test_two_runs_at_once_do_not_meet(params: Params, folder: Path, tmp_path: Path) -> None:
+def test_a_run_waits_for_the_one_before_it_but_not_for_ever(
+    params: Params, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "state" / "backups").mkdir(parents=True)
     with (tmp_path / "state" / "backups" / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(OSError, match="another backup runs"):
+        ended = threading.Timer(0.5, fcntl.flock, (lock, fcntl.LOCK_UN))
+        ended.start()
+        assert back_up(of(params, files(folder)))[0]["outcome"] == "done"
+        assert not ended.is_alive()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        monkeypatch.setattr(_backup_room, "_WAIT_S", 0.2)
+        with pytest.raises(OSError, match="another backup still runs"):
             _backup.run(of(params, files(folder)), check_mode=False)
 
 
