@@ -70,6 +70,13 @@ class Desk:
         names = self.incident().services
         return tuple(service for service in self.inventory.services if service.name in names)
 
+    def at_issue(self) -> tuple[Service, ...]:
+        """The affected services that a recovery is about; what scale_down put to rest comes back with the lift."""
+        incident = self.incident()
+        resting = {row["target"] for row in incident.contained if row["capability"] == "scale_down"}
+        affected = tuple(service for service in self.services() if service.name in incident.affected)
+        return tuple(service for service in affected if service.name not in resting) or affected
+
 
 def skip_step(desk: Desk, phase: str) -> None:
     """Record a phase for which there is nothing to do."""

@@ -17,7 +17,7 @@ def situation(desk: Desk) -> options.Situation:
     incident = desk.incident()
     diagnosed = by_service(_rows(incident, "diagnose"), "diagnosis")
     return options.Situation(
-        affected=incident.affected,
+        affected=tuple(service.name for service in desk.at_issue()),
         now=datetime.now(UTC),
         specs={service.name: service.spec for service in desk.services()},
         rollback=by_service([*_rows(incident, "contain"), *_rows(incident, "diagnose")], "prepare_rollback"),
@@ -47,9 +47,8 @@ def _past(desk: Desk) -> dict[str, list[float]]:
 
 def _mitigations(desk: Desk) -> dict[str, list[str]]:
     """What `mitigate` of incidentctl.yml would do, in words, with the affected services that it fits."""
-    affected = [service for service in desk.services() if service.name in desk.incident().affected]
     found = {
-        plan.CONTAINMENTS[name]: [service.name for service in affected if plan.is_meant_for(name, service)]
+        plan.CONTAINMENTS[name]: [service.name for service in desk.at_issue() if plan.is_meant_for(name, service)]
         for name in desk.settings.mitigate
     }
     return {does: names for does, names in found.items() if names}

@@ -56,6 +56,11 @@ def _facts(params: dict[str, Any], pending: list[_ledger.Entry]) -> dict[str, An
     """
     found, unreadable = _ledger.entries(params)
     temporary = [entry for entry in reversed(found) if not entry["undo"].get("keep")]
+    held = {
+        e["target"]: _shared.names(others)
+        for e in temporary
+        if (others := _shared.holders(params, str(e["undo"].get("kind")), e["target"]))
+    }
     return {
         "open": [e["name"] for e in temporary if e["state"] != "lifted"] + unreadable,
         "lifted": [e["name"] for e in temporary if e["state"] == "lifted"],
@@ -64,6 +69,7 @@ def _facts(params: dict[str, Any], pending: list[_ledger.Entry]) -> dict[str, An
             for e in pending
             if not e["undo"].get("keep")
         ],
+        **({"held": held} if held else {}),
     }
 
 

@@ -29,7 +29,8 @@ incident:
   description:
     - What was taken back, one action per ledger entry (docs/contracts.md, 3).
     - C(facts.open) names the entries that are open now, C(facts.lifted) those that are lifted, by this run or an earlier
-      one. C(facts.entries) has C(entry), C(capability) and C(target) of each that this run found open.
+      one. C(facts.entries) has C(entry), C(capability) and C(target) of each that this run found open. C(facts.held) is there if
+      another incident still holds some of it, and says which, by target.
     - C(facts.waited) is there if another act was at work on this host, as C(seconds) and for whom it waited, C(for).
   returned: always
   type: dict

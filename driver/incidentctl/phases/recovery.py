@@ -26,7 +26,7 @@ def recover(desk: Desk) -> None:
     decision: Mapping[str, Any] = incident.decision or {}
     tell(desk, "decided")
     verify = desk.settings.verify
-    affected = tuple(s for s in desk.services() if s.name in incident.affected)
+    affected = desk.at_issue()
     option = decision["option"]
     if option in ("rollback", "hotfix"):
         able = [s for s in affected if "releases" in s.spec]
@@ -80,13 +80,12 @@ def verify(desk: Desk) -> None:
             "It is no more than held until the proper fix is there.",
             f"when it is: incidentctl lift {desk.incident_id}, then incidentctl close {desk.incident_id}",
         )
-    window = desk.settings.verify
+    window, affected = desk.settings.verify, desk.at_issue()
     variables = {
         "health_check_window_s": window.window,
         "health_check_within_s": window.within,
-        "health_check_only": list(incident.affected),
+        "health_check_only": [service.name for service in affected],
     }
-    affected = tuple(s for s in desk.services() if s.name in incident.affected)
     step = plan.step("verify", ("health_check",), _hosts(affected, desk), affected)
     outcome = run_step(desk, step, variables, finish=False)
     seen = {row.host: dict(row.facts.get("services", {})) for row in outcome.rows}
@@ -112,6 +111,8 @@ def lift(desk: Desk) -> None:
         desk, PlannedStep("lift", ("lift",), _unsettled(desk, "lift", desk.hosts()), ()), {}, finish=False
     )
     record_lifted(desk, outcome)
+    for text in _left_to_others(desk):
+        desk.note("follow_up", text=text, owner=desk.actor)
     finish_step(desk, outcome)
     if outcome.worst not in SUCCESS:
         raise Partial(
@@ -121,15 +122,28 @@ def lift(desk: Desk) -> None:
         )
 
 
+def _held(desk: Desk) -> dict[tuple[str, str], str]:
+    """Return by (host, service) which other incident still holds what the lift was to give back."""
+    rows = (desk.incident().outcomes or {}).get("lift", ())
+    return {(row["host"], name): whose for row in rows for name, whose in row["facts"].get("held", {}).items()}
+
+
+def _left_to_others(desk: Desk) -> list[str]:
+    texts = [f"Lift {whose} too: it still holds {name} on {host}" for (host, name), whose in _held(desk).items()]
+    said = {row.get("text") for row in desk.incident().follow_ups}
+    return [text for text in texts if text not in said]
+
+
 def monitor(desk: Desk) -> None:
     """Lifting was a change too: look once more, now that the service has its users back, and at the monitoring."""
     incident = desk.incident()
-    affected = tuple(s for s in desk.services() if s.name in incident.affected)
+    held = {name for _, name in _held(desk)}
+    affected = tuple(s for s in desk.services() if s.name in incident.affected and s.name not in held)
     if not affected:
         skip_step(desk, "monitor")
         return
     variables = {
-        "health_check_only": list(incident.affected),
+        "health_check_only": [service.name for service in affected],
         "health_check_window_s": 1.0,
         "health_check_within_s": desk.settings.verify.within,
     }

@@ -49,6 +49,12 @@ def lift(host: dict[str, Any], incident: str, check: bool = False) -> dict[str, 
     return row(_lift.run({"state_dir": host["state_dir"], "incident_id": incident}, check))
 
 
+def held(host: dict[str, Any], incident: str) -> dict[str, str]:
+    """Return what others still hold of what an incident has lifted."""
+    answer = _lift.run({"state_dir": host["state_dir"], "incident_id": incident}, True)
+    return dict(answer["incident"]["facts"].get("held", {}))
+
+
 def row(answer: dict[str, Any]) -> dict[str, Any]:
     (action,) = answer["incident"]["actions"]
     return dict(action)
@@ -84,6 +90,9 @@ def test_a_second_run_and_a_second_lift_change_nothing(host: dict[str, Any], sho
     lift(host, "INC-A")
     assert lift(host, "INC-A")["outcome"] == "unchanged"
     assert not shop.running()
+    assert held(host, "INC-A") == {"shop": "isolation of INC-B"}
+    lift(host, "INC-B")
+    assert held(host, "INC-A") == held(host, "INC-B") == {}
 
 
 def test_the_check_says_whose_it_is_and_holds_nothing(host: dict[str, Any], shop: SmallService) -> None:
