@@ -217,9 +217,13 @@ def work_place(room: int) -> str:
 
 
 def _name(params: dict[str, Any]) -> str:
-    """Return how the folders of an incident's bundles are named; a machine may be several hosts of an inventory."""
+    """Return how the folders of an incident's bundles are named; a machine may be several hosts of an inventory.
+
+    The folder that they are meant for is in it: two people may collect by hand, both for the incident `adhoc`.
+    """
     incident = re.sub(r"[^A-Za-z0-9._-]", "_", params["incident_id"])[:64]
-    return f"{_PREFIX}{incident}-{params['host_name'][:64]}-"
+    home = hashlib.sha256(os.fsencode(Path(params["dest"]).parent)).hexdigest()[:8]
+    return f"{_PREFIX}{incident}-{params['host_name'][:64]}-{home}-"
 
 
 @contextlib.contextmanager

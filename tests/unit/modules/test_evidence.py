@@ -272,7 +272,12 @@ def test_the_bundle_of_a_run_that_was_cut_off_goes_with_the_next_one(params: Par
     cut_off = Path(_evidence.run(params, check_mode=False)["bundle"]).parent
     others = [
         Path(_evidence.run({**params, **other}, check_mode=False)["bundle"]).parent
-        for other in ({"incident_id": "INC-2"}, {"host_name": "web1-abcdefgh"}, {"host_name": "web"})
+        for other in (
+            {"incident_id": "INC-2"},
+            {"host_name": "web1-abcdefgh"},
+            {"host_name": "web"},
+            {"dest": str(tmp_path / "of somebody else" / "evidence.tar.gz")},
+        )
     ]
     bundle = Path(_evidence.run(params, check_mode=False)["bundle"])
     assert not cut_off.exists()
@@ -281,8 +286,12 @@ def test_the_bundle_of_a_run_that_was_cut_off_goes_with_the_next_one(params: Par
 
 def test_a_link_in_place_of_an_earlier_bundle_leads_to_nothing(params: Params, tmp_path: Path) -> None:
     (tmp_path / "precious" / "data").mkdir(parents=True)
-    (tmp_path / "work" / "incidentctl-evidence-INC-1-web1-abcdefgh").symlink_to(tmp_path / "precious")
+    bundle = Path(_evidence.run(params, check_mode=False)["bundle"])
+    planted = bundle.parent.with_name(f"{bundle.parent.name[:-8]}abcdefgh")
+    planted.symlink_to(tmp_path / "precious")
     _evidence.run(params, check_mode=False)
+    assert not bundle.exists()
+    assert planted.is_symlink()
     assert (tmp_path / "precious" / "data").is_dir()
 
 
