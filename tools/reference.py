@@ -71,7 +71,7 @@ KEYS = {
     "alerts.diagnose": "Look into what an alert declares: health, evidence, diagnosis. It changes no host.",
     "guards.max_hosts_changed": "Refuse a containment that changes more hosts.",
     "guards.max_fraction_changed": "Refuse a containment that changes a larger part of the inventory. From four hosts on.",
-    "guards.never_isolate": "Hosts and groups on which isolation is refused.",
+    "guards.never_isolate": "Hosts and groups on which isolation and quarantine are refused.",
     "verify.window": "How long health must hold before an incident counts as recovered.",
     "verify.within": "How long health may take to come back. A rollback goes forward again after it.",
     "deadlines.phase": "How long one phase may take, on all hosts together.",

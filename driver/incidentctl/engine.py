@@ -31,7 +31,7 @@ COLLECTION = "incidentctl.response"
 _SAID_LINES = 40
 _RUN = "run-"
 # Of these a second task brings home what the first one has made.
-_SEVERAL_TASKS = ("log_collection", "rate_limit", "circuit_breaker")
+_SEVERAL_TASKS = ("log_collection", "rate_limit", "quarantine", "circuit_breaker")
 
 
 def run(

@@ -21,17 +21,28 @@ CONTAINMENTS: Mapping[str, str] = {
     "isolation": "stop the affected services",
     "maintenance_mode": "switch the maintenance mode on",
     "prepare_rollback": "find the release to go back to and rehearse the switch",
+    "quarantine": "cut the affected services' hosts off, but for those who manage them",
     "rate_limit": "limit new connections, each source by itself",
     "scale_down": "stop what is not essential",
 }
 # Those that change a host and are taken back by lift.
 LIFTABLE = frozenset(
-    {"circuit_breaker", "enhanced_monitoring", "isolation", "maintenance_mode", "rate_limit", "scale_down"}
+    {
+        "circuit_breaker",
+        "enhanced_monitoring",
+        "isolation",
+        "maintenance_mode",
+        "quarantine",
+        "rate_limit",
+        "scale_down",
+    }
 )
 # What a guard counts: all of them but the one that changes Prometheus instead of the service's hosts.
 GUARDED = LIFTABLE - {"enhanced_monitoring"}
+# What guards.never_isolate keeps from a host.
+ISOLATING = frozenset({"isolation", "quarantine"})
 # These act on the affected services; the other containments on all services in the scope.
-FOR_AFFECTED = ("enhanced_monitoring", "isolation", "maintenance_mode", "prepare_rollback", "rate_limit")
+FOR_AFFECTED = ("enhanced_monitoring", "isolation", "maintenance_mode", "prepare_rollback", "quarantine", "rate_limit")
 TRIAGE = ("health_check", "log_collection")
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LITERALS = {"name": str, "hosts": str, "essential": bool, "user_facing": bool, "integrations": list}
@@ -215,7 +226,7 @@ def guard(plan: Plan, inventory: Inventory, max_hosts: int, max_fraction: float,
     protected = set(never)
     for s in plan.steps:
         for host, capability, _ in s.targets:
-            if capability == "isolation" and protected & {host, *inventory.hosts[host]}:
+            if capability in ISOLATING and protected & {host, *inventory.hosts[host]}:
                 raise RefusedError(f"guards.never_isolate protects {host}.", fix="leave it out with --limit")
 
 

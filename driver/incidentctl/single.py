@@ -138,7 +138,7 @@ def _planned(play: Play, inventory: Inventory, settings: Settings, left: Left | 
         if play.services:
             raise UsageError("--retry is for the services of the play that went wrong.", fix="leave out --service")
         play = replace(play, services=left.services)
-    if play.name in ("hotfix", "isolation", "rollback") and not play.services:
+    if play.name in ("hotfix", "isolation", "quarantine", "rollback") and not play.services:
         raise RefusedError(f"{play.name}: of which service?", fix="name it with --service")
     hosts = _hosts(play, inventory, left)
     services = plan.in_scope(inventory, hosts, play.services)

@@ -13,8 +13,8 @@ Run = Callable[[dict[str, Any], bool], Result]
 # These change the host, or take that back: one at a time. A backup may take long, and must not hold up the others.
 IN_TURN = frozenset(
     {
-        "circuit_breaker", "enhanced_monitoring", "hotfix", "isolation", "lift", "maintenance_mode", "rate_limit",
-        "rollback", "scale_down",
+        "circuit_breaker", "enhanced_monitoring", "hotfix", "isolation", "lift", "maintenance_mode", "quarantine",
+        "rate_limit", "rollback", "scale_down",
     }
 )  # fmt: skip
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from pathlib import Path
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple, Union
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _rule_removal
 
@@ -12,6 +13,7 @@ VERSIONS = {"ipv4": 4, "ipv6": 6}
 _IF_INET6 = Path("/proc/net/if_inet6")
 
 Spec = dict[str, Any]
+Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 
 class Words(NamedTuple):
@@ -57,7 +59,7 @@ class Kind(NamedTuple):
 
     table: str
     hooks: tuple[str, ...]
-    match: str  # of all packets that come by, those that the chain gets to see
+    match: str  # of all packets that come by, those that the chain gets to see; "" for all
     words: Words
     families: Callable[[], tuple[list[str], list[str]]]
     problems: Callable[[dict[str, Any]], list[str]]  # of the module's parameters
@@ -86,7 +88,7 @@ def jumps(kind: Kind, taken_back: dict[str, Any], spec: Spec) -> list[str]:
     """Return the rules that lead into the chain, before all others; a comment says whose it is, and which spec it has."""
     marker = f"{taken_back['marker']}{fingerprint(kind, spec)}"
     target = f'-m comment --comment "{marker}" -j {taken_back["chains"][0]}'
-    return [f"-I {hook} 1 {kind.match} {target}" for hook in kind.hooks]
+    return [" ".join(filter(None, ["-I", hook, "1", kind.match, target])) for hook in kind.hooks]
 
 
 def content(kind: Kind, taken_back: dict[str, Any], family: str, spec: Spec) -> list[str]:
@@ -152,6 +154,22 @@ def fingerprint(kind: Kind, spec: Spec) -> str:
 def short(*words: str) -> str:
     """Return twelve hexadecimal digits that stand for these words."""
     return hashlib.sha256("\0".join(words).encode()).hexdigest()[:12]
+
+
+def network(text: Any) -> Network:
+    """Return an address or network as a network. Raise ValueError if it is neither."""
+    return ipaddress.ip_network(str(text), strict=False)
+
+
+def not_networks(texts: list[str]) -> list[str]:
+    """Return what is wrong with texts that should be addresses or networks, one sentence each."""
+    found = []
+    for text in texts:
+        try:
+            network(text)
+        except ValueError as error:
+            found.append(f"not an address or network: {error}")
+    return found
 
 
 def has_ipv6() -> bool:

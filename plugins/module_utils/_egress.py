@@ -31,17 +31,6 @@ def rules(chain: str, family: str, cut: _chain.Spec) -> list[str]:
     return [*spared, *(f"-A {chain} -d {address} {reset}" for address in addresses)]
 
 
-def problems(params: dict[str, Any]) -> list[str]:
-    """Return all that is wrong with the networks that must not be cut off, one sentence each."""
-    found = []
-    for text in params["management_cidrs"]:
-        try:
-            ipaddress.ip_network(text, strict=False)
-        except ValueError as error:
-            found.append(f"not an address or network: {error}")
-    return found
-
-
 def _declared(params: dict[str, Any], _session: str) -> list[tuple[str, Any]]:
     return [pair for service in services_of_host(params) for pair in egress_of(service)]
 
@@ -90,7 +79,7 @@ def _resolved(name: str, port: int, known: list[str]) -> list[Address]:
 
 def _untouchable(address: Address, port: int, here: _chain.Here) -> str:
     """Return why an address must not be cut off; nothing if it may."""
-    networks = [ipaddress.ip_network(text, strict=False) for text in here.params["management_cidrs"]]
+    networks = [_chain.network(text) for text in here.params["management_cidrs"]]
     if address.is_unspecified or address.is_multicast or str(address) == "255.255.255.255":
         return f"{address} is no host's address"
     if str(address) == _ssh_session.peer(here.session):
@@ -139,11 +128,11 @@ KIND = _chain.Kind(
         "circuit breaker ", "opened", "open", "no service on this host has a breaker by egress", "cuts", "breaker"
     ),
     families=lambda: _chain.families("cut"),
-    problems=problems,
+    problems=lambda params: _chain.not_networks(params["management_cidrs"]),
     declared=_declared,
     wanted=_wanted,
     rules=rules,
     identity=_identity,
     told=_told,
-    finish=lambda cut: _sockets.end(cut["addresses"], cut["port"]),
+    finish=lambda cut: _sockets.end(_sockets.to(cut["addresses"], cut["port"])),
 )

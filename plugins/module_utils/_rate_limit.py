@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from typing import Any
 
@@ -17,7 +16,7 @@ _MAX = 10000
 def rules(chain: str, family: str, limit: _chain.Spec) -> list[str]:
     """Given a limit {ports, per_minute, burst, exempt}, return the chain's rules in one family."""
     version = _chain.VERSIONS[family]
-    exempt = sorted({n for n in map(_network, limit["exempt"]) if n.version == version}, key=str)
+    exempt = sorted({n for n in map(_chain.network, limit["exempt"]) if n.version == version}, key=str)
     # A source is forgotten when its burst would be whole again, not sooner: else a pause buys it a new one.
     forget_ms = 1000 * max(60, math.ceil(60 * limit["burst"] / limit["per_minute"]))
     over = (
@@ -41,12 +40,7 @@ def rules(chain: str, family: str, limit: _chain.Spec) -> list[str]:
 def problems(params: dict[str, Any]) -> list[str]:
     """Return all that is wrong with what limits are asked for, one sentence each."""
     found = [f"{key} must be from 1 to {_MAX}" for key in ("per_minute", "burst") if not 1 <= params[key] <= _MAX]
-    for text in (*params["management_cidrs"], *params["exempt_cidrs"]):
-        try:
-            _network(text)
-        except ValueError as error:
-            found.append(f"not an address or network: {error}")
-    return found
+    return found + _chain.not_networks([*params["management_cidrs"], *params["exempt_cidrs"]])
 
 
 def _declared(params: dict[str, Any], session: str) -> list[tuple[str, Any]]:
@@ -74,7 +68,7 @@ def _wanted(ports: tuple[list[int], list[int]], earlier: Any, here: _chain.Here)
 
 def _identity(limit: _chain.Spec) -> tuple[str, ...]:
     ports = ",".join(map(str, sorted(set(limit["ports"]))))
-    exempt = ",".join(sorted({str(_network(text)) for text in limit["exempt"]}))
+    exempt = ",".join(sorted({str(_chain.network(text)) for text in limit["exempt"]}))
     return ports, str(limit["per_minute"]), str(limit["burst"]), exempt
 
 
@@ -93,10 +87,6 @@ def _ports(service: dict[str, Any], session: str) -> tuple[list[int], list[int]]
     if not all(0 < port < 65536 for port in ports):
         raise CatalogueError(f"incident_services: {service['name']}: ports must be numbers from 1 to 65535")
     return [port for port in ports if port not in own], [port for port in ports if port in own]
-
-
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    return ipaddress.ip_network(str(text), strict=False)
 
 
 KIND = _chain.Kind(

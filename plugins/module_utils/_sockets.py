@@ -9,8 +9,19 @@ from ansible_collections.incidentctl.response.plugins.module_utils import _rule_
 _PROC = Path("/proc")
 
 
-def end(addresses: list[str], port: int) -> str:
-    """End all connections to a port of these addresses; return what to tell.
+def to(addresses: list[str], port: int) -> str:
+    """Return how ss names all connections to a port of these addresses."""
+    # An IPv4 address finds the IPv6 sockets that talk to it, too.
+    return " or ".join(f"dst {_place(address)}:{port}" for address in addresses)
+
+
+def beyond(networks: list[str]) -> str:
+    """Return how ss names all connections that leave this host, but for those to these networks."""
+    return " and ".join(f"not dst {_place(network)}" for network in dict.fromkeys(["127.0.0.0/8", "::1", *networks]))
+
+
+def end(which: str) -> str:
+    """End all connections that ss knows by these words; return what to tell.
 
     A packet filter ends a connection only when a packet comes by. One whose thread waits for an answer that does not
     come sends none, so the kernel is asked to end it.
@@ -21,8 +32,8 @@ def end(addresses: list[str], port: int) -> str:
     ended = left = 0
     for enter in ([], *(["nsenter", f"--net={path}"] for path in _other_networks())):
         try:
-            ended += len(_connections(enter, addresses, port, "--kill"))
-            left += len(_connections(enter, addresses, port))
+            ended += len(_connections(enter, which, "--kill"))
+            left += len(_connections(enter, which))
         except _rule_removal.RuleError as error:
             if not enter:
                 return f"{error}: an open connection ends when it next sends something"
@@ -31,11 +42,13 @@ def end(addresses: list[str], port: int) -> str:
     return f"{told}; {left} could not be ended, and end when they next send something" if left else told
 
 
-def _connections(enter: list[str], addresses: list[str], port: int, *flags: str) -> list[str]:
-    # An IPv4 address finds the IPv6 sockets that talk to it, too.
-    to = " or ".join(f"dst [{address}]:{port}" if ":" in address else f"dst {address}:{port}" for address in addresses)
+def _place(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _connections(enter: list[str], which: str, *flags: str) -> list[str]:
     words = ["ss", "--no-header", "--numeric", "--tcp", *flags, "state", "established"]
-    return _rule_removal.call([*enter, *words, to]).splitlines()
+    return _rule_removal.call([*enter, *words, which]).splitlines()
 
 
 def _other_networks() -> list[str]:

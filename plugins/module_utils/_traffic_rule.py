@@ -1,4 +1,4 @@
-"""Put traffic rules in, under clocks, and take them out again: roles rate_limit and circuit_breaker (its egress)."""
+"""Put traffic rules in, under clocks, and take them out again: roles rate_limit, quarantine and circuit_breaker (its egress)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _dead_man,
     _egress,
     _ledger,
+    _quarantine,
     _rate_limit,
     _rule_removal,
     _ssh_session,
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
 
-KINDS = {"rate_limit": _rate_limit.KIND, "circuit_breaker": _egress.KIND}
+KINDS = {"rate_limit": _rate_limit.KIND, "quarantine": _quarantine.KIND, "circuit_breaker": _egress.KIND}
 _TOO_LATE = "not confirmed in time: the host took the rules back"
 
 

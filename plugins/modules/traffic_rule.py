@@ -1,12 +1,12 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Limit connections to services, or cut those to what they depend on, during an incident."""
+"""Limit connections to services, cut those to what they depend on, or a whole host off, during an incident."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: traffic_rule
-short_description: Limit new connections to services, or cut those to what they depend on, until lift or a deadline
+short_description: Limit connections to services, cut those to what they depend on, or a host off, until lift or a deadline
 description:
   - With O(capability=rate_limit), limits new TCP connections to the C(ports) of this host's services, for each source
     address by itself, in IPv4 and, for each /64, in IPv6. Open connections live on. What containers publish is limited
@@ -17,7 +17,12 @@ description:
     an answer are ended by C(ss); where that is not installed, they end when they next send something. A name is resolved
     on the host, and the ledger keeps the addresses. Breakers without C(egress) are left to
     M(incidentctl.response.http_toggle).
-  - It refuses to cut off the address of the current ssh login, O(management_cidrs), and the host itself.
+  - With O(capability=quarantine), drops all that comes in to this host and goes out, in IPv4 and IPv6, if it runs a service
+    that O(only) names. That is its own traffic and that of its containers, new connections and open ones. The latter are ended by
+    C(ss); where that is not installed, they hang. What stays on the host is left alone, and so are O(management_cidrs), the
+    address of the current ssh login, DHCP, IPv6 neighbour, router and listener discovery, and word of packets that are too
+    large. It is refused where O(only) is empty, or where one of two address families could not be cut.
+  - A circuit breaker refuses to cut off the address of the current ssh login, O(management_cidrs), and the host itself.
   - The rules go into a chain of their own, all of them or none. Before that, two clocks are started on the host
     itself. One takes the rules out again unless a fresh login confirms them with O(state=confirmed). The other ends
     what was forgotten. Both survive a reboot, and need neither network nor controller.
@@ -29,7 +34,7 @@ options:
   capability:
     description: The role that asks; it names the ledger entries.
     type: str
-    choices: [circuit_breaker, rate_limit]
+    choices: [circuit_breaker, quarantine, rate_limit]
     required: true
   state:
     description: C(limited) puts the rules in. C(confirmed) says, over a fresh login, that the host can still be reached.
@@ -105,6 +110,16 @@ EXAMPLES = r"""
     host_name: "{{ inventory_hostname }}"
     host_groups: "{{ group_names }}"
     incident_id: INC-20260101-0300-abcd
+
+- name: Cut the shop's hosts off
+  incidentctl.response.traffic_rule:
+    capability: quarantine
+    services: "{{ incident_services }}"
+    only: [shop]
+    management_cidrs: [192.0.2.0/24]
+    host_name: "{{ inventory_hostname }}"
+    host_groups: "{{ group_names }}"
+    incident_id: INC-20260101-0300-abcd
 """
 
 RETURN = r"""
@@ -134,7 +149,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._module impor
 from ansible_collections.incidentctl.response.plugins.module_utils._traffic_rule import run
 
 ARGUMENT_SPEC = options(
-    capability={"type": "str", "choices": ["circuit_breaker", "rate_limit"], "required": True},
+    capability={"type": "str", "choices": ["circuit_breaker", "quarantine", "rate_limit"], "required": True},
     state={"type": "str", "choices": ["limited", "confirmed"], "default": "limited"},
     per_minute={"type": "int", "default": 10},
     burst={"type": "int", "default": 10},

@@ -183,9 +183,10 @@ def test_half_of_two_hosts_is_no_blast_radius() -> None:
 
 
 @pytest.mark.parametrize("protected", ["db1", "db"])
-def test_what_must_never_be_isolated_is_refused(fleet: plan.Inventory, protected: str) -> None:
+@pytest.mark.parametrize("capability", ["isolation", "quarantine"])
+def test_what_must_never_be_isolated_is_refused(fleet: plan.Inventory, capability: str, protected: str) -> None:
     with pytest.raises(RefusedError, match="protects db1"):
-        guard(fleet, "isolation", never=[protected])
+        guard(fleet, capability, never=[protected])
 
 
 def test_reading_is_never_guarded(fleet: plan.Inventory) -> None:
