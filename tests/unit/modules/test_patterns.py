@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _grouping,
     _log_errors,
     _log_lines,
     _patterns,
@@ -171,20 +172,62 @@ def test_cause_is_found_in_the_fields_of_a_structured_line() -> None:
     ]  # fmt: skip
 
 
-def test_what_varies_is_masked() -> None:
+def templates(*messages: str) -> list[str]:
+    keys = [_patterns.key(_log_errors.Error(message, message, None, None)) for message in messages]
+    template = _grouping.merged(dict.fromkeys(keys))
+    return [_patterns.shown(template[key]) for key in keys]
+
+
+def test_what_varies_by_its_looks_is_masked() -> None:
     message = (
-        "order 12 of 'bob' (550e8400-e29b-41d4-a716-446655440000) at 0xdeadbeef: /srv/shop/a.log, "
-        "commit 9f3c2e1ab77d, from 10.0.0.7:443, see https://shop.example/orders/12?x=1"
+        "order 12 of 'bob' (550e8400-e29b-41d4-a716-446655440000) at 0xdeadbeef: /srv/shop/a.log, commit 9f3c2e1ab77d, "
+        "from 10.0.0.7:443 or db.example.com:5432, see https://shop.example/orders/12?x=1, mail bob@example.com, user=7"
     )
-    assert _patterns.template(message) == (
-        "order <n> of <str> (<uuid>) at <hex>: <path>, commit <hex>, from <n>:<n>, see <url>"
-    )
+    assert templates(message) == [
+        "order <n> of <str> (<n>) at <n>: <path>, commit <n>, from <n> or <host>, see <url>, mail <mail>, user=<v>"
+    ]
 
 
-def test_number_that_is_part_of_a_name_is_kept() -> None:
-    assert _patterns.template("worker12: sqlite3.OperationalError in a12.b after 1.5s") == (
-        "worker<n>: sqlite3.OperationalError in a12.b after <n>s"
+def test_number_that_is_part_of_a_name_is_masked_alone() -> None:
+    assert templates("worker12: sqlite3.OperationalError in shop/db.py:77 after 1.5s") == [
+        "worker<n>: sqlite<n>.OperationalError in shop/db.py:<n> after <n>"
+    ]
+
+
+def test_list_is_one_mask_however_long_it_is() -> None:
+    assert templates("blocks 1, 2, 3 lost", "deleted blk_7 blk_8", "blocks 1 lost") == [
+        "blocks <n> lost", "deleted blk_<n>", "blocks <n> lost",
+    ]  # fmt: skip
+
+
+def test_words_that_vary_are_one_template() -> None:
+    assert set(templates("user bob is locked", "user carol is locked")) == {"user <*> is locked"}
+    said = [f"could not connect to {name} in time" for name in ("checkout", "cart", "search")]
+    assert set(templates(*said)) == {"could not connect to <*> in time"}
+    pairs = [
+        f"no route from {a} to {b} left" for a, b in zip(("web", "cart", "mail", "auth"), ("db", "cache", "bus", "api"))
+    ]
+    assert set(templates(*pairs)) == {"no route from <*> to <*> left"}
+    titles = [f"item {title} is sold out" for title in ("Mug", "Blue shirt", "Red bag, large", "Chess set")]
+    assert set(templates(*titles)) == {"item <*> is sold out"}
+
+
+def test_what_says_something_else_stays_another_template() -> None:
+    others = (
+        "connection to db refused", "connection to db reset", "connection to db closed", "connection to db aborted",
+        "user not found", "user is locked", "login failed", "backup failed", "payment failed",
+        "cannot read file", "cannot open file", "cannot write file",
+    )  # fmt: skip
+    assert templates(*others) == list(others)
+
+
+@given(
+    st.permutations(
+        [f"user {name} {what}" for name in ("bob", "carol", "dave") for what in ("left", "is locked", "was a b c")]
     )
+)
+def test_order_of_messages_does_not_matter(messages: list[str]) -> None:
+    assert dict(zip(messages, templates(*messages))) == {each: f"user <*> {each.split(' ', 2)[2]}" for each in messages}
 
 
 def test_same_message_with_another_cause_is_another_pattern(tmp_path: Path) -> None:
@@ -218,7 +261,9 @@ def test_pattern_has_count_first_and_last_time_and_one_sample(tmp_path: Path) ->
 
 def test_ten_most_frequent_patterns_are_kept(tmp_path: Path) -> None:
     log = tmp_path / "shop.log"
-    log.write_text("".join(f"ERROR kind {chr(97 + i)}\n" * (i + 1) for i in range(15)))
+    kinds = "disk is full;no such order;user left;bad gateway;cache miss;queue stuck;clock skew;tax unknown"
+    kinds += ";mail bounced;cart lost;price gone;item broken;label torn;bill late;page blank"
+    log.write_text("".join(f"ERROR {kind}\n" * (i + 1) for i, kind in enumerate(kinds.split(";"))))
     assert [error["count"] for error in read(log).errors] == list(range(15, 5, -1))
 
 

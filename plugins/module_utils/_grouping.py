@@ -1,0 +1,210 @@
+"""Messages that differ in words which vary, user or host names say, told from those that say something else. Pure.
+
+Masks take what shows by its looks that it varies. A name does not: "user bob not found" shows it only beside "user
+carol not found". So messages are one where all is the same but one word, or a few, and enough different words stand
+there; how many are enough depends on how much else they share, and on the words themselves.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+from ansible_collections.incidentctl.response.plugins.module_utils._masks import ANYTHING, BETWEEN, is_mask
+
+Form = tuple[str, ...]  # words at even places, what stands between them at odd ones
+_Buckets = dict[Form, set[Form]]  # template -> the forms that it would stand for
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_ROUNDS = 8
+_LONGEST = 61  # places; in a longer message only single words are compared
+_NEVER = 10**9
+# Different words that are enough, by the number of words that stay the same.
+_ENOUGH = (_NEVER, 8, 5, 4, 3)
+_FEW, _TWO = 3, 2
+_SEVERAL_CONSTANTS, _SEVERAL_ENOUGH = 3, 4  # where two words vary at once, or one place holds several
+_GAP = 9  # places that a name of several words takes at most
+_OPENING = frozenset("([{<=")
+_TRIMMED = ":.'`*#-"
+# Words that say what happened, or hold a sentence together: where they differ, something else is said.
+_TELLING = _words(
+    """
+    a an the is was are were be been being not no has have had do does did can cannot could will would should may might
+    must and or but if then than that this these those with without within of in on at by for from to into onto as it its
+    via per due because while when where which who after before during until
+    read write open close start stop create delete update insert select get put post patch head send receive connect
+    disconnect accept bind listen commit rollback lock unlock load save parse encode decode encrypt decrypt
+    fail fails failure error errors warning fatal exception invalid missing unknown lost broken bad wrong corrupt empty full
+    timeout late early slow overflow underflow unavailable unreachable unreadable unauthorized forbidden
+    true false null none yes no ok down up on off
+    """
+)
+_TELLING_ENDS = ("ed", "ing", "able", "ible", "tion")
+# Words after which a name comes.
+_NAMING = _words(
+    """
+    user username login account tenant customer client owner role group host hostname node server instance machine service
+    upstream backend peer broker cluster shard partition region zone topic queue exchange channel subject consumer producer
+    database db schema table column index relation collection bucket key field attribute property parameter option variable
+    container pod deployment namespace image volume device disk interface job task worker thread process module plugin
+    package unit file folder directory template view product item named called domain session feature flag gateway provider
+    tool command handler listener pool cache program name
+    """
+)
+
+
+def merged(texts: Iterable[str]) -> dict[str, str]:
+    """Given masked texts, each once, return for each of them the template of its group.
+
+    The same texts give the same templates in whatever order they come. A template may be given again, beside new
+    texts: those of its group join it.
+    """
+    forms = {text: tuple(BETWEEN.split(text)) for text in texts}
+    became = _merge(set(forms.values()))
+    return {text: "".join(became[form]) for text, form in forms.items()}
+
+
+def _merge(forms: set[Form]) -> dict[Form, Form]:
+    """Return what each form became."""
+    became = {form: form for form in forms}
+    for _ in range(_ROUNDS):
+        step = _widen(forms, _singles, _names) or _widen(forms, _pairs, _both_vary) or _widen(forms, _gaps, _gap_varies)
+        if not step:
+            break
+        forms = {step.get(form, form) for form in forms}
+        became = {form: step.get(now, now) for form, now in became.items()}
+    home = _absorbed(forms)
+    return {form: home.get(now, now) for form, now in became.items()}
+
+
+def _absorbed(forms: set[Form]) -> dict[Form, Form]:
+    """Return, for the forms that a template of others stands for as well, that template."""
+    templates: defaultdict[int, list[Form]] = defaultdict(list)
+    for form in sorted(forms):
+        if ANYTHING in form:
+            templates[len(form)].append(form)
+    home: dict[Form, Form] = {}
+    for form in forms:
+        found = next((each for each in templates[len(form)] if each != form and _stands_for(each, form)), None)
+        if found:
+            home[form] = found
+    return {form: home.get(found, found) for form, found in home.items()}
+
+
+def _stands_for(template: Form, form: Form) -> bool:
+    return all(
+        there == word or (there == ANYTHING and word.strip(_TRIMMED).lower() not in _TELLING)
+        for there, word in zip(template, form)
+    )
+
+
+def _widen(
+    forms: set[Form], split: Callable[[set[Form]], _Buckets], chosen: Callable[[Form, set[Form]], set[Form]]
+) -> dict[Form, Form]:
+    """Return which forms become which template. The largest groups come first; a form goes into one."""
+    found = [(template, chosen(template, members)) for template, members in split(forms).items() if len(members) > 1]
+    step: dict[Form, Form] = {}
+    for template, members in sorted(found, key=lambda each: (-len(each[1]), each[0])):
+        if step.keys().isdisjoint(members):
+            step.update(dict.fromkeys(members, template))
+    return step
+
+
+def _singles(forms: set[Form]) -> _Buckets:
+    buckets: defaultdict[Form, set[Form]] = defaultdict(set)
+    for form in forms:
+        for place in range(0, len(form), 2):
+            if form[place] or (
+                place and form[place - 1] in _OPENING
+            ):  # nothing may stand there: "user=", "from host ()"
+                buckets[(*form[:place], ANYTHING, *form[place + 1 :])].add(form)
+    return buckets
+
+
+def _names(template: Form, members: set[Form]) -> set[Form]:
+    """Return those members whose one different word is a name, if there are enough of them."""
+    place = next(place for place in range(len(template)) if any(form[place] != template[place] for form in members))
+    names = {form for form in members if form[place].strip(_TRIMMED).lower() not in _TELLING}
+    return names if len(names) >= _enough([form[place] for form in names], template, place) else set()
+
+
+def _enough(values: list[str], template: Form, place: int) -> int:
+    """Say how many different values there have to be at a place."""
+    constants = sum(map(_is_word, template))
+    masks = sum(is_mask(value) or not value for value in values)
+    if not constants:
+        return _NEVER
+    if masks == len(values) or ANYTHING in values:
+        return _TWO
+    if 3 * sum(map(_tells, values)) > len(values):
+        return 3 * _ENOUGH[min(constants, 4)]
+    if place >= 2 and template[place - 2].strip(_TRIMMED).lower() in _NAMING:
+        return _TWO
+    words = [value.strip(_TRIMMED) for value in values if value and not is_mask(value)]
+    odd = masks + sum(not word.isalpha() or not word[1:].islower() for word in words)
+    if constants > 1 and 2 * odd > len(values):
+        return _FEW
+    return _ENOUGH[min(constants, 4)]
+
+
+def _pairs(forms: set[Form]) -> _Buckets:
+    """Two words may vary at once, so that hardly two messages share all others but one."""
+    buckets: defaultdict[Form, set[Form]] = defaultdict(set)
+    for form in forms:
+        if len(form) > _LONGEST or sum(map(_is_word, form)) < _SEVERAL_CONSTANTS:
+            continue
+        places = [
+            place
+            for place in range(0, len(form), 2)
+            if form[place] and not is_mask(form[place]) and not _tells(form[place])
+        ]
+        for number, first in enumerate(places):
+            for second in places[number + 1 :]:
+                template = (*form[:first], ANYTHING, *form[first + 1 : second], ANYTHING, *form[second + 1 :])
+                buckets[template].add(form)
+    return buckets
+
+
+def _both_vary(template: Form, members: set[Form]) -> set[Form]:
+    if len(members) < _SEVERAL_ENOUGH or sum(map(_is_word, template)) < _SEVERAL_CONSTANTS:
+        return set()
+    some = next(iter(members))
+    places = [place for place, word in enumerate(template) if word == ANYTHING and some[place] != ANYTHING]
+    varied = all(2 * len({form[place] for form in members}) > len(members) for place in places)
+    return members if varied else set()
+
+
+def _gaps(forms: set[Form]) -> _Buckets:
+    """A name may have several words, and not always as many."""
+    buckets: defaultdict[Form, set[Form]] = defaultdict(set)
+    for form in forms:
+        if len(form) > _LONGEST:
+            continue
+        for first in range(2, len(form) - 2, 2):
+            for after in range(first + 1, min(first + _GAP + 1, len(form) - 1), 2):
+                if _tells(form[after - 1]):
+                    break
+                buckets[(*form[:first], ANYTHING, *form[after:])].add(form)
+    return buckets
+
+
+def _gap_varies(template: Form, members: set[Form]) -> set[Form]:
+    several = sum(map(_is_word, template)) >= _SEVERAL_CONSTANTS and len({len(form) for form in members}) > 1
+    return members if several and (len(members) >= _SEVERAL_ENOUGH or template in members) else set()
+
+
+def _may_vary(word: str) -> bool:
+    return bool(word) and not is_mask(word) and not _tells(word)
+
+
+def _is_word(word: str) -> bool:
+    return word.strip(_TRIMMED).isalpha()
+
+
+def _tells(word: str) -> bool:
+    lower = word.strip(_TRIMMED).lower()
+    return lower in _TELLING or (len(lower) > 4 and lower.isalpha() and lower.endswith(_TELLING_ENDS))

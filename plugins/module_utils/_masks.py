@@ -1,0 +1,106 @@
+"""What varies in a message, by its looks: numbers, ids, addresses, paths and quoted values become masks. Pure."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+# Masks stand between two characters that no cleaned text has, so that a message which says "<n>" is not one of ours.
+_OPEN, _CLOSE = "\x02", "\x03"
+ANYTHING = f"{_OPEN}*{_CLOSE}"
+_NUMBER, _PATH, _MAIL, _HOST, _URL, _VALUE, _QUOTED = (
+    f"{_OPEN}{name}{_CLOSE}" for name in ("n", "path", "mail", "host", "url", "v", "str")
+)
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
+_DAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? +)?"
+_DATE = (
+    rf"\b{_DAY}(?:{_MONTH} +\d{{1,2}}|\d{{1,2}} +{_MONTH})\b,?"
+    r"(?: +\d{4})?(?: +\d\d:[\d:.]*)?(?: +[A-Z]{3,4}\b)?(?: +\d{4}\b)?"
+)
+_WHOLE = (
+    (re.compile(r"\"(?:[^\"\\]|\\.)*\"|(?<!\w)'(?:[^'\\]|\\.)*'(?!\w)|`[^`]*`"), f" {_QUOTED} "),
+    (re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>)\]}]*[^\s\"'<>)\]},.;:]"), _URL),
+    (re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"), _NUMBER),
+    (re.compile(_DATE), _NUMBER),
+    (re.compile(r"([A-Za-z_][\w.-]*=)[^\s,;=\x02\"')\]}]+"), rf"\1{_VALUE}"),
+)
+BETWEEN = re.compile(r"(\s+|[()\[\]{},;|=<>\"!?])")
+_LAST = (
+    (re.compile(r"\x02n\x03 ?(?:[KMGTkmgt]i?)?(?:B|b|ms|us|ns|s|secs?|min)\b"), _NUMBER),
+    (re.compile(r"([^\s,;\x02\x03]*\x02\w+\x03)(?:(?:, ?| and |; ?| )\1)+"), r"\1"),  # a list of any length
+)
+_CORE = re.compile(r"([:.'`*#@+-]*)(.*?)([:.'`*#%]*)", re.DOTALL)
+_DOMAINS = (
+    "com|net|org|edu|gov|io|dev|app|cloud|info|biz|local|internal|localdomain|lan|corp|home|svc|arpa|example|test"
+    "|de|uk|fr|nl|eu|us|ch|it|es|jp|cn|ru|br|au|ca|se|hk"
+)
+_DOMAIN = re.compile(rf"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.(?:{_DOMAINS})(?::\d+)?")
+_CODE = re.compile(r"(\w[\w./-]*\.(?:go|py|js|mjs|ts|java|rb|rs|c|cc|cpp|h|cs|php|kt|scala|ex|pl)):\d+(?::\d+)?")
+_SEGMENT = re.compile(r"[A-Za-z0-9]+")
+_HEX = re.compile(r"(?:0[xX])?[0-9a-fA-F]{3,}")
+_NAMED = re.compile(r"([A-Za-z]{2,})\d+")  # worker12
+_NUMBERS = re.compile(rf"[+-]?{_NUMBER}(?:[^A-Za-z\x02\s]{{0,3}}{_NUMBER})*")
+_DIGIT = re.compile(r"\d")
+
+
+def mask(message: str) -> str:
+    """Given a message without control characters, return it with what varies by its looks masked."""
+    for pattern, masked in _WHOLE:
+        message = pattern.sub(masked, message)
+    parts = BETWEEN.split(message)
+    parts[::2] = [_word(part) for part in parts[::2]]
+    message = " ".join("".join(parts).split())
+    for pattern, masked in _LAST:
+        message = pattern.sub(masked, message)
+    return message
+
+
+def shown(masked: str) -> str:
+    """Return a masked text as a person reads it."""
+    return masked.replace(_OPEN, "<").replace(_CLOSE, ">")
+
+
+def is_mask(word: str) -> bool:
+    """Say whether a word of a masked text is a mask, or holds one."""
+    return _OPEN in word
+
+
+@functools.lru_cache(maxsize=8192)  # few words make most of a log
+def _word(word: str) -> str:
+    if not word or _OPEN in word:
+        return word
+    before, core, after = _CORE.fullmatch(word).groups()  # type: ignore[union-attr] # it matches any text
+    if not core:
+        return word
+    has_digit = _DIGIT.search(core) is not None
+    code = _CODE.fullmatch(core) if has_digit else None
+    if code:
+        core = f"{code.group(1)}:{_NUMBER}"
+    elif _is_path(core, has_digit):
+        core = _PATH
+    elif "@" in core[1:-1] and core.count("@") == 1:
+        core = _MAIL
+    elif _DOMAIN.fullmatch(core):
+        core = _HOST
+    elif has_digit:
+        core = _NUMBERS.sub(_NUMBER, _SEGMENT.sub(_segment, core))
+    return f"{before}{core}{after}"
+
+
+def _is_path(core: str, has_digit: bool) -> bool:
+    slashes = core.count("/")
+    return (
+        (core[0] in "/~" and len(core) > 1)
+        or slashes > 1
+        or (slashes == 1 and (has_digit or "." in core))  # "read/write" is none
+        or core[1:3] == ":\\"
+    )
+
+
+def _segment(match: re.Match[str]) -> str:
+    """A run of letters and digits: a name keeps its letters, an id loses all."""
+    text = match.group()
+    if text.isalpha():
+        return text
+    named = None if _HEX.fullmatch(text) else _NAMED.fullmatch(text)
+    return f"{named.group(1)}{_NUMBER}" if named else _NUMBER
