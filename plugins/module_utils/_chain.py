@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import re
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, Union
 
@@ -113,6 +114,24 @@ def in_place(kind: Kind, taken_back: dict[str, Any], family: str, spec: Spec, li
         marker in line for line in leading
     )
     return right and len(ours) == len(kind.rules(chain, family, spec))
+
+
+def in_force(taken_back: dict[str, Any], family: str) -> bool:
+    """Say whether an entry's chain is in one family, with rules in it and all its jumps, whatever its spec."""
+    (chain,) = taken_back["chains"]
+    lines = _rule_removal.saved(family, taken_back["table"])
+    leading = _rule_removal.jumps(lines, chain, taken_back["marker"])
+    return sorted(line.split()[1] for line in leading) == sorted(taken_back["jumps"]) and any(
+        line.startswith(f"-A {chain} ") for line in lines
+    )
+
+
+def astray(taken_back: dict[str, Any], lines: list[str]) -> list[str]:
+    """Of the lines that are to be loaded, return those that its undo would leave behind: a policy, a rule of no chain of ours."""
+    (chain,) = taken_back["chains"]
+    marker = re.escape(taken_back["marker"])
+    ours = re.compile(rf':{chain} - \[0:0\]|-A {chain} .+|-[ID] \S+ .*--comment "?{marker}\S*"? -j {chain}.*')
+    return [line for line in lines if not ours.fullmatch(line)]
 
 
 def own_lines(taken_back: dict[str, Any], lines: list[str]) -> list[str]:

@@ -1,30 +1,21 @@
-"""Take traffic rules out again, and the clock that watches over them.
+"""Take traffic rules out again: exactly those that an entry's undo names.
 
-Modules use it, and the dead-man script is this very file with a plan appended (_dead_man.py): so it
-imports nothing but the standard library, and is tested once for both.
+Modules use it, and it is the first half of the dead-man script (_dead_man.py): so it imports nothing but the standard
+library, and is tested once for both.
 """
 
 from __future__ import annotations
 
-import contextlib
-import datetime
-import fcntl
-import json
 import os
 import re
 import shutil
 import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 SAVE = {"ipv4": "iptables-save", "ipv6": "ip6tables-save"}
 RESTORE = {"ipv4": "iptables-restore", "ipv6": "ip6tables-restore"}
-LOCK_S = 30.0  # a clock that strikes while its rules are being loaded waits so long for that to end
+_NFT = {"ipv4": "ip", "ipv6": "ip6"}
 _COMMAND_S = 20.0
-_POLL_S = 0.5
 
 
 class RuleError(OSError):
@@ -91,132 +82,46 @@ def remove(undo: dict[str, Any]) -> bool:
     return there
 
 
+def there(undo: dict[str, Any]) -> bool:
+    """Say whether anything of an undo is still there."""
+    return any(any(left(undo, family)) or any(_left_in_nft(undo, family)) for family in undo["families"])
+
+
 def _remove(undo: dict[str, Any], family: str) -> bool:
     found, chains = left(undo, family)
-    if not found and not chains:
-        return False
-    # First the effect goes; the empty chain after it, which somebody else's rule may hold on to.
-    restore(family, undo["table"], [f"-D {line[3:]}" for line in found] + [f"-F {chain}" for chain in chains])
-    if chains:
-        restore(family, undo["table"], [f"-X {chain}" for chain in chains])
-    if any(left(undo, family)):
+    if found or chains:
+        # First the effect goes; the empty chain after it, which somebody else's rule may hold on to.
+        restore(family, undo["table"], [f"-D {line[3:]}" for line in found] + [f"-F {chain}" for chain in chains])
+        if chains:
+            restore(family, undo["table"], [f"-X {chain}" for chain in chains])
+    unseen = _left_in_nft(undo, family)
+    if unseen:
+        call(["nft", "-f", "-"], "\n".join([*unseen, ""]))
+    if any(left(undo, family)) or _left_in_nft(undo, family):
         raise RuleError(f"{family}: something put {', '.join(undo['chains'])} back")
-    return True
+    return bool(found or chains or unseen)
 
 
-@contextlib.contextmanager
-def held(script: str) -> Iterator[bool]:
-    """Keep the clock from striking while rules are loaded; say whether its script is still there."""
-    try:
-        descriptor = os.open(script, os.O_RDONLY)
-    except FileNotFoundError:
-        yield False
-        return
-    try:
-        deadline = time.monotonic() + LOCK_S
-        while not _locked(descriptor) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        yield Path(script).exists()
-    finally:
-        os.close(descriptor)
+def _left_in_nft(undo: dict[str, Any], family: str) -> list[str]:
+    """Return nft's commands for what is left, which iptables may not see.
 
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def stop(clock: dict[str, Any], *which: str) -> None:
-    """Stop clocks, `confirm` or `expire`, for good. Raise OSError if one could still strike."""
-    paths = [Path(clock["units"][name]) for name in which if name in clock["units"]]
-    if clock["timer"] == "systemd":
-        there = [path.name for path in paths if path.exists()]
-        if there:
-            with contextlib.suppress(RuleError):  # what counts is whether it still runs
-                call(["systemctl", "disable", "--now", "--quiet", *there])
-        if running := [path.name for path in paths if _active(path.name)]:
-            raise RuleError(f"{', '.join(running)} could not be stopped")
-        _unlink(*(f"/var/lib/systemd/timers/stamp-{path.name}" for path in paths))
-    _unlink(*map(str, paths))
-
-
-def disarm(clock: dict[str, Any]) -> None:
-    """Remove both clocks and their script: nothing of them is left on the host."""
-    stop(clock, "confirm", "expire")
-    _unlink(*clock["units"].values(), clock["script"])
-    if clock["timer"] == "systemd":
-        call(["systemctl", "daemon-reload"])
-        with contextlib.suppress(RuleError):
-            call(["systemctl", "reset-failed", Path(clock["units"]["service"]).name])
-    with contextlib.suppress(OSError):
-        Path(clock["script"]).parent.rmdir()
-
-
-def _active(unit: str) -> bool:
-    try:
-        call(["systemctl", "is-active", "--quiet", unit])
-    except RuleError:
-        return False
-    return True
-
-
-def _unlink(*paths: str) -> None:
-    for path in paths:
-        Path(path).unlink(missing_ok=True)
-
-
-def strike(plan: dict[str, Any]) -> int:
-    """Take the rules back because a clock ran out; return the exit code. This is what the script does.
-
-    `wait WHICH TIME` among the words: without systemd the script waits for its own time, and ends as soon
-    as that clock was stopped.
+    A table that was loaded from what `nft list ruleset` had saved is closed to iptables-save, which says nothing of
+    it and exits 0. There the jumps have lost their marker; what jumps to our chain goes with it.
     """
-    if sys.argv[1:2] == ["wait"] and not _wait(Path(plan["clock"]["units"][sys.argv[2]]), sys.argv[3]):
-        return 0
-    while True:
+    commands: list[str] = []
+    table = f"{_NFT[family]} {undo['table']}"
+    if not tool("nft"):
+        return commands
+    for chain in undo["chains"]:
         try:
-            with held(plan["clock"]["script"]) as there:
-                if there:
-                    remove(plan["undo"])
-                    for path in plan["entries"]:
-                        _close(Path(path))
-                    disarm(plan["clock"])
-        except OSError as error:
-            print(error, file=sys.stderr, flush=True)
-            if sys.argv[1:2] != ["wait"]:
-                return 1  # systemd starts it again
-            time.sleep(5)
-        else:
-            return 0
-
-
-def _wait(token: Path, until: str) -> bool:
-    """Wait for a time; say whether the clock still stands at it then, neither stopped nor set anew."""
-    while (stands := _stands_at(token, until)) and time.time() < float(until):
-        time.sleep(min(_POLL_S, max(0.0, float(until) - time.time())))
-    return stands
-
-
-def _stands_at(token: Path, until: str) -> bool:
-    try:
-        return token.read_text(encoding="utf-8") == until
-    except FileNotFoundError:
-        return False
-
-
-def _close(path: Path) -> None:
-    """Say in the ledger that this entry took itself back; one that cannot be read or written stays as it is."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        entry = json.loads(path.read_bytes())
-        now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
-        why = "it was not confirmed in time" if entry.get("confirm_by") else "its time ran out"
-        entry.update(state="lifted", lifted_at=now, lifted_because=why)
-        draft = path.with_suffix(".draft")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w") as stream:
-            json.dump(entry, stream, sort_keys=True, indent=1)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(path)
+            call(["nft", "list", "chain", *table.split(), chain])
+        except RuleError:  # there is none
+            continue
+        inside = ""
+        for line in call(["nft", "-a", "list", "table", *table.split()]).splitlines():
+            opened = re.match(r"\s*chain (\S+) \{", line)
+            leads = re.search(rf"\b(?:jump|goto) {re.escape(chain)}\b.* handle (\d+)$", line)
+            inside = opened.group(1) if opened else inside
+            commands += [f"delete rule {table} {inside} handle {leads.group(1)}"] if leads else []
+        commands += [f"flush chain {table} {chain}", f"delete chain {table} {chain}"]
+    return commands

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils import (
@@ -18,6 +20,8 @@ from ansible_collections.incidentctl.response.plugins.module_utils._outcome impo
 
 KINDS = {"rate_limit": _rate_limit.KIND, "quarantine": _quarantine.KIND, "circuit_breaker": _egress.KIND}
 _TOO_LATE = "not confirmed in time: the host took the rules back"
+_LOOPBACK = {"ipv4": (socket.AF_INET, "127.0.0.1"), "ipv6": (socket.AF_INET6, "::1")}
+_LOOPBACK_S = 2.0
 
 
 def run(params: dict[str, Any], check_mode: bool) -> Result:
@@ -51,11 +55,23 @@ def take_away(entry: _ledger.Entry, check_mode: bool) -> tuple[str, bool]:
     """
     undo, what = entry["undo"], f"{entry['capability']} of {entry['target']}"
     if check_mode:
-        there = any(any(_rule_removal.left(undo, family)) for family in undo["families"])
-        return f"{what} would be removed" if there else f"{what} is already gone", False
-    there = _rule_removal.remove(undo)
-    _dead_man.disarm(entry)
-    return f"{what} removed" if there else f"{what} was already gone", True
+        return f"{what} would be removed" if _rule_removal.there(undo) else f"{what} is already gone", False
+    there, saved = _taken_back(entry)
+    return (f"{what} removed" if there else f"{what} was already gone") + saved, True
+
+
+def _taken_back(entry: _ledger.Entry) -> tuple[bool, str]:
+    """Remove an entry's rules and clocks; return whether there were any, and what to tell of rules that somebody saved."""
+    with _dead_man.held(entry):
+        there = _rule_removal.remove(entry["undo"])
+        files = _dead_man.put_away(entry)
+    if not files:
+        return there, ""
+    chain = entry["undo"]["chains"][0]
+    return there, (
+        f"; {', '.join(files)} may bring it back, which this host takes out again ({chain}-sweep). "
+        "Fix: save the host's rules anew"
+    )
 
 
 def _act(
@@ -100,7 +116,7 @@ def _load(
         if not entry["clock"]:
             _put_in(kind, undo, wanted.spec, before)
         else:
-            with _rule_removal.held(entry["clock"]["script"]) as armed:
+            with _dead_man.held(entry) as armed:
                 if not armed:
                     raise _rule_removal.RuleError("the host was too slow: the clock ran out before the rules were in")
                 _put_in(kind, undo, wanted.spec, before)
@@ -117,17 +133,19 @@ def _load(
 def _given_up(entry: _ledger.Entry) -> str:
     """Take back what an act that failed may have put in, an older limit in its place included; return what to tell."""
     try:
-        _rule_removal.remove(entry["undo"])
-        _dead_man.disarm(entry)
+        _there, saved = _taken_back(entry)
         _ledger.mark(entry, "lifted")
     except OSError as error:
         return f"taking it back failed, too: {error}"
-    return "nothing of it was left in place"
+    return f"nothing of it was left in place{saved}"
 
 
 def _put_in(kind: _chain.Kind, undo: dict[str, Any], spec: _chain.Spec, before: dict[str, list[str]]) -> None:
-    for family, lines in before.items():
-        _rule_removal.restore(family, undo["table"], _chain.load(kind, undo, family, spec, lines))
+    loads = {family: _chain.load(kind, undo, family, spec, lines) for family, lines in before.items()}
+    if astray := [line for lines in loads.values() for line in _chain.astray(undo, lines)]:
+        raise _rule_removal.RuleError(f"nothing was loaded, for no lift would take this back: {'; '.join(astray)}")
+    for family, lines in loads.items():
+        _rule_removal.restore(family, undo["table"], lines)
     for family in before:
         if not _chain.in_place(kind, undo, family, spec, _rule_removal.saved(family, undo["table"])):
             raise _rule_removal.RuleError(f"{family}: the rules were loaded, but are not all there")
@@ -148,6 +166,9 @@ def _standing(
     if check_mode:
         return action(target, "done", f"{name} is {standing} already, and would stay so for longer")
     entry = _ledger.mark(_dead_man.prolong(entry, seconds), "applied")
+    if not all(_chain.in_force(entry["undo"], family) for family in entry["undo"]["families"]):
+        why = f"{name}: its time ran out just now; {_given_up(entry)}. Fix: run it again"
+        return action(target, "failed", why, entry=entry["name"])
     return action(target, "done", f"{name} stays {standing}{_until(entry)}", entry=entry["name"], verified=True)
 
 
@@ -173,13 +194,35 @@ def _confirm_one(entry: _ledger.Entry, session: str) -> tuple[bool, str]:
     if session and session == entry.get("ssh"):
         return False, "not confirmed: this is the login that the rules came by, which they may have spared"
     try:
-        with _rule_removal.held(entry["clock"]["script"]) as armed:
+        with _dead_man.held(entry) as armed:
             if not armed:
                 return False, _TOO_LATE
-            _dead_man.confirmed(entry)
+            gone = not all(_chain.in_force(entry["undo"], family) for family in entry["undo"]["families"])
+            if not gone and (cut := [family for family in entry["undo"]["families"] if _cut_off_from_itself(family)]):
+                return False, f"not confirmed: this host no longer reaches itself over loopback ({', '.join(cut)})"
+            if not gone:
+                _dead_man.confirmed(entry)
     except OSError as error:
         return False, f"not confirmed: {error}"
+    if gone:
+        why = "the rules are not all there any more (this host was restarted, or somebody took them out)"
+        return False, f"not confirmed: {why}; {_given_up(entry)}"
     return True, "confirmed by a fresh login"
+
+
+def _cut_off_from_itself(family: str) -> bool:
+    """Say whether this host has a loopback and cannot connect to itself over it."""
+    version, address = _LOOPBACK[family]
+    with contextlib.ExitStack() as stack:
+        try:
+            listener = stack.enter_context(socket.socket(version, socket.SOCK_STREAM))
+            listener.bind((address, 0))
+            listener.listen(1)
+        except OSError:  # it has none
+            return False
+        caller = stack.enter_context(socket.socket(version, socket.SOCK_STREAM))
+        caller.settimeout(_LOOPBACK_S)
+        return caller.connect_ex(listener.getsockname()) != 0
 
 
 def _with(row: dict[str, Any], told: dict[str, tuple[bool, str]], standing: set[str]) -> dict[str, Any]:

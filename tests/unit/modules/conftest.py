@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.incidentctl.response.plugins.module_utils import (
     _chain,
+    _clocks,
     _dead_man,
     _ledger,
     _rule_removal,
@@ -29,6 +30,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (folder / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     monkeypatch.setattr(_dead_man, "BOOTED", str(tmp_path / "no-systemd"))
+    monkeypatch.setattr(_clocks, "PLACES", [str(tmp_path / "etc")])
     monkeypatch.setattr(_chain, "has_ipv6", lambda: True)
     monkeypatch.setattr(_ssh_session, "connection", lambda: LOGIN)
     monkeypatch.setattr(_ledger, "VOLATILE_DIR", str(tmp_path / "run"))

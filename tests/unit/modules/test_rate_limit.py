@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 from ansible_collections.incidentctl.response.plugins.module_utils import (
     _chain,
+    _clocks,
     _dead_man,
     _ledger,
     _lift,
@@ -213,7 +216,7 @@ def test_the_port_of_ssh_is_never_limited(tools: Path, params: dict[str, Any]) -
 
 
 def test_a_limit_that_nobody_confirms_takes_itself_back(tools: Path, params: dict[str, Any]) -> None:
-    params["confirm_within"] = 2
+    params["confirm_within"] = 4
     answer = _traffic_rule.run(params, False)
     assert answer["incident"]["facts"]["to_confirm"] == ["shop"]
     assert table(tools)
@@ -300,9 +303,9 @@ def test_a_clock_past_half_time_is_set_anew(tools: Path, params: dict[str, Any])
 
 
 def test_a_clock_that_was_set_anew_does_not_strike_at_its_old_time(tools: Path, params: dict[str, Any]) -> None:
-    _traffic_rule.run({**params, "expires_after": 2}, False)
+    _traffic_rule.run({**params, "expires_after": 4}, False)
     assert row(_traffic_rule.run(params, False))[0] == "done"
-    time.sleep(3)
+    time.sleep(5)
     assert table(tools)
     assert row(_lift.run(params, False)) == ("done", "rate_limit of shop removed")
 
@@ -314,8 +317,123 @@ def test_rules_that_a_reboot_took_count_as_lifted(tools: Path, params: dict[str,
     assert row(_lift.run(params, False)) == ("done", "rate_limit of shop was already gone")
 
 
+def test_a_clock_that_struck_just_before_the_confirmation_does_nothing_after_it(
+    tools: Path, params: dict[str, Any], monkeypatch: Any
+) -> None:
+    """systemd has started the service, or the script has seen its time come; the confirmation is faster."""
+    acted = _traffic_rule.run({**params, "confirm_within": 60}, False)["incident"]["actions"]
+    (entry,), _unreadable = _ledger.entries(params)
+    token = _clocks.token(entry["clock"], "confirm")
+    struck = [sys.executable, "-I", "-B", entry["clock"]["script"], "confirm", token.read_text()]
+    with _clocks.held(entry["clock"]["script"]):
+        process = subprocess.Popen(struck)
+        time.sleep(0.5)  # it waits for its turn
+        _dead_man.confirmed(entry)
+    assert process.wait(20) == 0
+    assert table(tools)
+    assert [e["state"] for e in _ledger.entries(params)[0]] == ["applied"]
+    assert acted[0]["outcome"] == "done"
+
+
+def test_a_confirmation_that_comes_while_the_clock_strikes_is_told_so(
+    tools: Path, params: dict[str, Any], monkeypatch: Any
+) -> None:
+    acted = _traffic_rule.run({**params, "confirm_within": 60}, False)["incident"]["actions"]
+    (entry,), _unreadable = _ledger.entries(params)
+    slow = tools / "iptables-restore"
+    slow.write_text(slow.read_text().replace("import pathlib, sys\n", "import pathlib, sys, time\ntime.sleep(1)\n"))
+    token = _clocks.token(entry["clock"], "confirm")
+    process = subprocess.Popen([sys.executable, "-I", "-B", entry["clock"]["script"], "confirm", token.read_text()])
+    time.sleep(0.7)
+    monkeypatch.setattr(_ssh_session, "connection", lambda: LOGIN.replace("50000", "50001"))
+    outcome, summary = row(_traffic_rule.run({**params, "state": "confirmed", "acted": acted}, False))
+    assert (outcome, "not confirmed in time: the host took the rules back" in summary) == ("failed", True), summary
+    assert process.wait(20) == 0
+    assert (table(tools), [e["state"] for e in _ledger.entries(params)[0]]) == ([], ["lifted"])
+
+
+def test_rules_that_a_restart_took_are_not_confirmed(tools: Path, params: dict[str, Any], monkeypatch: Any) -> None:
+    acted = _traffic_rule.run({**params, "confirm_within": 60}, False)["incident"]["actions"]
+    (tools / "table6").unlink()
+    monkeypatch.setattr(_ssh_session, "connection", lambda: LOGIN.replace("50000", "50001"))
+    answer = _traffic_rule.run({**params, "state": "confirmed", "acted": acted}, False)
+    outcome, summary = row(answer)
+    assert (outcome, "not confirmed: the rules are not all there any more" in summary) == ("failed", True), summary
+    assert answer["incident"]["facts"]["to_confirm"] == []
+    assert (table(tools), [e["state"] for e in _ledger.entries(params)[0]]) == ([], ["lifted"])
+
+
+def test_a_host_that_no_longer_reaches_itself_is_not_confirmed(
+    tools: Path, params: dict[str, Any], monkeypatch: Any
+) -> None:
+    acted = _traffic_rule.run({**params, "confirm_within": 60}, False)["incident"]["actions"]
+    monkeypatch.setattr(_ssh_session, "connection", lambda: LOGIN.replace("50000", "50001"))
+    monkeypatch.setattr(socket.socket, "connect_ex", lambda *_words: errno.ETIMEDOUT)
+    outcome, summary = row(_traffic_rule.run({**params, "state": "confirmed", "acted": acted}, False))
+    assert (outcome, "no longer reaches itself over loopback (ipv4" in summary) == ("failed", True), summary
+    assert [bool(entry["confirm_by"]) for entry in _ledger.entries(params)[0]] == [True]
+
+
+def test_a_wall_clock_that_is_set_back_holds_nothing_up(tools: Path, params: dict[str, Any]) -> None:
+    _traffic_rule.run(params, False)
+    (entry,), _unreadable = _ledger.entries(params)
+    late = str(int(time.time()) + 5 * 3600)  # what the clock was set to before somebody set it back
+    _clocks.write(_clocks.token(entry["clock"], "expire"), late, 0o600)
+    reading = time.clock_gettime(time.CLOCK_BOOTTIME) + 1
+    argv = [sys.executable, "-I", "-B", entry["clock"]["script"], "expire", late, str(reading)]
+    assert subprocess.run(argv, timeout=20, check=False).returncode == 0
+    assert table(tools) == []
+
+
+def test_rules_that_somebody_saved_are_swept_out_until_they_are_saved_anew(
+    tools: Path, params: dict[str, Any], tmp_path: Path
+) -> None:
+    _traffic_rule.run(params, False)
+    saved = tmp_path / "etc" / "iptables" / "rules.v4"
+    saved.parent.mkdir(parents=True)
+    saved.write_text("\n".join(table(tools)))
+    outcome, summary = row(_lift.run(params, False))
+    assert outcome == "done"
+    assert summary.startswith(f"rate_limit of shop removed; {saved} may bring it back")
+    assert f"({CHAIN}-sweep). Fix: save the host's rules anew" in summary
+    (tools / "table4").write_text(saved.read_text())  # a boot does
+    clocks = Path(params["state_dir"]) / "clocks"
+    deadline = time.monotonic() + 20
+    while table(tools) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert table(tools) == []
+    assert clocks.exists()
+    saved.write_text("")
+    wait_until_gone(clocks)
+    assert not clocks.exists()
+
+
+def test_a_limit_put_in_anew_is_not_swept_out(tools: Path, params: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    _traffic_rule.run(params, False)
+    (tmp_path / "etc" / "rules").write_text("\n".join(table(tools)))
+    assert "-sweep" in row(_lift.run(params, False))[1]
+    assert row(_traffic_rule.run(params, False))[0] == "done"
+    time.sleep(3)
+    assert table(tools)
+    (tmp_path / "etc" / "rules").unlink()
+    assert row(_lift.run(params, False)) == ("done", "rate_limit of shop removed")
+    assert not (Path(params["state_dir"]) / "clocks").exists()
+
+
+@pytest.mark.parametrize("line", [":INPUT DROP [0:0]", "-A INPUT -j DROP", "-P INPUT DROP", "-A {chain} -j DROP\n-F"])
+def test_what_no_lift_would_take_back_is_not_loaded(
+    tools: Path, params: dict[str, Any], monkeypatch: Any, line: str
+) -> None:
+    bad = _rate_limit.KIND._replace(rules=lambda chain, _family, _limit: [line.format(chain=chain)])
+    monkeypatch.setitem(_traffic_rule.KINDS, "rate_limit", bad)
+    outcome, summary = row(_traffic_rule.run(params, False))
+    assert (outcome, "nothing was loaded, for no lift would take this back" in summary) == ("failed", True)
+    assert (table(tools), [e["state"] for e in _ledger.entries(params)[0]]) == ([], ["lifted"])
+
+
 def test_a_timer_has_an_absolute_time_and_outlives_a_reboot() -> None:
-    unit = _dead_man._timer("confirm", 1893456000, 60, "x.service", "INC-1")
+    unit = _dead_man._timer("confirm", 1893456000, 60, "INC-1")
     assert "OnCalendar=2030-01-01 00:00:00 UTC\n" in unit
     assert "Persistent=true\n" in unit
     assert "WantedBy=timers.target\n" in unit
