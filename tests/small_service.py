@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -174,7 +175,10 @@ Answer = tuple[int, Any]  # status, and what is sent as JSON; a str is sent as i
 
 
 class Endpoint:
-    """An HTTP endpoint that answers by `script` and keeps the requests: (method, path, body, headers)."""
+    """An HTTP endpoint that answers by `script` and keeps the requests: (method, path, body, headers).
+
+    A body that says it is JSON is kept as what it means, any other as its text.
+    """
 
     def __init__(self, script: Callable[[str, str, Any], Answer]) -> None:
         """Take the script: (method, path, body) → answer."""
@@ -184,14 +188,15 @@ class Endpoint:
 
 
 @contextmanager
-def endpoint(script: Callable[[str, str, Any], Answer]) -> Iterator[Endpoint]:
-    """Serve a script on an ephemeral port of 127.0.0.1."""
+def endpoint(script: Callable[[str, str, Any], Answer], tls: ssl.SSLContext | None = None) -> Iterator[Endpoint]:
+    """Serve a script on an ephemeral port of 127.0.0.1, over TLS if a context is given."""
     served = Endpoint(script)
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def _answer(self) -> None:
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            body = json.loads(raw) if raw else None
+            is_json = "json" in self.headers.get("Content-Type", "")
+            body = (json.loads(raw) if is_json else raw.decode()) if raw else None
             served.requests.append((self.command, self.path, body, dict(self.headers)))
             status, said = served.script(self.command, self.path, body)
             text = (said if isinstance(said, str) else json.dumps(said)).encode()
@@ -208,13 +213,16 @@ def endpoint(script: Callable[[str, str, Any], Answer]) -> Iterator[Endpoint]:
         def do_POST(self) -> None:
             self._answer()
 
-        do_DELETE = do_POST  # noqa: N815 - the name that the server calls
+        do_DELETE = do_PUT = do_PATCH = do_POST  # noqa: N815 - the names that the server calls
 
         def log_message(self, *_words: Any) -> None:
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    served.url = f"http://127.0.0.1:{server.server_address[1]}"
+    served.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
+    if tls:  # a handshake that fails is told to the client, and no matter of ours
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:

@@ -6,6 +6,8 @@ import difflib
 import re
 from typing import Any
 
+from ansible_collections.incidentctl.response.plugins.module_utils import _http_request
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _HOST = re.compile(r"[A-Za-z0-9:][A-Za-z0-9:._-]{0,252}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
@@ -58,7 +60,7 @@ _CHECKS = ("tcp://", "http://", "https://")
 _TOGGLE = ("on", "off", "status")
 _BREAKER = ("open", "close", "status")
 _EGRESS = ("host", "port")
-_REQUEST = ("url", "method", "json", "headers", "secret_ref", "expect_status", "expect", "timeout_s")
+_STATUS = (*_http_request.KEYS, "expect", "within_s")  # what is read back
 
 
 class CatalogueError(ValueError):
@@ -138,8 +140,7 @@ def _check_service(service: dict[str, Any]) -> list[str]:
     problems += _check_probes(service)
     if "maintenance" in service:
         problems += _check_keys(service["maintenance"], _TOGGLE, ("on", "off"), "maintenance.")
-        for key, request in service["maintenance"].items():
-            problems += _check_keys(request, _REQUEST, ("url",), f"maintenance.{key}.")
+        problems += _check_toggle(service["maintenance"], _TOGGLE, "maintenance.")
     problems += _check_breakers(service.get("circuit_breakers", []))
     for key in ("logs", "data"):
         for item in service.get(key, []):
@@ -167,6 +168,8 @@ def _check_probes(service: dict[str, Any]) -> list[str]:
         problems += _check_keys(service["health"], _HEALTH, ("url",), "health.")
         figures = [key for key in ("expect_status", "timeout_s") if not _is_figure(service["health"].get(key, 0))]
         problems += [f"health.{key} must be a number from 0 to 3600" for key in figures]
+        if "url" in service["health"] and (why := _http_request.wrong_url(service["health"]["url"])):
+            problems.append(f"health.url {why}")
     for dependency in service.get("depends_on", []):
         problems += _check_dependency(dependency)
     for alert in service.get("alerts", []):
@@ -191,9 +194,30 @@ def _check_breakers(breakers: list[Any]) -> list[str]:
 
 def _check_breaker(breaker: Any) -> list[str]:
     problems = _check_keys(breaker, ("name", *_BREAKER), ("name", "open", "close"), "circuit_breakers.")
-    for key in _BREAKER if isinstance(breaker, dict) else ():
-        if key in breaker:
-            problems += _check_keys(breaker[key], _REQUEST, ("url",), f"circuit_breakers.{key}.")
+    if not isinstance(breaker, dict):
+        return problems
+    name = breaker.get("name")
+    return problems + _check_toggle(breaker, _BREAKER, f"circuit_breakers.{name}." if name else "circuit_breakers.")
+
+
+def _check_toggle(toggle: dict[str, Any], keys: tuple[str, ...], prefix: str) -> list[str]:
+    """Check the requests of a toggle; `keys` names the one that turns it on first, and its status last."""
+    problems: list[str] = []
+    for key in (key for key in keys if key in toggle):
+        request = toggle[key]
+        problems += _check_keys(
+            request, _STATUS if key == keys[-1] else _http_request.KEYS, ("url",), f"{prefix}{key}."
+        )
+        if isinstance(request, dict) and "url" in request:
+            problems += [f"{prefix}{key}.{text}" for text in _http_request.check(request)]
+    status = toggle.get(keys[-1])
+    if not isinstance(status, dict) or problems:
+        return problems
+    expect = status.get("expect", toggle.get(keys[0], {}).get("json"))
+    if not (isinstance(expect, dict) and expect):
+        problems.append(f"{prefix}{keys[-1]}.expect must be a mapping: what the status says after {keys[0]}")
+    if not _is_figure(status.get("within_s", 0)) or float(status.get("within_s", 0)) > _http_request.LONGEST_S:
+        problems.append(f"{prefix}{keys[-1]}.within_s must be a number of seconds, {_http_request.LONGEST_S:g} at most")
     return problems
 
 
@@ -212,6 +236,8 @@ def _check_dependency(item: Any) -> list[str]:
     problems = _check_keys(item, _DEPENDENCY, _DEPENDENCY, "depends_on.")
     if not problems and not str(item["check"]).startswith(_CHECKS):
         problems.append(f"depends_on.check must begin with one of {', '.join(_CHECKS)}: {item['check']!r}")
+    elif not problems and not item["check"].startswith("tcp://") and (why := _http_request.wrong_url(item["check"])):
+        problems.append(f"depends_on.check {why}")
     return problems
 
 

@@ -1,99 +1,188 @@
-"""HTTP from the host: no proxy, redirects never followed, bounded in time and size."""
+"""HTTP from the host: no proxy, redirects never followed, certificates verified, bounded in time and size.
+
+The time counts for all of it together: name, connection, TLS, and the whole answer, however slowly it drips.
+"""
 
 from __future__ import annotations
 
 import http.client
-import json
-import os
+import socket
+import ssl
+import threading
 import time
-import urllib.request
-from pathlib import Path
+import zlib
+from contextlib import suppress
 from typing import Any
+
+from ansible_collections.incidentctl.response.plugins.module_utils import _http_request, _parallel
+from ansible_collections.incidentctl.response.plugins.module_utils._http_request import SecretError
+
+__all__ = ["SecretError", "accepted", "call", "check_secret", "in_words"]
 
 BODY_LIMIT = 64 * 1024
 DEFAULT_TIMEOUT_S = 5.0
+_SHORTEST_HIDDEN = 4  # a shorter text is everywhere, and hiding it would garble the answer
+_SHOWN = 200
+# Nobody who is trusted has signed it, in the numbers of OpenSSL's X509_V_ERR.
+_UNTRUSTED = (2, 18, 19, 20, 21)
 
 
-class _AsItIs(urllib.request.HTTPErrorProcessor):
-    """Hand every answer back as it is: a redirect could lead anywhere, with our secret in the header."""
+def call(request: dict[str, Any], limit: int = BODY_LIMIT) -> dict[str, Any]:
+    """Given what `_http_request.KEYS` names, return what came back; of the body at most `limit` bytes are read.
 
-    def http_response(self, _request: Any, response: Any) -> Any:
-        return response
-
-    https_response = http_response
-
-
-# An environment's proxy must not answer for a service on this host.
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _AsItIs)
-
-
-class SecretError(OSError):
-    """The secret that a request refers to is not there."""
-
-
-def call(request: dict[str, Any]) -> dict[str, Any]:
-    """Given {url, method, json, headers, secret_ref, timeout_s}, return what came back.
-
-    {status: int or None, latency_ms: float, body: text, error: text or None}; status None means that no
-    answer came. Raise SecretError if the secret is missing.
+    {status: int or None, latency_ms: float, body: text, whole: was that all of it?, error: text or None, sent: did the
+    request go out, at least in part?}. Status None means that no answer came. The secret is never in it, even where
+    the other side repeats it. Raise SecretError if the secret is missing.
     """
-    secret = _secret_header(request.get("secret_ref"))
+    secret = _http_request.secret(request.get("secret_ref"))
     started = time.monotonic()
-    status: int | None = None
-    body, error = "", None
+    attempt = _Attempt(secret.headers, limit)
+    answer: dict[str, Any] = {"status": None, "body": "", "whole": True, "error": None}
     try:
         timeout_s = float(request.get("timeout_s") or DEFAULT_TIMEOUT_S)
-        with _OPENER.open(_message(request, secret), timeout=timeout_s) as answer:
-            body, status = _body(answer, started + timeout_s), answer.status
+        (found,) = _parallel.each(attempt.make, [(request, timeout_s)], timeout_s)
+        if found is _parallel.LATE:
+            raise TimeoutError
+        answer.update(found)
+    except (TimeoutError, socket.timeout):  # two things before Python 3.10
+        answer["error"] = f"no complete answer within {timeout_s:g} s"
     except (OSError, ValueError, http.client.HTTPException) as failure:
-        error = str(getattr(failure, "reason", failure)) or type(failure).__name__
-    latency_ms = round((time.monotonic() - started) * 1000, 1)
-    return {"status": status, "latency_ms": latency_ms, "body": body, "error": error}
+        answer["error"] = _why(failure)
+    answer["sent"] = attempt.end()
+    answer["latency_ms"] = round((time.monotonic() - started) * 1000, 1)
+    for hidden in sorted(secret.hidden, key=len, reverse=True):
+        if len(hidden) >= _SHORTEST_HIDDEN:
+            answer["body"] = answer["body"].replace(hidden, "***")
+            answer["error"] = answer["error"] and answer["error"].replace(hidden, "***")
+    return answer
+
+
+def accepted(request: dict[str, Any], answer: dict[str, Any]) -> bool:
+    """Say whether an answer has a status that the request wants to see: any 2xx, where it does not say."""
+    status, wanted = answer["status"], _http_request.statuses(request)
+    if wanted:
+        return str(status) in [str(one) for one in wanted]
+    return status is not None and 200 <= status < 300
+
+
+def in_words(answer: dict[str, Any], shown: int = _SHOWN) -> str:
+    """Say what came back, with so many characters of its text: for an answer that is not the one that was wanted."""
+    status = answer["status"]
+    if status is None:
+        return f"nothing ({answer['error']})"
+    if 300 <= status < 400:
+        return f"{status} (a redirect is not followed)"
+    needs = " (it wants a login: see secret_ref)" if status == 401 else ""
+    return f"{status}{needs} {_plain(answer['body'])[:shown]}".rstrip()
 
 
 def check_secret(request: dict[str, Any]) -> None:
     """Raise SecretError if the secret that a request refers to is missing."""
-    _secret_header(request.get("secret_ref"))
+    _http_request.secret(request.get("secret_ref"))
 
 
-def _message(request: dict[str, Any], secret: dict[str, str]) -> urllib.request.Request:
-    url = str(request["url"])
-    # Only the schemes that a health or admin endpoint can have: file:// would read the host's disk.
-    if not url.startswith(("http://", "https://")):
-        raise ValueError(f"not an http or https address: {url}")
-    headers = {str(k): str(v) for k, v in (request.get("headers") or {}).items()}
-    data = None
-    if "json" in request:
-        data = json.dumps(request["json"]).encode()
-        headers.setdefault("Content-Type", "application/json")
-    method = request.get("method") or ("POST" if data is not None else "GET")
-    return urllib.request.Request(url, data=data, headers={**headers, **secret}, method=method)  # noqa: S310
+class _Attempt:
+    """One request, made in a thread that may be left behind; what was given up before it was sent is never sent."""
+
+    def __init__(self, secret: dict[str, str], limit: int) -> None:
+        self._secret, self._limit = secret, limit
+        self._lock, self._over = threading.Lock(), False
+        self._socket: socket.socket | None = None
+
+    def make(self, asked: tuple[dict[str, Any], float]) -> dict[str, Any]:
+        """Connect, send, and read the answer."""
+        request, timeout_s = asked
+        secure, host, port, target = _address(request)
+        body, headers = _http_request.content(request)
+        plain = http.client.HTTPConnection(host, port, timeout=timeout_s)
+        line = http.client.HTTPSConnection(host, port, timeout=timeout_s, context=_trust(request)) if secure else plain
+        try:
+            line.connect()
+            with self._lock:
+                if self._over:
+                    raise TimeoutError
+                self._socket = line.sock
+            line.request(_http_request.method(request), target, body, {**headers, **self._secret})
+            answer = line.getresponse()
+            raw = _read(answer, self._limit + 1)
+        finally:
+            line.close()
+        text, whole = raw[: self._limit], len(raw) <= self._limit
+        if answer.getheader("Content-Encoding", "").lower() in ("gzip", "x-gzip"):
+            text, whole = _unpacked(text, self._limit, whole)
+        return {"status": answer.status, "body": text.decode("utf-8", "replace"), "whole": whole}
+
+    def end(self) -> bool:
+        """Let go of it, whatever it is at; say whether it was sent."""
+        with self._lock:
+            self._over = True
+        if self._socket is None:
+            return False
+        with suppress(OSError):
+            # Not TLS's own: that one waits for the other side to agree.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+        return True
 
 
-def _body(answer: Any, deadline: float) -> str:
-    # One chunk at a time: the socket's timeout alone would let a trickle hold us for hours.
+def _address(request: dict[str, Any]) -> _http_request.Address:
+    try:
+        return _http_request.address(request["url"])
+    except ValueError as error:
+        raise ValueError(f"the address {error}") from error
+
+
+def _trust(request: dict[str, Any]) -> ssl.SSLContext:
+    """Return whom to trust: the host's own authorities, or the one in `ca_file` alone."""
+    path = request.get("ca_file") or None
+    try:
+        trust = ssl.create_default_context(cafile=path)
+    except ssl.SSLError as error:
+        raise ValueError(f"ca_file {path} holds no certificate in PEM") from error
+    except OSError as error:
+        raise ValueError(f"ca_file {path}: {error.strerror}") from error
+    # Python 3.13 began to ask for extensions that self-made authorities often lack: what is trusted on one host is so
+    # on the next, as with curl and Prometheus.
+    trust.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return trust
+
+
+def _read(answer: http.client.HTTPResponse, limit: int) -> bytes:
     raw = b""
-    while len(raw) < BODY_LIMIT:
-        if time.monotonic() > deadline:
-            raise TimeoutError("the answer did not end in time")
-        chunk = answer.read1(BODY_LIMIT - len(raw))
+    while len(raw) < limit:
+        chunk = answer.read1(limit - len(raw))
         if not chunk:
             break
         raw += chunk
-    return raw.decode("utf-8", "replace")
+    return raw
 
 
-def _secret_header(reference: dict[str, str] | None) -> dict[str, str]:
-    """Read `{header: NAME, file: PATH}` or `{header: NAME, env: NAME}`, on the host, when it is needed."""
-    if not reference:
-        return {}
-    header = reference.get("header", "Authorization")
-    if "file" in reference:
-        try:
-            return {header: Path(reference["file"]).read_text(encoding="utf-8").strip()}
-        except OSError as error:
-            raise SecretError(f"secret file {reference['file']}: {error.strerror}") from error
-    value = os.environ.get(reference.get("env", ""))
-    if not value:
-        raise SecretError(f"secret environment variable {reference.get('env')!r} is not set on this host")
-    return {header: value}
+def _unpacked(raw: bytes, limit: int, whole: bool) -> tuple[bytes, bool]:
+    """Unpack gzip, up to the limit: a small answer may hold a huge one."""
+    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        text = unpacking.decompress(raw, limit)
+    except zlib.error as error:
+        raise ValueError("the answer is not the gzip that it says it is") from error
+    return text, whole and unpacking.eof
+
+
+def _why(failure: Exception) -> str:
+    """Say in words why no answer came."""
+    if isinstance(failure, ssl.SSLCertVerificationError):
+        told = f"its certificate is not trusted: {_plain(failure.verify_message).rstrip('.')}"
+        fix = "name the file of the authority that signed it in ca_file"
+        return f"{told}. Fix: {fix}" if failure.verify_code in _UNTRUSTED else told
+    if isinstance(failure, ssl.SSLError):
+        if failure.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"):
+            return "it does not speak TLS: is it http://?"
+        return f"TLS: {(failure.reason or 'it ended').replace('_', ' ').lower()}"
+    if isinstance(failure, http.client.RemoteDisconnected):
+        return "it closed the connection without an answer"
+    if isinstance(failure, http.client.HTTPException):
+        return "what came back is not HTTP"  # whose text may be anything
+    return _plain(getattr(failure, "strerror", None) or str(failure)) or type(failure).__name__
+
+
+def _plain(text: str) -> str:
+    """Return a text of others on one line, fit to be shown."""
+    return " ".join("".join(c if c.isprintable() or c.isspace() else "?" for c in text).split())

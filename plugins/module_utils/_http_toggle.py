@@ -10,7 +10,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import _http,
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import services_of_host
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
 
-WAIT_S = 3.0  # for what was accepted to show in the status
+WAIT_S = 3.0  # for what was accepted to show in the status, where that does not say within_s
 _PAUSE_S = 0.2
 
 
@@ -77,14 +77,19 @@ def turn_off(entry: _ledger.Entry, check_mode: bool) -> tuple[str, bool]:
     # The undo alone is enough to take it back; the capability only lends the words.
     undo, words = entry["undo"], WORDS.get(entry["capability"], WORDS["maintenance_mode"])
     name = f"{words.named} {entry['target']}"
-    if _look(undo)["on"] is False:
+    # A status that never said on (for it is not asked what it should be) must not keep lift from calling off.
+    off_is_known = entry["state"] == "applied"
+    if off_is_known and _look(undo)["on"] is False:
         return f"{name} was already {words.is_off}", True
     if check_mode:
         return f"{name} would be {words.turned_off}", False
     answer = _http.call(undo["request"])
-    told = f"{words.off} of {entry['target']} answered {_answered(answer)}"
-    if not _accepted(undo["request"], answer):
-        raise ToggleError(told)
+    told = f"{words.off} of {entry['target']} answered {_http.in_words(answer, 0)}"
+    if not _http.accepted(undo["request"], answer):
+        # It may have been heard all the same.
+        if not (off_is_known and answer["sent"] and _wait_for(undo, False)["on"] is False):
+            raise ToggleError(told)
+        return f"{name} {words.turned_off}: {told}, but status says so", True
     if "status" not in undo:
         return f"{name} {words.turned_off}; it declares no status to verify this by", False
     seen = _wait_for(undo, False)
@@ -112,38 +117,45 @@ def _turn_on(target: str, toggle: dict[str, Any], params: dict[str, Any], check_
         before = _look(undo)
         earlier = _ledger.latest_open(params, capability, target)
         if before["on"]:
+            if earlier is not None and earlier["state"] == "intended" and not check_mode:
+                _ledger.mark(earlier, "applied")  # it came on, and whoever called it was cut off
             return _shared.join(params, "http_call", target, f"{name} is already {words.is_on}", check_mode)
         if "status" not in undo and earlier is not None and earlier["state"] == "applied":
             summary = f"{name} was {words.turned_on} earlier in this incident; {before['said']}"
             return action(target, "unchanged", summary, entry=earlier["name"], verified=False)
-        if check_mode:
-            return action(target, "done", f"{name} would be {words.turned_on}")
         # Before anything is recorded or done: what cannot be turned off again must not be turned on.
         _http.check_secret(on)
         _http.check_secret(undo["request"])
-        entry = _ledger.intend_once(params, capability, target, {"status": before}, undo)
-        return _call_on(on, entry)
+        if check_mode:
+            return action(target, "done", f"{name} would be {words.turned_on}")
+        if earlier is not None and earlier["undo"] == undo:
+            return _call_on(on, earlier, again=True)
+        return _call_on(on, _ledger.intend(params, capability, target, {"status": before}, undo), again=False)
     except OSError as error:
         return action(target, "failed", str(error))
 
 
-def _call_on(request: dict[str, Any], entry: _ledger.Entry) -> dict[str, Any]:
+def _call_on(request: dict[str, Any], entry: _ledger.Entry, again: bool) -> dict[str, Any]:
+    """Turn it on, and see it on. `again` says that the entry is of an earlier try, which may yet have been heard."""
     target, undo, words = entry["target"], entry["undo"], WORDS[entry["capability"]]
+    name = f"{words.named} {target}"
     answer = _http.call(request)
-    told = f"{words.on} of {target} answered {_answered(answer)}"
-    if not _accepted(request, answer):
-        # Refused, and seen to be off: nothing is left to take back. Without an answer it may yet come on.
-        if answer["status"] is not None and _look(undo)["on"] is False:
+    told = f"{words.on} of {target} answered {_http.in_words(answer, 0)}"
+    took = _http.accepted(request, answer)
+    seen = _wait_for(undo, True) if took or (answer["sent"] and answer["status"] is None) else _look(undo)
+    if not took and not seen["on"]:
+        # Never sent, or refused and seen to be off: nothing is left to take back. Else it may yet come on.
+        if (not answer["sent"] and not again) or (answer["status"] is not None and seen["on"] is False):
             _ledger.mark(entry, "lifted")
             return action(target, "failed", told, verified=False)
         return action(target, "failed", told, entry=entry["name"], verified=False)
-    seen = _wait_for(undo, True)
     if seen["on"] is False:
         summary = f"{told}, but status says {seen['said']}"
         return action(target, "failed", summary, entry=entry["name"], verified=False)
     entry = _ledger.mark(entry, "applied")
     unsure = "" if seen["on"] else f", not verified: {seen['said']}"
-    summary = f"{words.named} {target} {words.turned_on}{unsure}{_ledger.caveat(entry)}"
+    unsure += "" if took else f": {told}, but status says so"
+    summary = f"{name} {words.turned_on}{unsure}{_ledger.caveat(entry)}"
     return action(target, "done", summary, entry=entry["name"], verified=bool(seen["on"]))
 
 
@@ -161,37 +173,32 @@ def _look(undo: dict[str, Any]) -> dict[str, Any]:
     if "status" not in undo:
         return {"on": None, "said": "it declares no status to compare"}
     answer = _http.call(undo["status"])
-    if not _accepted(undo["status"], answer):
-        return {"on": None, "said": _answered(answer)}
+    if not _http.accepted(undo["status"], answer):
+        return {"on": None, "said": _http.in_words(answer, 0)}
+    if not answer["whole"]:
+        return {"on": None, "said": "more than is read of a status"}
     try:
         body = json.loads(answer["body"])
     except (ValueError, RecursionError):
         body = None
     expect = undo["expect"]
     said = {key: body[key] for key in expect if isinstance(body, dict) and key in body}
-    if not said:
-        return {"on": None, "said": f"nothing about {', '.join(expect)}"}
-    return {"on": all(said[key] == expect[key] for key in said), "said": said}
+    on = _agrees(expect, said)
+    return {"on": on, "said": said or f"nothing about {', '.join(expect)}"}
+
+
+def _agrees(expect: Any, said: Any) -> bool | None:
+    """Compare what both speak of, in mappings within mappings as well; None if that is nothing."""
+    if not (isinstance(expect, dict) and isinstance(said, dict)):
+        return bool(expect == said)
+    shared = [_agrees(expect[key], said[key]) for key in expect if key in said]
+    return False if False in shared else True if True in shared else None
 
 
 def _wait_for(undo: dict[str, Any], on: bool) -> dict[str, Any]:
-    deadline = time.monotonic() + WAIT_S
+    deadline = time.monotonic() + float(undo.get("status", {}).get("within_s", WAIT_S))
     seen = _look(undo)
     while "status" in undo and seen["on"] is not on and time.monotonic() < deadline:
         time.sleep(_PAUSE_S)
         seen = _look(undo)
     return seen
-
-
-def _accepted(request: dict[str, Any], answer: dict[str, Any]) -> bool:
-    status = answer["status"]
-    if "expect_status" in request:
-        return str(status) == str(request["expect_status"])
-    return status is not None and 200 <= status < 300
-
-
-def _answered(answer: dict[str, Any]) -> str:
-    status = answer["status"]
-    if status is None:
-        return f"nothing ({answer['error']})"
-    return f"{status} (a redirect is not followed)" if 300 <= status < 400 else str(status)

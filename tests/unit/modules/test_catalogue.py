@@ -81,8 +81,8 @@ def test_circuit_breakers_are_checked_by_their_kind() -> None:
     problems = check([{"name": "shop", "hosts": "web", "circuit_breakers": bad}])
     for told in (
         "circuit_breakers.close is missing",
-        "circuit_breakers.open.ulr (did you mean url?)",
-        "circuit_breakers.open.url is missing",
+        "circuit_breakers.payments.open.ulr (did you mean url?)",
+        "circuit_breakers.payments.open.url is missing",
         "unknown key circuit_breakers.open",
         "circuit_breakers.egress.port is missing",
         "'Search/x'",

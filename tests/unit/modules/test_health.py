@@ -220,7 +220,11 @@ def test_failing_dependency_of_a_healthy_service_is_a_warning_and_no_failure(sho
 
 def test_password_in_an_address_is_not_told(closed_port: int) -> None:
     address = f"http://shop:hunter2@127.0.0.1:{closed_port}/"
-    assert "hunter2" not in str(check(service(address, depends_on=[{"name": "db", "check": address}])))
+    with pytest.raises(
+        CatalogueError, match=r"health\.url holds a user or a password.*depends_on\.check holds"
+    ) as caught:
+        check(service(address, depends_on=[{"name": "db", "check": address}]))
+    assert "hunter2" not in str(caught.value)
 
 
 def test_health_that_holds_passes_the_window(shop: Any) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
+import json
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -11,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.incidentctl.response.plugins.module_utils import _http, _http_toggle, _ledger
+from ansible_collections.incidentctl.response.plugins.module_utils import _http_toggle, _ledger, _lift
+from tests.certificates import Authority
 from tests.small_service import Answer, Endpoint, endpoint, free_port
 
+ROOT = Path(__file__).resolve().parents[3]
 Script = Callable[[str, str, Any], Answer]
 
 
@@ -290,37 +294,228 @@ def test_an_off_that_is_not_seen_off_is_no_lift(tmp_path: Path, path: str, answe
             _http_toggle.turn_off(entry_of(given), False)
 
 
-def test_an_endless_answer_ends_at_its_deadline() -> None:
-    def trickle(server: socket.socket, over: threading.Event) -> None:
-        client, _address = server.accept()
-        with client, contextlib.suppress(ConnectionError):
-            client.recv(4096)
-            client.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
-            while not over.wait(0.05):
-                client.sendall(b".")
+def lift(given: dict[str, Any], check_mode: bool = False) -> dict[str, Any]:
+    return _lift.run(given, check_mode)["incident"]["actions"][0]
 
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        over = threading.Event()
-        thread = threading.Thread(target=trickle, args=(server, over))
-        thread.start()
-        started = time.monotonic()
-        answer = _http.call({"url": f"http://127.0.0.1:{server.getsockname()[1]}/", "timeout_s": 0.5})
-        took = time.monotonic() - started
+
+def test_an_endpoint_that_was_never_reached_leaves_nothing_to_take_back(tmp_path: Path) -> None:
+    with endpoint(App()) as app:
+        shop = service(app.url)
+        shop["maintenance"]["on"]["url"] = f"http://127.0.0.1:{free_port()}/on"
+        given = params(tmp_path, shop, service(app.url, name="other"))
+        rows = _http_toggle.run(given, False)["incident"]["actions"]
+    assert [row["outcome"] for row in rows] == ["failed", "done"]
+    assert rows[0]["summary"] == "on of shop answered nothing (Connection refused)"
+    assert states(given) == ["lifted", "applied"]
+
+
+def test_what_an_earlier_try_may_have_turned_on_is_kept_when_a_later_one_cannot_be_sent(tmp_path: Path) -> None:
+    script = App()
+    script.answers["/on"] = (500, "")
+    with endpoint(script) as app:
+        given = params(tmp_path, service(app.url, status=False))
+        turn_on(given)
+    row = turn_on(given)  # nobody is there any more
+    assert (row["outcome"], states(given)) == ("failed", ["intended"])
+
+
+@pytest.mark.parametrize("said", [(500, "oops"), (302, "")])
+def test_what_came_on_in_spite_of_its_answer_is_done_and_says_so(tmp_path: Path, said: Answer) -> None:
+    script = App()
+
+    def odd(method: str, path: str, body: Any) -> Answer:
+        answer = script(method, path, body)
+        return said if path in ("/on", "/off") else answer
+
+    with endpoint(odd) as app:
+        given = params(tmp_path, service(app.url))
+        row = turn_on(given)
+        off = lift(given)
+    assert (row["outcome"], row["verified"]) == ("done", True)
+    assert f"on of shop answered {said[0]}" in row["summary"]
+    assert "but status says so" in row["summary"]
+    assert (off["outcome"], states(given)) == ("done", ["lifted"])
+    assert f"off of shop answered {said[0]}" in off["summary"]
+
+
+def test_an_answer_that_comes_too_late_is_settled_by_the_status(tmp_path: Path) -> None:
+    script, over = App(), threading.Event()
+
+    def slow(method: str, path: str, body: Any) -> Answer:
+        answer = script(method, path, body)
+        if path == "/on":
+            over.wait(10)
+        return answer
+
+    with endpoint(slow) as app:
+        given = params(tmp_path, service(app.url, timeout_s=0.2))
+        row = turn_on(given)
         over.set()
-        thread.join()
-    assert (answer["status"], answer["error"]) == (None, "the answer did not end in time")
-    assert took < 2
+    assert (row["outcome"], row["verified"], states(given)) == ("done", True, ["applied"])
+    assert "no complete answer within 0.2 s" in row["summary"]
 
 
-def test_a_request_that_makes_no_sense_is_no_answer() -> None:
-    assert "could not convert" in _http.call({"url": "http://127.0.0.1/", "timeout_s": "soon"})["error"]
+def test_a_status_may_take_its_time_as_long_as_it_says(tmp_path: Path) -> None:
+    script = App()
+    asked: list[str] = []
+
+    def lazy(method: str, path: str, body: Any) -> Answer:
+        asked.append(path)
+        answer = script(method, path, body)
+        return (200, {"enabled": False}) if path == "/status" and len(asked) < 7 else answer
+
+    with endpoint(lazy) as app:
+        shop = service(app.url)
+        shop["maintenance"]["status"]["within_s"] = 20
+        started = time.monotonic()
+        row = turn_on(params(tmp_path, shop))
+    assert (row["outcome"], row["verified"]) == ("done", True)
+    assert time.monotonic() - started < 15
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/x", "/etc/passwd"])
-def test_nothing_but_http_is_called(url: str) -> None:
-    answer = _http.call({"url": url})
-    assert answer["status"] is None
-    assert "not an http or https address" in answer["error"]
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [
+        ({"state": {"mode": "on", "since": "today"}, "more": 1}, "unchanged"),
+        ({"state": {"mode": "off"}}, "failed"),
+        ({"state": {"other": 1}}, "done"),  # cannot tell
+        ({"state": "on"}, "failed"),
+    ],
+)
+def test_what_is_expected_is_compared_within_mappings_too(tmp_path: Path, said: Any, outcome: str) -> None:
+    script = App()
+    script.answers["/status"] = (200, said)
+    with endpoint(script) as app:
+        shop = service(app.url)
+        shop["maintenance"]["status"]["expect"] = {"state": {"mode": "on"}}
+        assert turn_on(params(tmp_path, shop))["outcome"] == outcome
+
+
+def test_a_status_too_large_to_read_verifies_nothing_and_says_so(tmp_path: Path) -> None:
+    script = App()
+    script.answers["/status"] = (200, {"enabled": True, "more": "x" * 100_000})
+    with endpoint(script) as app:
+        row = turn_on(params(tmp_path, service(app.url)))
+    assert (row["outcome"], row["verified"]) == ("done", False)
+    assert "more than is read of a status" in row["summary"]
+
+
+@pytest.mark.parametrize(("key", "calls"), [("on", ["/status"]), ("off", ["/status"]), ("status", [])])
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_missing_secret_fails_that_service_alone(
+    tmp_path: Path, key: str, calls: list[str], check_mode: bool
+) -> None:
+    with endpoint(App()) as app, endpoint(App()) as healthy:
+        shop = service(app.url)
+        shop["maintenance"][key]["secret_ref"] = {"file": str(tmp_path / "missing"), "scheme": "bearer"}
+        answer = _http_toggle.run(params(tmp_path, shop, service(healthy.url, name="other")), check_mode)
+    assert [row["outcome"] for row in answer["incident"]["actions"]] == ["failed", "done"]
+    assert paths(app) == calls
+
+
+def test_a_secret_that_is_gone_at_the_lift_keeps_the_entry_and_says_why(tmp_path: Path) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("sesame")
+    script = App()
+    with endpoint(script) as app:
+        shop = service(app.url)
+        shop["maintenance"]["off"]["secret_ref"] = {"file": str(secret)}
+        given = params(tmp_path, shop)
+        turn_on(given)
+        secret.unlink()
+        row = lift(given)
+        assert (row["outcome"], states(given)) == ("failed", ["applied"])
+        assert f"secret file {secret}: No such file or directory; 000001-" in row["summary"]
+        secret.write_text("sesame")
+        assert lift(given)["outcome"] == "done"
+    assert not script.enabled
+
+
+def test_lift_calls_off_what_was_never_seen_on_whatever_the_status_says(tmp_path: Path) -> None:
+    script = App()
+    with endpoint(script) as app:
+        shop = service(app.url)
+        shop["maintenance"]["status"]["expect"] = {"enabled": "yes"}  # it says true
+        given = params(tmp_path, shop)
+        assert turn_on(given)["outcome"] == "failed"
+        assert script.enabled
+        lift(given, check_mode=True)
+        assert script.enabled
+        lift(given)
+    assert not script.enabled
+
+
+def test_an_entry_is_taken_up_again_when_somebody_turned_it_off_midway(tmp_path: Path) -> None:
+    script = App()
+    with endpoint(script) as app:
+        given = params(tmp_path, service(app.url))
+        turn_on(given)
+        script.enabled = False
+        assert turn_on(given)["outcome"] == "done"
+    assert (script.enabled, states(given)) == (True, ["applied"])
+
+
+_RUN = """
+import json, sys
+from ansible_collections.incidentctl.response.plugins.module_utils import _http_toggle, _ledger
+given = json.loads(sys.argv[1])
+_ledger.VOLATILE_DIR = given["state_dir"] + "/run"
+_http_toggle.run(given, False)
+"""
+
+
+@pytest.mark.parametrize("heard", [True, False], ids=["after it came on", "before it came on"])
+def test_one_that_was_killed_while_it_called_does_not_toggle_twice(tmp_path: Path, heard: bool) -> None:
+    script, began, caller = App(), threading.Event(), []
+
+    def deadly(method: str, path: str, body: Any) -> Answer:
+        if path != "/on" or not caller:
+            return script(method, path, body)
+        if heard:
+            script(method, path, body)
+        began.wait(30)
+        caller.pop().kill()
+        return 200, {}
+
+    with endpoint(deadly) as app:
+        given = params(tmp_path, service(app.url))
+        caller.append(subprocess.Popen([sys.executable, "-c", _RUN, json.dumps(given)], cwd=ROOT))
+        victim = caller[0]
+        began.set()
+        assert victim.wait(60) == -signal.SIGKILL
+        assert states(given) == ["intended"]
+        row = turn_on(given)
+        again = lift(given)
+    assert paths(app).count("/on") == (1 if heard else 2)
+    assert row["outcome"] == ("unchanged" if heard else "done")
+    assert (again["outcome"], states(given), script.enabled) == ("done", ["lifted"], False)
+
+
+def test_a_form_with_a_password_over_tls_is_verified_and_leaves_the_password_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("s3same-canary\n")
+    authority = Authority(tmp_path / "authority")
+    script = App()
+    with endpoint(script, authority.vouch("IP:127.0.0.1").server()) as app:
+        login = {"secret_ref": {"file": str(tmp_path / "password"), "scheme": "basic", "user": "ops"}}
+        common = {**login, "ca_file": str(authority.file)}
+        shop = {"name": "shop", "hosts": "all", "maintenance": {
+            "on": {"url": f"{app.url}/on", "form": {"mode": "on"}, "expect_status": [200, 204], **common},
+            "off": {"url": f"{app.url}/off", "body": "off", "headers": {"X-Reason": "over"}, **common},
+            "status": {"url": f"{app.url}/status", "expect": {"enabled": True}, **common},
+        }}  # fmt: skip
+        given = params(tmp_path, shop)
+        told = [_http_toggle.run(given, check_mode) for check_mode in (True, False)]
+        told.append(_lift.run(given, False))
+    assert [answer["incident"]["outcome"] for answer in told] == ["done", "done", "done"]
+    assert [request[:3] for request in app.requests if request[0] != "GET"] == [
+        ("POST", "/on", "mode=on"),
+        ("POST", "/off", "off"),
+    ]
+    assert all(headers["Authorization"] == "Basic b3BzOnMzc2FtZS1jYW5hcnk=" for *_others, headers in app.requests)
+    kept = str(told) + "".join(path.read_text() for path in (tmp_path / "state").rglob("*.json"))
+    assert "000001-maintenance-mode-shop" in kept
+    assert "canary" not in kept
+    assert "b3BzOnMzc2FtZS1jYW5hcnk" not in kept
 
 
 class Breakers:
