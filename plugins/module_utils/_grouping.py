@@ -38,8 +38,8 @@ _TELLING = _words(
     via per due because while when where which who after before during until
     read write open close start stop create delete update insert select get put post patch head send receive connect
     disconnect accept bind listen commit rollback lock unlock load save parse encode decode encrypt decrypt
-    fail fails failure error errors warning fatal exception invalid missing unknown lost broken bad wrong corrupt empty full
-    timeout late early slow overflow underflow unavailable unreachable unreadable unauthorized forbidden
+    fail fails failure error errors warning fatal exception invalid illegal missing unknown lost broken bad wrong corrupt
+    empty full timeout late early slow overflow underflow unavailable unreachable unreadable unauthorized forbidden
     true false null none yes no ok down up on off
     """
 )
@@ -142,7 +142,7 @@ def _enough(values: list[str], template: Form, place: int) -> int:
         return _TWO
     if 3 * sum(map(_tells, values)) > len(values):
         return 3 * _ENOUGH[min(constants, 4)]
-    if place >= 2 and template[place - 2].strip(_TRIMMED).lower() in _NAMING:
+    if place >= 2 and _names_what_follows(template[place - 2]):
         return _TWO
     words = [value.strip(_TRIMMED) for value in values if value and not is_mask(value)]
     odd = masks + sum(not word.isalpha() or not word[1:].islower() for word in words)
@@ -186,7 +186,7 @@ def _gaps(forms: set[Form]) -> _Buckets:
             continue
         for first in range(2, len(form) - 2, 2):
             for after in range(first + 1, min(first + _GAP + 1, len(form) - 1), 2):
-                if _tells(form[after - 1]):
+                if _tells(form[after - 1]) or _names_what_follows(form[after - 1]) or form[after] == '"':
                     break
                 buckets[(*form[:first], ANYTHING, *form[after:])].add(form)
     return buckets
@@ -203,6 +203,10 @@ def _may_vary(word: str) -> bool:
 
 def _is_word(word: str) -> bool:
     return word.strip(_TRIMMED).isalpha()
+
+
+def _names_what_follows(word: str) -> bool:
+    return word.strip(_TRIMMED).lower() in _NAMING
 
 
 def _tells(word: str) -> bool:

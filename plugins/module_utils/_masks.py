@@ -8,8 +8,8 @@ import re
 # Masks stand between two characters that no cleaned text has, so that a message which says "<n>" is not one of ours.
 _OPEN, _CLOSE = "\x02", "\x03"
 ANYTHING = f"{_OPEN}*{_CLOSE}"
-_NUMBER, _PATH, _MAIL, _HOST, _URL, _VALUE, _QUOTED = (
-    f"{_OPEN}{name}{_CLOSE}" for name in ("n", "path", "mail", "host", "url", "v", "str")
+_NUMBER, _PATH, _MAIL, _HOST, _URL, _VALUE, _QUOTED, _REQUEST = (
+    f"{_OPEN}{name}{_CLOSE}" for name in ("n", "path", "mail", "host", "url", "v", "str", "request")
 )
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
 _DAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? +)?"
@@ -18,7 +18,8 @@ _DATE = (
     r"(?: +\d{4})?(?: +\d\d:[\d:.]*)?(?: +[A-Z]{3,4}\b)?(?: +\d{4}\b)?"
 )
 _WHOLE = (
-    (re.compile(r"\"(?:[^\"\\]|\\.)*\"|(?<!\w)'(?:[^'\\]|\\.)*'(?!\w)|`[^`]*`"), f" {_QUOTED} "),
+    (re.compile(r"\"(?:[^\"\\]|\\.)*\"|(?<!\w)'(?:[^'\\]|\\.)*'(?!\w)|`[^`]*`"), f'"{_QUOTED}"'),
+    (re.compile(r"\b(?:GET|POST|PUT|DELETE|HEAD|PATCH|OPTIONS) (?:/|\w+://)[^\s\"]*"), _REQUEST),
     (re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>)\]}]*[^\s\"'<>)\]},.;:]"), _URL),
     (re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"), _NUMBER),
     (re.compile(_DATE), _NUMBER),

@@ -90,6 +90,100 @@ def test_line_below_error_level_is_none(line: str) -> None:
     assert errors(line) == []
 
 
+BROKEN = """
+app: error: it broke
+[error] it broke
+2025-11-23T09:51:16Z [shop] error: it broke
+ERRO[0001] it broke
+FATA[0001] it broke
+<3>it broke
+<11>Nov 23 09:51:16 web app[12]: it broke
+lvl=eror msg="it broke"
+Nov 23 09:51:16 web app[12]: fatal: it broke
+Nov 23 09:51:16 web app[12]: Error: it broke
+{"level":50,"time":1763891476,"msg":"it broke"}
+{"severity":3,"message":"it broke"}
+{"level":3,"short_message":"it broke","version":"1.1"}
+{"levelno":40,"message":"it broke"}
+{"severityNumber":17,"body":"it broke"}
+{"PRIORITY":"3","MESSAGE":"it broke"}
+{"log":{"level":"error"},"message":"it broke"}
+{"log.level":"ERROR","message":"it broke"}
+{"log":"2025-11-23 09:51:16 ERROR it broke\\n","stream":"stdout","time":"2025-11-23T09:51:16Z"}
+{"t":{"$date":"2025-11-23T09:51:16Z"},"s":"E","c":"STORAGE","msg":"it broke"}
+2025-11-23T09:51:16.1Z stderr F ERROR it broke
+11-23 09:51:16.123  1702  2395 E Window: it broke
+E/Window( 12): it broke
+E1123 09:51:16.123456 12 file.cc:10] it broke
+E, [2025-11-23T09:51:16.1 #12] ERROR -- : it broke
+2025-11-23 09:51:16 | ERROR    | app:run:12 - it broke
+2025-11-23 09:51:16 - app - CRITICAL - it broke
+SEV: it broke
+panic: it broke
+fatal error: it broke
+thread 'main' panicked at src/main.rs:2:5: it broke
+Uncaught TypeError: it broke
+TypeError: it broke
+java.lang.IllegalStateException: it broke
+Exception in thread "main" java.lang.IllegalStateException: it broke
+2025/11/23 09:51:16 [emerg] 1#1: it broke
+[Sun Nov 23 09:51:16.1 2025] [proxy:error] [pid 1] it broke
+level=ERROR msg="it broke"
+2025-11-23 09:51:16.123 UTC [77] PANIC:  it broke
+2025-11-23 09:51:16.123 [ERR] it broke
+2025-11-23 09:51:16.123 +00:00 [Error] it broke
+ts=2025 caller=x level=error err="it broke"
+*** ERROR: it broke
+"""
+WELL = """
+0 errors
+error_count=0
+ERRORS=0
+Total errors: 0
+2025-11-23 09:51:16 INFO 0 errors, error_count=0
+2025-11-23 09:51:16 errors=0 fatal=0
+2025-11-23 09:51:16 INFO an ERROR: of yesterday
+level=info error_count=0 msg="ERROR"
+{"level":"info","msg":"ERROR: x","error":null}
+{"level":30,"msg":"error"}
+{"status":"ok","errors":0}
+10.0.0.1 - - [23/Nov/2025:09:51:16 +0000] "GET /ERROR HTTP/1.1" 200 12
+10.0.0.1 - - [23/Nov/2025:09:51:16 +0000] "GET /x?level=ERROR HTTP/1.1" 200 12
+found no ERROR in it
+no FATAL one
+finished with 0 ERROR(s)
+<6>all is well, error
+<14>Nov 23 09:51:16 web app[12]: error budget fine
+Nov 23 09:51:16 web app[12]: info: last error: none
+last error: none
+I1123 09:51:16.123456 12 file.cc:10] error budget
+W1123 09:51:16.123456 12 file.cc:10] ERROR budget
+2025-11-23 09:51:16 [warn] error ratio 0
+2025-11-23 09:51:16 WARN ERROR ratio
+2025-11-23 09:51:16.123 UTC [77] STATEMENT:  SELECT * FROM ERROR
+2025-11-23 09:51:16.123 UTC [77] LOG:  ERROR rate
+DELETE FROM errors
+error rate is 0.1
+2025-11-23T09:51:16.1Z stdout F all fine
+the alert manager reloaded
+error log rotated
+critical section entered
+panic button tested
+"""
+
+
+@pytest.mark.parametrize("line", BROKEN.strip().splitlines())
+def test_level_is_understood_in_every_usual_spelling(line: str) -> None:
+    found = errors(line)
+    assert len(found) == 1
+    assert "it broke" in f"{found[0].message} {found[0].cause}"
+
+
+@pytest.mark.parametrize("line", WELL.strip().splitlines())
+def test_line_that_only_speaks_of_errors_is_none(line: str) -> None:
+    assert errors(line) == []
+
+
 @pytest.mark.parametrize(
     ("text", "moment"),
     [
@@ -133,6 +227,76 @@ def test_time_as_a_number_is_read_in_any_unit(number: int) -> None:
 @pytest.mark.parametrize("number", [float("inf"), float("nan"), -1, 10**400, True, None, []])
 def test_number_that_is_no_time_is_none(number: Any) -> None:
     assert _timestamps.moment(number) is None
+
+
+GO = """panic: runtime error: index out of range [7] with length 3 [recovered]
+\tpanic: runtime error: index out of range [7] with length 3
+[signal SIGSEGV: segmentation violation code=0x1 addr=0x0 pc=0x1]
+
+goroutine 18 [running]:
+main.(*Shop).order(0xc00001, {0x1, 0x2})
+\t/srv/shop/main.go:12 +0x1d
+created by net/http.(*Server).Serve in goroutine 1
+\t/usr/lib/go/src/net/http/server.go:3285 +0x4b4
+
+goroutine 1 [IO wait]:
+internal/poll.runtime_pollWait(0x7f, 0x72)
+exit status 2
+"""
+NODE = """Error: order failed
+    at order (/srv/shop/app.js:12:13)
+    at process.processTicksAndRejections (node:internal/process/task_queues:95:5) {
+  [cause]: TypeError: Cannot read properties of undefined (reading 'total')
+      at total (/srv/shop/app.js:7:1)
+}
+"""
+SUPPRESSED = """java.lang.IllegalStateException: order failed
+\tat shop.Orders.place(Orders.java:12) ~[shop.jar:?]
+\tSuppressed: java.io.IOException: ERROR while closing
+\t\tat shop.Db.close(Db.java:9)
+Caused by: java.sql.SQLException: ERROR: no such table
+  Position: 12
+\tat shop.Db.ask(Db.java:7)
+\t... 23 more
+"""
+GROUP = """  + Exception Group Traceback (most recent call last):
+  |   File "a.py", line 1, in <module>
+  | ExceptionGroup: two things failed (2 sub-exceptions)
+  +-+---------------- 1 ----------------
+    | ValueError: 1
+    +---------------- 2 ----------------
+    | TypeError: ERROR
+    +------------------------------------
+"""
+
+
+@pytest.mark.parametrize("head", ["2025-11-23T09:51:16Z ERROR it broke\n", ""])
+@pytest.mark.parametrize(
+    ("trace", "cause"),
+    [
+        (GO, None),
+        (NODE, "TypeError: Cannot read properties of undefined (reading 'total')"),
+        (SUPPRESSED, "java.sql.SQLException: ERROR: no such table"),
+        (GROUP, "ExceptionGroup: two things failed (2 sub-exceptions)"),
+        (CHAINED, "sqlite3.OperationalError: no such column: unit_price"),
+        (JAVA, "java.sql.SQLException: no such table"),
+    ],
+)
+def test_stack_trace_is_one_event_with_and_without_an_error_before_it(head: str, trace: str, cause: str | None) -> None:
+    if head and trace is GO:
+        head = ""  # a panic is a program's last word: nothing is logged before it
+    found = errors(f"{head}{trace}2025-11-23T09:51:17Z INFO on we go\n2025-11-23T09:51:18Z ERROR other\n")
+    assert [error.message for error in found][1:] == ["other"]
+    assert found[0].cause == cause
+
+
+@pytest.mark.parametrize("before", ["Nov 23 09:51:16 web app[12]: ", "2025-11-23T09:51:16.1Z stderr F "])
+def test_stack_trace_of_which_each_line_was_passed_on_is_one_event(before: str) -> None:
+    lines = ["error: order failed", *PYTHON.splitlines(), "ERROR next"]
+    found = errors("".join(f"{before}{line}\n" for line in lines))
+    assert [(error.message, error.cause) for error in found] == [
+        ("order failed", "sqlite3.OperationalError: no such column: unit_price"), ("next", None),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -184,7 +348,7 @@ def test_what_varies_by_its_looks_is_masked() -> None:
         "from 10.0.0.7:443 or db.example.com:5432, see https://shop.example/orders/12?x=1, mail bob@example.com, user=7"
     )
     assert templates(message) == [
-        "order <n> of <str> (<n>) at <n>: <path>, commit <n>, from <n> or <host>, see <url>, mail <mail>, user=<v>"
+        'order <n> of "<str>" (<n>) at <n>: <path>, commit <n>, from <n> or <host>, see <url>, mail <mail>, user=<v>'
     ]
 
 

@@ -1,0 +1,104 @@
+"""The stack trace under an error, of Java, Python, Go or Node, taken line by line; only its cause is kept. Pure."""
+
+from __future__ import annotations
+
+import re
+
+TRACEBACK = "Traceback (most recent call last)"
+_CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
+_CAUSED_BY = re.compile(r"(?:Caused by|Wrapped by): (.*)")
+_RAISED = re.compile(r"[A-Za-z_][\w.$]*(?::\s.*)?$")
+_JAVA_RAISED = re.compile(
+    r"(?:Exception in thread \"[^\"]*\" |Uncaught )?"
+    r"((?:[\w.$]*\w)?(?:Exception|Error|Throwable|ExceptionGroup)(?: \[\w+\])?(?::\s.*)?)$"
+)
+_NODE_CAUSE = re.compile(r"\s+\[cause\]: (.*?)(?: \{)?$")
+_GO_STARTS = ("panic: ", "fatal error: ", "goroutine ")
+_GO_LINE = re.compile(
+    r"goroutine \d+ \[|created by \S|\[signal |exit status \d|panic: .*|\[?recovered"
+    r"|[\w./-]+(?:\.\(\*?[\w.\[\]]+\))?\.[\w.-]+(?:\(.*\))?$"
+)
+_GROUP = re.compile(r"[\s|+-]*")  # an exception group draws its tree in the margin
+_BEGINS = re.compile(
+    r"\s*(?:\d{4}[-/]\d\d[-/]\d\d[T ]|[\[<]?(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL)\b)"
+)
+# What stands before each line where syslog or Kubernetes had it go through their hands.
+_PREFIX = re.compile(
+    r"(?:<\d+>)?(?:[A-Z][a-z]{2} [ \d]\d [\d:]{8}|\d{4}-\S+) (?:(?:stdout|stderr) [FP] |\S+ [\w./-]+(?:\[\d+\])?: )"
+)
+
+
+class Trace:
+    """What follows an error."""
+
+    def __init__(self, first: str) -> None:
+        """Take the line of the error itself: it may be where the trace begins."""
+        self._prefixed = _PREFIX.match(first) is not None
+        text = self._bare(first)
+        self._in_frames = TRACEBACK in text
+        self._in_go = text.startswith(_GO_STARTS)
+        self._in_group = "Exception Group" in text
+        self._chained = False
+        match = _JAVA_RAISED.match(text)
+        self.cause: str | None = match.group(1) if match else None
+
+    def takes(self, text: str) -> bool:
+        """Take the next line if it belongs to the trace, else return False."""
+        text = self._bare(text) if self._prefixed else text
+        if not text or text[0] in " \t":
+            return self._takes_indented(text)
+        if self._in_frames:
+            self._in_frames = False
+            if _RAISED.match(text):
+                self.cause = text
+                return True
+            return False
+        return self._takes_heading(text)
+
+    def _bare(self, text: str) -> str:
+        prefix = _PREFIX.match(text)
+        return text[prefix.end() :] if prefix else text
+
+    def _takes_indented(self, text: str) -> bool:
+        if not self._in_frames and _BEGINS.match(text):
+            return False
+        if TRACEBACK in text:
+            self._in_frames, self._in_group = True, True
+        elif self._in_group and self.cause is None:
+            words = text[_GROUP.match(text).end() :]  # type: ignore[union-attr] # it matches any text
+            raised = _JAVA_RAISED.match(words)
+            self.cause = raised.group(1) if raised else None
+        else:
+            cause = _NODE_CAUSE.match(text)
+            self.cause = cause.group(1) if cause else self.cause
+        return True
+
+    def _takes_heading(self, text: str) -> bool:
+        caused_by = _CAUSED_BY.match(text)
+        if text.startswith(TRACEBACK) and (self.cause is None or self._chained):
+            self._in_frames, self._chained = True, False
+        elif text.startswith(_CHAINED):
+            self._chained = True
+        elif caused_by:
+            self.cause = caused_by.group(1)
+        elif text.startswith("goroutine "):
+            self._in_go = True
+        elif text == "}" or (self._in_go and _GO_LINE.match(text)):
+            pass
+        else:
+            raised = None if self.cause else _JAVA_RAISED.match(text)
+            if raised:
+                self.cause = raised.group(1)
+            return raised is not None
+        return True
+
+
+def last_word(text: str) -> str | None:
+    """Given a whole stack trace as one text, return its cause, or its first line if it tells none."""
+    lines = text.strip().splitlines()
+    if not lines:
+        return None
+    trace = Trace(lines[0])
+    for line in lines[1:]:
+        trace.takes(line)
+    return trace.cause or lines[0]
