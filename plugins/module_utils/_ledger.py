@@ -84,11 +84,32 @@ def mark(entry: Entry, state: str) -> Entry:
 
 
 def settle(params: dict[str, Any]) -> None:
-    """Bring home what is in /run because the disk took no writes: without it, a reboot would undo what was written."""
+    """Bring home what is in /run because the disk took no writes: without it, a reboot would undo what was written.
+
+    And clear up what acts left that were killed while they wrote: drafts, which nobody reads, and a folder without
+    an entry. Only for who has this host's turn: nobody else writes here then.
+    """
     for entry in entries(params)[0]:
         if entry.get("volatile"):
             with contextlib.suppress(OSError):
                 _write(entry)
+    for folder in _folders(params):
+        with contextlib.suppress(OSError):
+            for draft in folder.glob("*.draft"):
+                draft.unlink()
+            folder.rmdir()  # refused, as long as there are entries
+
+
+def forget(params: dict[str, Any], days: float) -> list[str]:
+    """Remove the ledgers of other incidents that were wholly lifted at least so many days ago; return whose they were.
+
+    One with an entry that is open, kept (a rollback) or cannot be read stays for good. 0 days: all stay. Only for who
+    has this host's turn.
+    """
+    if days <= 0:
+        return []
+    latest, others = now(-days), [{**params, "incident_id": name} for name in _others(params)]
+    return [one["incident_id"] for one in others if _is_over(one, latest) and _remove(one)]
 
 
 def spare(entry: Entry) -> Path:
@@ -126,9 +147,7 @@ def entries(params: dict[str, Any]) -> tuple[list[Entry], list[str]]:
 
 def elsewhere(params: dict[str, Any]) -> list[Entry]:
     """Return what other incidents have open on this host, as far as it can be read."""
-    tops = {folder.parent for folder in _folders(params)}
-    names = {folder.name for top in tops if top.is_dir() for folder in top.iterdir()} - {params["incident_id"]}
-    found = [entries({**params, "incident_id": name})[0] for name in sorted(names) if _INCIDENT.fullmatch(name)]
+    found = [entries({**params, "incident_id": name})[0] for name in _others(params)]
     return [entry for several in found for entry in several if entry["state"] != "lifted"]
 
 
@@ -142,9 +161,36 @@ def latest_open(params: dict[str, Any], capability: str, target: str) -> Entry |
     return ([e for e in _of(params, capability, target) if e["state"] != "lifted"] or [None])[-1]
 
 
-def now() -> str:
-    """Return the time as the ledger writes it: UTC, ISO 8601, milliseconds."""
-    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
+def now(days: float = 0) -> str:
+    """Return the time, or that in so many days, as the ledger writes it: UTC, ISO 8601, milliseconds."""
+    moment = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=days)
+    return moment.isoformat(timespec="milliseconds")
+
+
+def _others(params: dict[str, Any]) -> list[str]:
+    """Return which other incidents this host has a ledger of."""
+    tops = {folder.parent for folder in _folders(params)}
+    names = {folder.name for top in tops if top.is_dir() for folder in top.iterdir()} - {params["incident_id"]}
+    return [name for name in sorted(names) if _INCIDENT.fullmatch(name)]
+
+
+def _is_over(params: dict[str, Any], latest: str) -> bool:
+    """Say whether all that an incident did here was lifted, the last of it at `latest`."""
+    found, unreadable = entries(params)
+    return not unreadable and all(
+        entry["state"] == "lifted" and str(entry.get("lifted_at") or "9") <= latest for entry in found
+    )
+
+
+def _remove(params: dict[str, Any]) -> bool:
+    """Remove an incident's ledger, as far as that can be done; say whether it is gone."""
+    for folder in _folders(params):
+        with contextlib.suppress(OSError):
+            for path in [*folder.glob("*.json"), *folder.glob("*.draft")]:
+                path.unlink()
+            folder.rmdir()  # refused, if somebody keeps something else in it
+            _durable.sync_folder(folder.parent)
+    return not any(folder.exists() for folder in _folders(params))
 
 
 def _of(params: dict[str, Any], capability: str, target: str) -> list[Entry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Callable
 
 from ansible_collections.incidentctl.response.plugins.module_utils import (
@@ -28,25 +29,63 @@ UNDO: dict[str, Undo] = {
 
 
 def run(params: dict[str, Any], check_mode: bool) -> Result:
-    """Undo every open entry of the incident, newest first, by the ledger alone.
+    """Undo every open entry of the incident, newest first, by the ledger alone; or those that `only` names.
 
     One that cannot be undone, or not even read, is failed and kept; the others are lifted all the same.
     An entry that says `keep`, as a rollback does, stays. What another incident holds as well is left to its lift.
+    Ledgers of incidents that were wholly lifted `forget_after_days` ago are removed.
     """
     if not check_mode:
         _ledger.settle(params)
+        _ledger.forget(params, params.get("forget_after_days") or 0)
     found, unreadable = _ledger.entries(params)
+    damaged = [Path(path) for path in unreadable]
     pending = [entry for entry in reversed(found) if entry["state"] != "lifted"]
+    words = params.get("only") or []
+    if words:
+        unknown = [word for word in words if not any(_is(word, e) for e in found) and word not in _stems(damaged)]
+        if unknown:
+            return result("lift", [_unknown(unknown, pending, damaged, params)], facts=_facts(params, pending))
+        pending = [entry for entry in pending if any(_is(word, entry) for word in words)]
+        damaged = [path for path in damaged if path.stem in words]
     actions = [_keep(e) if e["undo"].get("keep") else _lift(params, e, check_mode) for e in pending]
-    actions += [action(path, "failed", f"ledger entry {path} cannot be read; it is kept") for path in unreadable]
+    actions += [action(path.stem, "failed", _damaged(path), entry=path.stem) for path in damaged]
     diff = [
         {"before_header": row["entry"], "before": "open\n", "after": "lifted\n"}
         for row in actions
         if row["outcome"] == "done"
     ]
     if not actions:
-        actions = [action("ledger", "unchanged", f"nothing of {params['incident_id']} is open on this host")]
+        nothing = f"nothing of {params['incident_id']} is open on this host"
+        actions = [action("ledger", "unchanged", f"{', '.join(words)} is lifted already" if words else nothing)]
     return result("lift", actions, facts=_facts(params, pending), diff=diff)
+
+
+def _is(word: str, entry: _ledger.Entry) -> bool:
+    """Say whether this is the entry that a word means: by its name, or as CAPABILITY/TARGET."""
+    return word in (entry["name"], f"{entry['capability']}/{entry['target']}")
+
+
+def _stems(paths: list[Path]) -> list[str]:
+    return [path.stem for path in paths]
+
+
+def _unknown(
+    words: list[str], pending: list[_ledger.Entry], damaged: list[Path], params: dict[str, Any]
+) -> dict[str, Any]:
+    there = [f"{e['name']} ({e['capability']}/{e['target']})" for e in pending if not e["undo"].get("keep")]
+    told = ", ".join([*there, *_stems(damaged)]) or "nothing"
+    summary = f"{', '.join(words)} is in no ledger entry of {params['incident_id']} here; open: {told}"
+    return action(", ".join(words), "failed", summary)
+
+
+def _damaged(path: Path) -> str:
+    if path.suffix != ".json":
+        return f"the ledger {path} cannot be read; what it holds is kept. Fix: mend its disk, then lift again"
+    return (
+        f"ledger entry {path} cannot be read; it is kept. Fix: see what its name says was done, take that back by hand, "
+        "then move the file out of this folder"
+    )
 
 
 def _facts(params: dict[str, Any], pending: list[_ledger.Entry]) -> dict[str, Any]:
@@ -61,8 +100,9 @@ def _facts(params: dict[str, Any], pending: list[_ledger.Entry]) -> dict[str, An
         for e in temporary
         if (others := _shared.holders(params, str(e["undo"].get("kind")), e["target"]))
     }
+    damaged = [{"entry": Path(path).stem, "path": path} for path in unreadable]
     return {
-        "open": [e["name"] for e in temporary if e["state"] != "lifted"] + unreadable,
+        "open": [e["name"] for e in temporary if e["state"] != "lifted"] + [row["entry"] for row in damaged],
         "lifted": [e["name"] for e in temporary if e["state"] == "lifted"],
         "entries": [
             {"entry": e["name"], "capability": e["capability"], "target": e["target"]}
@@ -70,6 +110,7 @@ def _facts(params: dict[str, Any], pending: list[_ledger.Entry]) -> dict[str, An
             if not e["undo"].get("keep")
         ],
         **({"held": held} if held else {}),
+        **({"damaged": damaged} if damaged else {}),
     }
 
 
@@ -102,7 +143,7 @@ def _lift(params: dict[str, Any], entry: _ledger.Entry, check_mode: bool) -> dic
 
 def _keep(entry: _ledger.Entry) -> dict[str, Any]:
     capability, target = entry["capability"], entry["target"]
-    summary = f"{capability} of {target} is kept"
+    summary = f"{capability} of {target} is left as it is: a way out is not taken back"
     if entry["state"] == "intended":
         summary += f"; it was interrupted: run {capability} again"
     return action(target, "unchanged", summary, entry=entry["name"])

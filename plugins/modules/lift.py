@@ -13,15 +13,35 @@ description:
   - An entry that cannot be undone, or not be read, is failed and kept. The others are lifted all the same.
   - A rollback is a recovery and stays.
   - A service or toggle that another incident holds as well stays as it is until that one is lifted, too.
+  - Ledgers of other incidents that were wholly lifted long ago are removed.
 version_added: 0.1.0
 author: The incidentctl maintainers (@incidentctl)
 extends_documentation_fragment: incidentctl.response.incident.ledger
+options:
+  only:
+    description:
+      - The entries to take back, each by its name, C(000003-isolation-checkout), or as C(isolation/checkout). Empty means all.
+      - One that the incident has no entry of on this host is an error, which names what is open.
+    type: list
+    elements: str
+    default: []
+  forget_after_days:
+    description:
+      - The ledger of another incident is removed when all that it did here was lifted so many days ago. C(0) keeps them all.
+      - One with an entry that is open, that cannot be read, or that is kept (a rollback) stays.
+    type: float
+    default: 30
 """
 
 EXAMPLES = r"""
 - name: Take back what incident INC-20260101-0300-abcd did to this host
   incidentctl.response.lift:
     incident_id: INC-20260101-0300-abcd
+
+- name: Start the checkout again; what else it contained stays so
+  incidentctl.response.lift:
+    incident_id: INC-20260101-0300-abcd
+    only: [isolation/checkout]
 """
 
 RETURN = r"""
@@ -31,6 +51,7 @@ incident:
     - C(facts.open) names the entries that are open now, C(facts.lifted) those that are lifted, by this run or an earlier
       one. C(facts.entries) has C(entry), C(capability) and C(target) of each that this run found open. C(facts.held) is there if
       another incident still holds some of it, and says which, by target.
+    - C(facts.damaged) is there if entries cannot be read, as C(entry) and C(path) of each.
     - C(facts.waited) is there if another act was at work on this host, as C(seconds) and for whom it waited, C(for).
   returned: always
   type: dict
@@ -58,7 +79,11 @@ from typing import Any
 from ansible_collections.incidentctl.response.plugins.module_utils._lift import run
 from ansible_collections.incidentctl.response.plugins.module_utils._module import LEDGER_OPTIONS, main
 
-ARGUMENT_SPEC = {**LEDGER_OPTIONS}
+ARGUMENT_SPEC = {
+    "only": {"type": "list", "elements": "str", "default": []},
+    "forget_after_days": {"type": "float", "default": 30},
+    **LEDGER_OPTIONS,
+}
 
 
 def capability(_params: dict[str, Any]) -> str:

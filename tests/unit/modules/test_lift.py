@@ -168,7 +168,10 @@ def test_an_unreadable_entry_is_reported_and_kept(params: dict[str, Any], runnin
     torn.write_text("{")
     block = _lift.run(params, False)["incident"]
     assert block["outcome"] == "failed"
-    assert (block["facts"]["open"], block["facts"]["lifted"]) == ([str(torn)], ["000001-isolation-shop"])
+    assert (block["facts"]["open"], block["facts"]["lifted"]) == ([torn.stem], ["000001-isolation-shop"])
+    assert block["facts"]["damaged"] == [{"entry": torn.stem, "path": str(torn)}]
+    assert str(torn) in block["reason"]
+    assert "move the file out" in block["reason"]
     assert (shop.running(), torn.read_text()) == (True, "{")
 
 
@@ -213,3 +216,78 @@ def test_only_the_ledger_is_needed(params: dict[str, Any], running: Made) -> Non
     assert set(entry["undo"]["service"]) == {"name", "manager", "control", "health"}
     assert set(params) == {"incident_id", "state_dir"}
     assert _lift.run(params, False)["incident"]["outcome"] == "done"
+
+
+@pytest.mark.parametrize("word", ["000002-isolation-extra", "isolation/extra"])
+def test_one_entry_is_taken_back_alone_and_a_second_time_it_is_unchanged(
+    params: dict[str, Any], running: Made, word: str
+) -> None:
+    shop, extra = running("shop"), running("extra")
+    isolate(params, shop, extra)
+    block = _lift.run({**params, "only": [word]}, False)["incident"]
+    assert ([row["target"] for row in block["actions"]], block["facts"]["open"]) == (
+        ["extra"],
+        ["000001-isolation-shop"],
+    )
+    assert (shop.running(), extra.running()) == (False, True)
+    again = _lift.run({**params, "only": [word]}, False)["incident"]
+    assert (again["outcome"], again["actions"][0]["summary"]) == ("unchanged", f"{word} is lifted already")
+
+
+def test_one_that_is_not_there_is_an_error_that_names_what_is_open(params: dict[str, Any], running: Made) -> None:
+    shop = running("shop")
+    isolate(params, shop)
+    torn = Path(params["state_dir"], "ledger", "INC-1", "000002-isolation-other.json")
+    torn.write_text("{")
+    block = _lift.run({**params, "only": ["isolation/shop", "isolation/shopp"]}, False)["incident"]
+    assert block["outcome"] == "failed"
+    assert block["reason"] == (
+        "isolation/shopp is in no ledger entry of INC-1 here; "
+        "open: 000001-isolation-shop (isolation/shop), 000002-isolation-other"
+    )
+    assert (shop.running(), states(params)) == (False, ["applied"])
+    damaged = _lift.run({**params, "only": [torn.stem]}, False)["incident"]
+    assert (damaged["outcome"], [row["target"] for row in damaged["actions"]]) == ("failed", [torn.stem])
+
+
+def test_what_an_act_left_that_was_killed_while_it_wrote_is_cleared_up(params: dict[str, Any]) -> None:
+    record(params, {"kind": "release_switch", "keep": True})
+    folder = Path(params["state_dir"], "ledger", "INC-1")
+    (folder / "000002-isolation-shop.draft").write_text("{")
+    _lift.run(params, True)
+    assert len(list(folder.iterdir())) == 2, "the check changes nothing"
+    _lift.run(params, False)
+    assert [path.name for path in folder.iterdir()] == ["000001-isolation-x.json"]
+    (folder / "000001-isolation-x.json").rename(folder / "000001-isolation-x.draft")
+    _lift.run(params, False)
+    assert not folder.exists(), "nothing was ever intended there"
+
+
+def test_the_ledgers_of_others_are_forgotten_when_all_was_lifted_long_ago(params: dict[str, Any]) -> None:
+    def other(incident: str, state: str, days: float, undo: dict[str, Any]) -> None:
+        entry = _ledger.intend({**params, "incident_id": incident}, "isolation", "x", {}, undo)
+        _ledger._write({**entry, "state": state, "lifted_at": _ledger.now(-days) if state == "lifted" else None})
+
+    rows: list[tuple[str, str, float, dict[str, Any]]] = [
+        ("long-ago", "lifted", 31, {"kind": "x"}),
+        ("lately", "lifted", 29, {"kind": "x"}),
+        ("still-open", "applied", 0, {"kind": "x"}),
+        ("kept", "applied", 0, {"kind": "release_switch", "keep": True}),
+        ("torn", "lifted", 31, {"kind": "x"}),
+        ("half", "lifted", 31, {"kind": "x"}),
+        ("INC-1", "lifted", 31, {"kind": "x"}),
+    ]
+    for row in rows:
+        other(*row)
+    other("half", "applied", 0, {"kind": "x"})
+    ledger = Path(params["state_dir"], "ledger")
+    (ledger / "torn" / "000002-y.json").write_text("{")
+    beside = Path(params["state_dir"], "releases", "shop.json")
+    beside.parent.mkdir()
+    beside.write_text("{}")
+    for days, forgotten in ((0, set()), (30, {"long-ago"})):
+        _lift.run({**params, "forget_after_days": days}, True)
+        assert {path.name for path in ledger.iterdir()} == {row[0] for row in rows}, "the check changes nothing"
+        _lift.run({**params, "forget_after_days": days}, False)
+        assert {path.name for path in ledger.iterdir()} == {row[0] for row in rows} - forgotten
+    assert beside.exists()
