@@ -10,7 +10,6 @@ from typing import Any
 from incidentctl import notify, plan
 from incidentctl.errors import AlreadyDecided, RefusedError, UsageError
 from incidentctl.incident import ENDED, Data, Event, Incident
-from incidentctl.outcome import Outcome
 from incidentctl.plan import Inventory, Service
 from incidentctl.record import Record
 from incidentctl.settings import Settings
@@ -157,14 +156,6 @@ def _unless_impossible(incident: Incident, choice: str) -> None:
             found[choice]["why_not"],
             f"incidentctl status {incident.incident_id} shows what is",
         )
-
-
-def record_lifted(desk: Desk, outcome: Outcome) -> None:
-    """Record every ledger entry that the hosts say is lifted."""
-    for contained in desk.incident().contained:
-        for row in outcome.rows:
-            if row.host == contained["host"] and contained["entry"] in row.facts.get("lifted", ()):
-                desk.note("containment_lifted", **{k: contained[k] for k in ("host", "capability", "entry", "target")})
 
 
 def tell(desk: Desk, about: str | None) -> None:

@@ -78,6 +78,7 @@ class Incident:
     acknowledged_by: str | None = None
     resolved_at: str | None = None
     closed_at: str | None = None
+    left_contained: str | None = None  # why it was closed although something is still contained
     services: tuple[str, ...] = ()
     affected: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
@@ -181,7 +182,7 @@ def _acknowledged(incident: Incident, event: Event) -> Changes:
 
 def _reopened(_incident: Incident, _event: Event) -> Changes:
     """Begin anew: what was done before stays in the events, and its containments stay open."""
-    empty = dict.fromkeys(("resolved_at", "closed_at", "question", "decision", "verified"))
+    empty = dict.fromkeys(("resolved_at", "closed_at", "left_contained", "question", "decision", "verified"))
     lists = dict.fromkeys(("phases", "options", "approvals"), ())
     return {"status": "investigating", **empty, **lists, "outcomes": {}}
 
@@ -282,7 +283,7 @@ _CHANGES: dict[str, Callable[[Incident, Event], Changes]] = {
     "verified": _verified,
     "resolved": lambda i, e: {"status": "resolved", "resolved_at": e.at, **_milestone(i, e, "resolved")},
     "follow_up": _listed("follow_ups"),
-    "closed": lambda _i, e: {"status": "closed", "closed_at": e.at},
+    "closed": lambda _i, e: {"status": "closed", "closed_at": e.at, "left_contained": e.data.get("left_contained")},
     "resumed": lambda i, _e: {"phases": _interrupt(i.phases)},
     "locked": lambda i, e: {"holder": _row(e), "phases": _interrupt(i.phases)},
     "unlocked": _unlocked,

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from incidentctl import engine, plan
-from incidentctl.desk import Desk, record_lifted
+from incidentctl import engine, ledgers, plan
+from incidentctl.desk import Desk
 from incidentctl.errors import Partial
 from incidentctl.files import private_folder, seal
 from incidentctl.outcome import SUCCESS, HostOutcome, Outcome, Step, capability_of
@@ -127,8 +127,11 @@ def finish_step(desk: Desk, outcome: Outcome, verdict: str | None = None, **fact
     desk.note("step_finished", phase=outcome.step.phase, outcome=verdict or outcome.worst, **facts)
 
 
-def ask_hosts(desk: Desk, hosts: tuple[str, ...] = ()) -> None:
-    """Ask the ledgers of these hosts, or of all, what stands open: the record may have missed the answer."""
+def ask_hosts(desk: Desk, hosts: tuple[str, ...] = ()) -> Outcome:
+    """Ask the ledgers of these hosts, or of all, what stands open: the record may have missed the answer.
+
+    Return what they said; it is recorded.
+    """
     step = Step(
         phase="resume",
         capabilities=("lift",),
@@ -141,14 +144,11 @@ def ask_hosts(desk: Desk, hosts: tuple[str, ...] = ()) -> None:
     hide = desk.settings.secret_environment()
     outcome = engine.run(step, desk.sources, desk.show, hide, home=desk.folder)
     _unless_cut_off(desk, outcome)
-    known = {(c["host"], c["entry"]) for c in desk.incident().contained}
     for row in outcome.rows:
         if waited := row.facts.get("waited"):
             desk.note("note", text=f"{row.host}: waited {waited['seconds']:.0f} s for {waited['for']} to end")
-        for entry in row.facts.get("entries", ()):
-            if (row.host, entry["entry"]) not in known:
-                desk.note("containment_applied", host=row.host, summary="found in the host's ledger", **entry)
-    record_lifted(desk, outcome)
+    ledgers.record(desk, outcome)
+    return outcome
 
 
 def _unless_cut_off(desk: Desk, outcome: Outcome) -> None:

@@ -9,10 +9,11 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from incidentctl import engine, plan, session
+from incidentctl import engine, ledgers, plan, session
 from incidentctl.desk import Desk, Show
 from incidentctl.errors import IncidentctlError, Partial, UsageError
 from incidentctl.files import trouble, way_out
@@ -95,8 +96,10 @@ def of_id(
     return Known(named, sources, plan.narrow(session.hosts_of(settings, sources), limit))
 
 
-def lift(known: Known, settings: Settings, error: RecordError, show: Show) -> None:
+def lift(known: Known, settings: Settings, error: RecordError, show: Show, only: tuple[str, ...] = ()) -> None:
     """Take back every containment of an incident by the hosts' ledgers, and say so; there is nothing to record it.
+
+    With `only`, those entries alone.
 
     Always raise: Partial, which says what is in no record; UsageError if no host knows the incident either.
     """
@@ -104,11 +107,23 @@ def lift(known: Known, settings: Settings, error: RecordError, show: Show) -> No
     show("note", text="Lifting goes on without it: the hosts' ledgers know what was done.")
     with contextlib.suppress(OSError):  # of a disk that cannot even be read
         engine.end_what_was_left(settings.state_dir / "incidents" / known.incident_id)
+    if not only:
+        raise _told(known.incident_id, _run(known, settings, show, known.hosts, {}))
+    there = ledgers.open_rows(_run(known, settings, show, known.hosts, {}, check=True))
+    found = ledgers.named(only, there)
+    outcomes = [_run(known, settings, show, hosts, {"lift_only": [word]}) for word, hosts in found.items()]
+    raise _told(known.incident_id, replace(outcomes[-1], rows=tuple(row for one in outcomes for row in one.rows)))
+
+
+def _run(
+    known: Known, settings: Settings, show: Show, hosts: tuple[str, ...], variables: dict[str, Any], check: bool = False
+) -> Outcome:
     step = Step(
         phase="lift",
         capabilities=("lift",),
-        hosts=known.hosts,
-        variables={"incident_id": known.incident_id, "incident_continue": True},
+        hosts=hosts,
+        variables={"incident_id": known.incident_id, "incident_continue": True, **variables},
+        check=check,
         deadline_s=settings.deadlines.phase,
     )
     show("phase", phase=step.phase, capabilities=step.capabilities, hosts=step.hosts)
@@ -116,7 +131,7 @@ def lift(known: Known, settings: Settings, error: RecordError, show: Show) -> No
     show("phase_done", outcome=outcome)
     if outcome.interrupted:
         raise Interrupted(step.phase)
-    raise _told(known.incident_id, outcome)
+    return outcome
 
 
 def _in_short(error: RecordError) -> str:

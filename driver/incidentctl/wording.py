@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from incidentctl import ledgers
 from incidentctl.incident import Incident
 from incidentctl.standing import Standing, standing
 from incidentctl.text import plain
@@ -30,7 +31,9 @@ def status(incident: Incident) -> str:
             + (plain(o["title"]) if o["feasible"] else f"not possible: {plain(o['why_not'])}")
             for o in incident.options
         ]
-    lines += [f"  contained on {c['host']}: {c['capability']} {c['target']}" for c in incident.contained]
+    lines += [
+        f"  contained on {c['host']}: {c['capability']} {c['target']}{ledgers.damage(c)}" for c in incident.contained
+    ]
     if incident.holder:
         held = incident.holder
         lines.append(

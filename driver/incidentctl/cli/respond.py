@@ -89,10 +89,18 @@ def decide(
 @common.incident
 @common.inventory
 @common.limit
+@click.option(
+    "--only", multiple=True, metavar="ENTRY", help="Take back this alone: an entry's name, or CAPABILITY/TARGET."
+)
 @common.as_json
 @common.config
 def lift(
-    incident: str | None, inventory: tuple[str, ...], limit: str | None, as_json: bool, config: str | None
+    incident: str | None,
+    inventory: tuple[str, ...],
+    limit: str | None,
+    only: tuple[str, ...],
+    as_json: bool,
+    config: str | None,
 ) -> None:
     """Take back every containment of an incident, newest first, by the ledgers that the hosts keep.
 
@@ -101,6 +109,7 @@ def lift(
 
     \b
     incidentctl lift INC-20260101-0300-abcd
+    incidentctl lift INC-20260101-0300-abcd --only maintenance_mode/checkout
     """
     from incidentctl import unrecorded
     from incidentctl.record import RecordError
@@ -119,11 +128,14 @@ def lift(
                     desk = desk.limited(limit)
                 known = unrecorded.of_desk(desk)
                 with workflow.at_work(desk):
-                    recovery.lift(desk)
+                    if only:
+                        recovery.lift_only(desk, only)
+                    else:
+                        recovery.lift(desk)
         except RecordError as error:
             with common.without_record(config, as_json) as (settings, console):
                 known = known or unrecorded.of_id(settings, incident, inventory, limit, error)
-                unrecorded.lift(known, settings, error, console.show)
+                unrecorded.lift(known, settings, error, console.show, only)
 
 
 @click.command(short_help="Close an incident; refused while anything is contained.")
@@ -132,7 +144,13 @@ def lift(
 @common.inventory
 @common.config
 def close(incident: str | None, leave_contained: str | None, inventory: tuple[str, ...], config: str | None) -> None:
-    """Close an incident and write its report. Refused while anything is still contained."""
+    """Close an incident and write its report. Refused while anything is still contained.
+
+    The hosts are asked, not the record alone: each open entry of their ledgers is named, and each host that did not answer.
+
+    \b
+    incidentctl close INC-20260101-0300-abcd --leave-contained "the worker moves to another host tomorrow"
+    """
     with common.opened(config, inventory, True, False) as (session, console):
         from incidentctl import workflow
         from incidentctl.phases import recovery

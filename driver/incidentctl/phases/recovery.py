@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from incidentctl import monitoring, plan, report, retry
-from incidentctl.desk import Desk, record_lifted, skip_step, tell
-from incidentctl.errors import DecisionAwaited, NotRecovered, Partial, RefusedError
-from incidentctl.outcome import SUCCESS
+from incidentctl import ledgers, monitoring, plan, report, retry
+from incidentctl.desk import Desk, skip_step, tell
+from incidentctl.errors import DecisionAwaited, NotRecovered, Partial, RefusedError, UsageError
+from incidentctl.outcome import SUCCESS, Outcome
 from incidentctl.phases.decision import ask_anew
 from incidentctl.plan import PlannedStep, Service
-from incidentctl.steps import finish_step, run_rolling, run_step
+from incidentctl.steps import ask_hosts, finish_step, run_rolling, run_step
 
 # Outcomes of a host of which nothing is known but that nobody got there.
 AWAY = ("unreachable", "not_attempted")
@@ -107,11 +107,27 @@ def verify(desk: Desk) -> None:
 
 def lift(desk: Desk) -> None:
     """Take back every containment: the hosts' ledgers know them all, also those that we forgot."""
-    outcome = run_step(
-        desk, PlannedStep("lift", ("lift",), _unsettled(desk, "lift", desk.hosts()), ()), {}, finish=False
-    )
-    record_lifted(desk, outcome)
-    for text in _left_to_others(desk):
+    _take_back(desk, PlannedStep("lift", ("lift",), _unsettled(desk, "lift", desk.hosts()), ()), {})
+
+
+def lift_only(desk: Desk, words: Iterable[str]) -> None:
+    """Take back the entries that a person names, and nothing else. Raise UsageError, before anything, for an unknown one."""
+    ask_hosts(desk, desk.hosts())
+    contained = [row for row in desk.incident().contained if row["host"] in desk.hosts()]
+    over = [event.data for event in desk.record.events(desk.incident_id) if event.kind == "containment_lifted"]
+    found = ledgers.named(words, contained, over)
+    if not found:
+        desk.show("note", text="That is lifted already. Nothing was done.")
+    for word, hosts in found.items():
+        _take_back(desk, PlannedStep("lift_only", ("lift",), hosts, ()), {"lift_only": [word]})
+
+
+def _take_back(desk: Desk, step: PlannedStep, variables: dict[str, Any]) -> None:
+    outcome = run_step(desk, step, variables, finish=False)
+    ledgers.record(desk, outcome)
+    for text in _left_alone(outcome):
+        desk.show("note", text=f"    {text}")
+    for text in _left_to_others(desk, step.phase):
         desk.note("follow_up", text=text, owner=desk.actor)
     finish_step(desk, outcome)
     if outcome.worst not in SUCCESS:
@@ -122,14 +138,25 @@ def lift(desk: Desk) -> None:
         )
 
 
-def _held(desk: Desk) -> dict[tuple[str, str], str]:
+def _left_alone(outcome: Outcome) -> list[str]:
+    """Say of each entry that a lift leaves as it is why it does."""
+    return [
+        f"{row.host}: {action['summary']}"
+        for row in outcome.rows
+        for action in row.actions
+        if action["outcome"] == "unchanged" and "entry" in action
+    ]
+
+
+def _held(desk: Desk, phase: str = "lift") -> dict[tuple[str, str], str]:
     """Return by (host, service) which other incident still holds what the lift was to give back."""
-    rows = (desk.incident().outcomes or {}).get("lift", ())
+    rows = (desk.incident().outcomes or {}).get(phase, ())
     return {(row["host"], name): whose for row in rows for name, whose in row["facts"].get("held", {}).items()}
 
 
-def _left_to_others(desk: Desk) -> list[str]:
-    texts = [f"Lift {whose} too: it still holds {name} on {host}" for (host, name), whose in _held(desk).items()]
+def _left_to_others(desk: Desk, phase: str) -> list[str]:
+    held = _held(desk, phase)
+    texts = [f"Lift {whose} too: it still holds {name} on {host}" for (host, name), whose in held.items()]
     said = {row.get("text") for row in desk.incident().follow_ups}
     return [text for text in texts if text not in said]
 
@@ -171,13 +198,22 @@ def resolve(desk: Desk) -> None:
 
 
 def close(desk: Desk, leave_contained: str | None = None) -> None:
-    """Write what must be remembered, and close. Refused while anything is still contained."""
+    """Write what must be remembered, and close. Refused while a host's ledger has an open entry, or cannot be asked.
+
+    `leave_contained` is why that does not matter; it goes into the record, and from there into the report.
+    """
+    if leave_contained is not None and not leave_contained.strip():
+        raise UsageError("--leave-contained needs a reason.", fix="say why what is contained may stay so")
+    outcome = ask_hosts(desk)
     incident = desk.incident()
-    if incident.contained and leave_contained is None:
-        still = ", ".join(f"{c['host']} {c['capability']} {c['target']}" for c in incident.contained)
+    silent = ledgers.silent(outcome)
+    left = [ledgers.told(row) + _unless_in(outcome, row) for row in incident.contained]
+    if (left or silent) and leave_contained is None:
+        told = [f"{len(left)} ledger entr{'y is' if len(left) == 1 else 'ies are'} open"] if left else []
+        told += [f"{len(silent)} host(s) did not say what is open there"] if silent else []
         raise RefusedError(
-            f"{desk.incident_id} cannot be closed: {len(incident.contained)} containment(s) are still there.",
-            still,
+            f"{desk.incident_id} cannot be closed: {', and '.join(told)}.",
+            "\n".join([*left, *silent]),
             f"incidentctl lift {desk.incident_id}, or close with --leave-contained REASON",
         )
     said = {row.get("text") for row in incident.follow_ups}
@@ -185,8 +221,16 @@ def close(desk: Desk, leave_contained: str | None = None) -> None:
         if text in said:
             continue
         desk.note("follow_up", text=text, owner=incident.acknowledged_by or desk.actor)
-    desk.note("closed", **({"left_contained": leave_contained} if leave_contained else {}))
+    reason = {"left_contained": leave_contained, "left": left, "not_asked": silent} if left or silent else {}
+    desk.note("closed", **reason)
     leave(desk)
+
+
+def _unless_in(outcome: Outcome, contained: Mapping[str, Any]) -> str:
+    """Return what to add about an entry of which its host, though it answered, knows nothing."""
+    rows = [row for row in outcome.rows if row.host == contained["host"] and ledgers.answered(row)]
+    gone = rows and contained["entry"] not in rows[0].facts["open"]
+    return ": this host's ledger does not have it any more; see for yourself" if gone else ""
 
 
 def leave(desk: Desk) -> None:

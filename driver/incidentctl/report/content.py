@@ -98,6 +98,9 @@ def timeline_text(event: Event) -> str | None:
         return _host_text(event.data)
     if event.kind == "notified" and event.data.get("state") == "queued":
         return None
+    if event.kind == "closed" and event.data.get("left_contained"):
+        left = [*event.data.get("left", ()), *event.data.get("not_asked", ())]
+        return f"closed, although not all was taken back: {event.data['left_contained']} ({'; '.join(map(str, left))})"
     pattern = _TOLD.get(event.kind)
     return None if pattern is None else pattern.format_map(_Lenient(event.data))
 
@@ -214,7 +217,9 @@ def _resolution(incident: Incident) -> Section:
 
 
 def _containment(events: Sequence[Event]) -> Section:
-    applied = [e for e in events if e.kind == "containment_applied"]
+    # An entry that turned out to be damaged is told once more: its first row is when it was contained.
+    told = {(e.data.get("host"), e.data.get("entry")): e for e in reversed(events) if e.kind == "containment_applied"}
+    applied = sorted(told.values(), key=lambda event: event.seq)
     lifted = {(e.data.get("host"), e.data.get("entry")): e.at for e in events if e.kind == "containment_lifted"}
     rows = tuple(
         (
@@ -297,7 +302,8 @@ def _communication(incident: Incident) -> Section:
 
 def _still_open(incident: Incident) -> Section:
     items = [f"{f.get('text')} (owner: {f.get('owner') or UNKNOWN})" for f in incident.follow_ups]
-    items += [f"still contained on {c['host']}: {c['capability']} {c['target']}" for c in incident.contained]
+    why = f"; left so: {incident.left_contained}" if incident.left_contained else ""
+    items += [f"still contained on {c['host']}: {c['capability']} {c['target']}{why}" for c in incident.contained]
     return Section("What is still open", (tuple(items),) if items else ("Nothing.",))
 
 
