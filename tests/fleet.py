@@ -82,6 +82,7 @@ class Fleet:
         """Write the inventory as it is with these faults: who logs in, and by which Python."""
         control = {verb: ["sh", f"/run/lamp/{verb}"] for verb in ("start", "stop", "status")}
         lamp = {"name": "lamp", "hosts": "all", "manager": "command", "control": control, "ports": [8000]}
+        lamp["essential"] = False  # no guard minds that all of them are stopped
         known = {}
         for name in self.hosts.names():
             fault = faults.get(name)

@@ -21,7 +21,7 @@ import yaml
 from pydantic import BaseModel
 
 from incidentctl import _settings_values as values
-from incidentctl import settings, single
+from incidentctl import guards, settings, single
 from incidentctl.cli import cli
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -69,8 +69,9 @@ KEYS = {
     "What is written here takes the place of the whole default.",
     "alerts.severity": "The severity of an alert whose label says none that is known.",
     "alerts.diagnose": "Look into what an alert declares: health, evidence, diagnosis. It changes no host.",
-    "guards.max_hosts_changed": "Refuse a containment that changes more hosts.",
-    "guards.max_fraction_changed": "Refuse a containment that changes a larger part of the inventory. From four hosts on.",
+    "guards.max_hosts_changed": "Refuse what changes more hosts.",
+    "guards.max_fraction_changed": "Refuse what changes a larger part of the inventory. "
+    f"From {guards.FRACTION_FROM_HOSTS} hosts on.",
     "guards.never_isolate": "Hosts and groups on which isolation and quarantine are refused.",
     "verify.window": "How long health must hold before an incident counts as recovered.",
     "verify.within": "How long health may take to come back. A rollback goes forward again after it.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ class Desk:
     instead_of: str | None = None  # the decision that `option` replaces
     take_over: int | None = None  # the `locked` event of a process on another host that a person says is gone
     limit: tuple[str, ...] | None = None  # of the incident's hosts, only these this time
+    override: tuple[str, ...] = ()  # the guards that a person names
 
     def incident(self) -> Incident:
         """The incident as the record has it now."""
@@ -63,6 +64,11 @@ class Desk:
     def hosts(self) -> tuple[str, ...]:
         """The incident's hosts that are meant this time."""
         return tuple(host for host in self.incident().hosts if self.limit is None or host in self.limit)
+
+    def hosts_of(self, services: Iterable[Service]) -> tuple[str, ...]:
+        """Those of them that run one of these services."""
+        used = {host for service in services for host in service.hosts}
+        return tuple(host for host in self.hosts() if host in used)
 
     def services(self) -> tuple[Service, ...]:
         """The services in the incident's scope."""
@@ -97,17 +103,24 @@ def record_decision(
     data |= {"instead_of": instead_of} if instead_of else {}
 
     def counts(incident: Incident) -> bool:
-        _unless_decided(desk, incident, choice, instead_of)
-        _unless_asked_anew(incident, answered)
-        _unless_impossible(incident, choice)
-        if choice == "custom" and playbook not in desk.settings.custom_playbooks:
-            known = ", ".join(sorted(desk.settings.custom_playbooks))
-            raise UsageError("Which playbook?", fix=f"--playbook NAME, one of: {known}")
+        unless_void(desk, incident, choice, playbook, answered, instead_of)
         return True
 
     event = desk.record.append_if(desk.incident_id, "decided", data, desk.actor, counts)
     assert event is not None  # noqa: S101 - what does not count raises
     return event
+
+
+def unless_void(
+    desk: Desk, incident: Incident, choice: str, playbook: str | None, answered: Data | None, instead_of: str | None
+) -> None:
+    """Raise what record_decision does if, as the incident stands, an answer to the question `answered` does not count."""
+    _unless_decided(desk, incident, choice, instead_of)
+    _unless_asked_anew(incident, answered)
+    _unless_impossible(incident, choice)
+    if choice == "custom" and playbook not in desk.settings.custom_playbooks:
+        known = ", ".join(sorted(desk.settings.custom_playbooks))
+        raise UsageError("Which playbook?", fix=f"--playbook NAME, one of: {known}")
 
 
 def _unless_decided(desk: Desk, incident: Incident, choice: str, instead_of: str | None) -> None:

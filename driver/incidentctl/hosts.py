@@ -21,6 +21,9 @@ _POSITION = re.compile(r"[^~].*\[(?:-?\d+|\d+[:-]\d*)\]")
 _SHOWS = "incidentctl plan shows the hosts there are"
 _SIGNS = ("", "&", "!")
 _WAYS = ("ansible_ssh_common_args", "ansible_ssh_args", "ansible_ssh_extra_args", "ansible_ssh_executable")
+_GATEWAY = re.compile(r"(?:^|\s)-[FJW]|[Pp]roxy")
+_BY_SSH = ("ssh", "smart", "paramiko", "paramiko_ssh")
+LOCAL = "(local)"  # in the place of an address: no connection at all
 
 
 def parts(limit: str) -> list[str]:
@@ -55,18 +58,39 @@ def machine(host: str, variables: Mapping[str, Any]) -> str:
 
     One address behind two gateways is two machines, and so are two ports of one address (containers, forwarded ones).
     """
-    place = str(variables.get("ansible_host", variables.get("ansible_ssh_host", host)))
+    place = _address(host, variables)
     port = str(variables.get("ansible_port", variables.get("ansible_ssh_port", 22)))
-    on_the_way = [str(variables[key]) for key in _WAYS if variables.get(key)]
+    on_the_way = _on_the_way(variables)
     if str(variables.get("ansible_connection", "ssh")) not in ("ssh", "smart") or "{{" in "".join(
         [place, port, *on_the_way]
     ):
         return host
-    try:
-        place = str(ipaddress.ip_address(place.strip("[]")))
-    except ValueError:
-        place = place.lower().rstrip(".")
     return " ".join([place, *([] if port == "22" else ["port", port]), *on_the_way])
+
+
+def place(host: str, variables: Mapping[str, Any]) -> str:
+    """Return the name or address that a connection to a host goes to straight from here, LOCAL where none is made.
+
+    "" where that cannot be told: behind a gateway an address is another machine's, and a container has its own ways.
+    """
+    connection, address = str(variables.get("ansible_connection", "ssh")), _address(host, variables)
+    if connection == "local":
+        return LOCAL
+    behind = any(_GATEWAY.search(words) for words in _on_the_way(variables))
+    return "" if connection not in _BY_SSH or behind or "{{" in address else address
+
+
+def _address(host: str, variables: Mapping[str, Any]) -> str:
+    """Return the address of a host as it is compared: a name in small letters, an IP in its shortest form."""
+    written = str(variables.get("ansible_host", variables.get("ansible_ssh_host", host)))
+    try:
+        return str(ipaddress.ip_address(written.strip("[]")))
+    except ValueError:
+        return written.lower().rstrip(".")
+
+
+def _on_the_way(variables: Mapping[str, Any]) -> list[str]:
+    return [str(variables[key]) for key in _WAYS if variables.get(key)]
 
 
 def _matched(hosts: Mapping[str, frozenset[str]], limit: str, name: str) -> set[str]:

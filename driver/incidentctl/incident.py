@@ -90,6 +90,7 @@ class Incident:
     question: Data | None = None
     decision: Data | None = None
     approvals: tuple[Data, ...] = ()
+    overrides: tuple[Data, ...] = ()  # guards, with the targets for which they do not count until these are lifted
     contained: tuple[Data, ...] = ()
     evidence: tuple[Data, ...] = ()
     notes: tuple[Data, ...] = ()
@@ -183,7 +184,7 @@ def _acknowledged(incident: Incident, event: Event) -> Changes:
 def _reopened(_incident: Incident, _event: Event) -> Changes:
     """Begin anew: what was done before stays in the events, and its containments stay open."""
     empty = dict.fromkeys(("resolved_at", "closed_at", "left_contained", "question", "decision", "verified"))
-    lists = dict.fromkeys(("phases", "options", "approvals"), ())
+    lists = dict.fromkeys(("phases", "options", "approvals", "overrides"), ())
     return {"status": "investigating", **empty, **lists, "outcomes": {}}
 
 
@@ -193,7 +194,8 @@ def _step_started(incident: Incident, event: Event) -> Changes:
     phase = Phase(name, "running", event.at, capabilities=capabilities, hosts=hosts)
     every = tuple(dict.fromkeys((*incident.hosts, *hosts)))
     status = "monitoring" if name == "monitor" else incident.status
-    return {"phases": (*_interrupt(incident.phases), phase), "hosts": every, "status": status}
+    overrides = () if "lift" in capabilities else incident.overrides
+    return {"phases": (*_interrupt(incident.phases), phase), "hosts": every, "status": status, "overrides": overrides}
 
 
 def _step_finished(incident: Incident, event: Event) -> Changes:
@@ -274,6 +276,7 @@ _CHANGES: dict[str, Callable[[Incident, Event], Changes]] = {
     "question_asked": lambda _i, e: {"question": _row(e), "decision": None},
     "decided": _decided,
     "approved": _listed("approvals"),
+    "overridden": _listed("overrides"),
     "notified": _listed("notified"),
     "ticketed": _listed("tickets"),
     "note": _listed("notes"),

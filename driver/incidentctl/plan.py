@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from incidentctl import hosts as known_hosts
-from incidentctl.errors import ConfigurationError, RefusedError, UsageError
+from incidentctl.errors import ConfigurationError, UsageError
 from incidentctl.text import nearest
 
 # What a severity may name under `contain`, and what each does to a host, in words for the plan.
@@ -37,17 +37,11 @@ LIFTABLE = frozenset(
         "scale_down",
     }
 )
-# What a guard counts: all of them but the one that changes Prometheus instead of the service's hosts.
-GUARDED = LIFTABLE - {"enhanced_monitoring"}
-# What guards.never_isolate keeps from a host.
-ISOLATING = frozenset({"isolation", "quarantine"})
 # These act on the affected services; the other containments on all services in the scope.
 FOR_AFFECTED = ("enhanced_monitoring", "isolation", "maintenance_mode", "prepare_rollback", "quarantine", "rate_limit")
 TRIAGE = ("health_check", "log_collection")
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LITERALS = {"name": str, "hosts": str, "essential": bool, "user_facing": bool, "integrations": list}
-# A fraction of a small inventory says little: one host of two is already half.
-_FRACTION_FROM_HOSTS = 4
 
 
 @dataclass(frozen=True)
@@ -64,12 +58,13 @@ class Service:
 
 @dataclass(frozen=True)
 class Inventory:
-    """The hosts with their groups, the services, and of each host the address that is told and its machine (hosts.py)."""
+    """The hosts with their groups, the services, and of each host the address that is told, its machine and place (hosts.py)."""
 
     hosts: Mapping[str, frozenset[str]]
     services: tuple[Service, ...]
     addresses: Mapping[str, str] = field(default_factory=dict)
     machines: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -135,8 +130,11 @@ def parse_inventory(listed: Mapping[str, Any]) -> Inventory:
     addresses = {
         host: str(variables[host]["ansible_host"]) for host in hosts if "ansible_host" in variables.get(host, {})
     }
-    machines = {host: known_hosts.machine(host, variables.get(host) or {}) for host in hosts}
-    return Inventory(hosts, tuple(sorted(services, key=lambda s: s.name)), addresses, machines)
+    machines, places = (
+        {host: told(host, variables.get(host) or {}) for host in hosts}
+        for told in (known_hosts.machine, known_hosts.place)
+    )
+    return Inventory(hosts, tuple(sorted(services, key=lambda s: s.name)), addresses, machines, places)
 
 
 def narrow(inventory: Inventory, limit: str | None) -> tuple[str, ...]:
@@ -206,28 +204,6 @@ def step(
         if sick is None or service.name in sick or capability not in FOR_AFFECTED
     )
     return PlannedStep(phase, capabilities, hosts, targets)
-
-
-def guard(plan: Plan, inventory: Inventory, max_hosts: int, max_fraction: float, never: Iterable[str]) -> None:
-    """Raise RefusedError if the plan changes more hosts than the guards allow, or isolates what it must not."""
-    changed = {host for s in plan.steps for host, capability, _ in s.targets if capability in GUARDED}
-    total = len(inventory.hosts)
-    if len(changed) > max_hosts:
-        raise RefusedError(
-            f"The containment would change {len(changed)} hosts; guards.max_hosts_changed allows {max_hosts}.",
-            fix="narrow it with --limit, or raise the guard in incidentctl.yml",
-        )
-    if total >= _FRACTION_FROM_HOSTS and len(changed) > total * max_fraction:
-        raise RefusedError(
-            f"The containment would change {len(changed)} of {total} hosts; "
-            f"guards.max_fraction_changed allows {max_fraction:.0%}.",
-            fix="narrow it with --limit, or raise the guard in incidentctl.yml",
-        )
-    protected = set(never)
-    for s in plan.steps:
-        for host, capability, _ in s.targets:
-            if capability in ISOLATING and protected & {host, *inventory.hosts[host]}:
-                raise RefusedError(f"guards.never_isolate protects {host}.", fix="leave it out with --limit")
 
 
 def is_meant_for(capability: str, service: Service) -> bool:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from incidentctl import addresses, engine, monitoring, notify, plan, reasons
+from incidentctl import addresses, engine, gate, monitoring, notify, plan, reasons
 from incidentctl.desk import Show
-from incidentctl.errors import IncidentctlError, RefusedError, UsageError
+from incidentctl.errors import IncidentctlError, UsageError
 from incidentctl.outcome import SUCCESS, HostOutcome, Step
 from incidentctl.plan import Inventory
 from incidentctl.session import Session
 from incidentctl.settings import Secret, Settings, resolve_secret
+from incidentctl.text import nearest
 
 # The first asks for what would be missing. In check mode the others connect, become, read the catalogue and look at
 # releases and data, and change nothing.
@@ -32,6 +33,7 @@ _CLOCK = "set it right: `date -u` here and there tells which of the two is wrong
 # Seconds by which a clock is off for certain: from then on logs are hard to bring into one order; and a host's deadlines
 # and the order of the timeline are wrong.
 _CLOCK_OFF_S, _CLOCK_WRONG_S = 2.0, 60.0
+_OVERRIDE = "raise or correct `guards` in incidentctl.yml; in an incident narrow it with --limit, or if it is meant say"
 _AT_ONCE = 16  # addresses that are tried beside each other
 
 
@@ -88,18 +90,29 @@ def _record(session: Session) -> list[Finding]:
 
 def _guards(settings: Settings, inventory: Inventory, hosts: tuple[str, ...]) -> list[Finding]:
     """No guard would refuse at three in the morning what a severity contains, were every service affected."""
-    guards, found = settings.guards, []
+    found = list(_unprotected(settings, inventory))
     try:
         scope = plan.in_scope(inventory, hosts, ())
     except UsageError as error:
-        return [Finding("guards", True, error.what)]
-    for name, policy in settings.severities.items():
-        made = plan.make(name, policy.contain, hosts, scope)
-        try:
-            plan.guard(made, inventory, guards.max_hosts_changed, guards.max_fraction_changed, guards.never_isolate)
-        except RefusedError as error:
-            found.append(Finding(f"guards for {name}", False, f"would refuse: {error.what}", error.fix))
+        return [*found, Finding("guards", True, error.what)]
+    meant = {name: plan.make(name, of.contain, hosts, scope).steps for name, of in settings.severities.items()}
+    meant["mitigate"] = (plan.step("recover", settings.mitigate, hosts, scope),)
+    for name, steps in meant.items():
+        if refusals := gate.refusals(settings, inventory, None, steps):
+            # Whether a service has anything left to lose, and how many are affected, only an incident will show.
+            likely = name == "mitigate" or {refusal.guard for refusal in refusals} == {"last_instance"}
+            told = "; ".join(f"{refusal.guard}: {refusal.told}" for refusal in refusals)
+            fix = f"{_OVERRIDE} {' '.join(refusal.override for refusal in refusals)}"
+            found.append(Finding(f"guards for {name}", likely, f"would refuse: {told}", fix, likely))
     return found or [Finding("guards", True, "no severity's containment would be refused")]
+
+
+def _unprotected(settings: Settings, inventory: Inventory) -> Iterator[Finding]:
+    known = {"all", *inventory.hosts, *(group for groups in inventory.hosts.values() for group in groups)}
+    for name in settings.guards.never_isolate:
+        if name not in known:
+            told = f"never_isolate protects nothing by {name!r}: no host or group has that name{nearest(name, known)}"
+            yield Finding("guards", False, told, "correct guards.never_isolate in incidentctl.yml")
 
 
 def _addresses(settings: Settings) -> list[Finding]:

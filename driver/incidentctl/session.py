@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from incidentctl import ansible_setup, notify, plan, workflow
+from incidentctl import ansible_setup, gate, notify, plan, workflow
 from incidentctl import incident as incidents
 from incidentctl import settings as configuration
 from incidentctl.desk import Ask, Desk, Show
 from incidentctl.errors import ConfigurationError, LockedError, RefusedError, UsageError
+from incidentctl.guards import Refusal
 from incidentctl.incident import Event, Incident
 from incidentctl.plan import Inventory, Service
 from incidentctl.record import Record, open_record
@@ -236,14 +237,17 @@ def pass_on(session: Session, event: Event) -> None:
     notify.tell(session.record, incident, told, event.kind, session.settings)
 
 
-def plans(session: Session, severity: str | None, limit: str | None, services: Iterable[str]) -> list[plan.Plan]:
-    """Return the plan of one severity, or of each. Nothing is connected to."""
+def plans(
+    session: Session, severity: str | None, limit: str | None, services: Iterable[str]
+) -> list[tuple[plan.Plan, tuple[Refusal, ...]]]:
+    """Return the plan of one severity, or of each, and which guards would refuse it. Nothing is connected to."""
     policies = session.settings.severities
     names = list(policies) if severity is None else [incidents.parse_severity(severity, policies)]
     inventory = session.hosts()
     hosts = plan.narrow(inventory, limit)
     scope = plan.in_scope(inventory, hosts, services)
-    return [plan.make(name, policies[name].contain, hosts, scope) for name in names]
+    made = [plan.make(name, policies[name].contain, hosts, scope) for name in names]
+    return [(one, gate.refusals(session.settings, inventory, None, one.steps)) for one in made]
 
 
 def facts(session: Session, incident_id: str) -> dict[str, Any]:

@@ -93,7 +93,7 @@ class Monitoring(Part):
 
 
 class Guards(Part):
-    """How far a plan may reach. The fraction counts where there are some hosts to count (plan.guard)."""
+    """How far a plan may reach (guards.py)."""
 
     max_hosts_changed: Annotated[StrictInt, Field(ge=1)] = 10
     max_fraction_changed: Annotated[float, Field(gt=0, le=1)] = 0.5

@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from incidentctl import engine, plan, retry, workflow
+from incidentctl import engine, gate, guards, plan, retry, workflow
 from incidentctl.desk import Desk, Show
 from incidentctl.errors import NotRecovered, Partial, RefusedError, UsageError
 from incidentctl.outcome import SUCCESS, Outcome, Step
 from incidentctl.plan import Inventory, PlannedStep
 from incidentctl.retry import Left
 from incidentctl.session import Session
-from incidentctl.settings import Settings
 from incidentctl.steps import ask_hosts, run_step
 from incidentctl.text import nearest
 
+_NARROW, _AGAIN = "the same with --limit or --service", "the same with"
 # These act also on hosts that do not run the service: the one with Prometheus, any with something in its ledger.
 _ELSEWHERE = ("enhanced_monitoring", "lift")
 _RECOVERIES = ("hotfix", "rollback")
@@ -34,12 +34,13 @@ class Play:
     check: bool = False
     diff: bool = False
     retry: bool = False
+    override: tuple[str, ...] = ()
 
 
 def by_hand(session: Session, play: Play, show: Show) -> Outcome | None:
     """Run it as `ansible-playbook` would, under the incident id `adhoc`; the host's ledger is the only record.
 
-    With `retry`, only where the last one went wrong; None if there is no such host.
+    With `retry`, only where the last one went wrong; None if there is no such host. Raise RefusedError if a guard does.
     """
     left = retry.by_hand(session.settings.state_dir, _known(play.name)) if play.retry else None
     if left is not None:
@@ -49,7 +50,8 @@ def by_hand(session: Session, play: Play, show: Show) -> Outcome | None:
     inventory = session.hosts()
     if not _hosts(play, inventory, left):
         return _say_that_nothing_is_left(play, show)
-    play, step = _planned(play, inventory, session.settings, left)
+    play, step = _planned(play, inventory, left)
+    _unless_refused(session, inventory, play, step, show)
     show("phase", phase=step.phase, capabilities=step.capabilities, hosts=step.hosts)
     outcome = engine.run(
         Step(
@@ -85,7 +87,9 @@ def within(desk: Desk, play: Play) -> Outcome | None:
     left = retry.of_incident(desk.incident(), events, _known(play.name)) if play.retry else None
     if play.retry and (left is None or not _hosts(play, desk.inventory, left)):
         return _say_that_nothing_is_left(play, desk.show)
-    play, step = _planned(play, desk.inventory, desk.settings, left)
+    play, step = _planned(play, desk.inventory, left)
+    desk = replace(desk, override=play.override)
+    gate.unless_refused(desk, step, _NARROW, _AGAIN)  # before the hosts are asked for what was cut off
     with workflow.at_work(desk):
         variables = {
             k: v for k, v in _variables(play).items() if k != "incident_evidence_dir"
@@ -131,7 +135,7 @@ def _hosts(play: Play, inventory: Inventory, left: Left | None) -> tuple[str, ..
     return tuple(host for host in plan.narrow(inventory, ",".join(left.hosts)) if host in meant)
 
 
-def _planned(play: Play, inventory: Inventory, settings: Settings, left: Left | None) -> tuple[Play, PlannedStep]:
+def _planned(play: Play, inventory: Inventory, left: Left | None) -> tuple[Play, PlannedStep]:
     """Return the play with the services that it is for, and its step."""
     _known(play.name)
     if left is not None:
@@ -145,10 +149,20 @@ def _planned(play: Play, inventory: Inventory, settings: Settings, left: Left | 
     if play.services and play.name not in _ELSEWHERE:
         hosts = tuple(host for host in hosts if any(host in service.hosts for service in services))
     step = plan.step(left.phase if left else play.name, (play.name,), hosts, services)
-    guards = settings.guards
-    made = plan.Plan("", (step,))
-    plan.guard(made, inventory, guards.max_hosts_changed, guards.max_fraction_changed, guards.never_isolate)
     return play, step
+
+
+def _unless_refused(session: Session, inventory: Inventory, play: Play, step: PlannedStep, show: Show) -> None:
+    """A look changes nothing, so that it may be taken all the same: it says what would be refused."""
+    found = gate.refusals(session.settings, inventory, session.record, (step,))
+    left = [refusal for refusal in found if refusal.guard not in play.override]
+    if left and not play.check:
+        raise guards.refused(left, play.name, _NARROW, _AGAIN)
+    for refusal in found:
+        told = f"{refusal.guard} is overridden: {refusal.told}."
+        if refusal in left:
+            told = f"Without --check it would be refused by {refusal.guard} ({refusal.override}): {refusal.told}."
+        show("note", text=told)
 
 
 def _variables(play: Play) -> dict[str, Any]:

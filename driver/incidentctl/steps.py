@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from incidentctl import engine, ledgers, plan
+from incidentctl import engine, gate, ledgers, plan
 from incidentctl.desk import Desk
 from incidentctl.errors import Partial
 from incidentctl.files import private_folder, seal
@@ -20,7 +20,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def run_step(desk: Desk, step: PlannedStep, variables: Mapping[str, Any], finish: bool = True) -> Outcome:
-    """Record the intent, run the step, record every host's outcome. Raise Interrupted when it was stopped."""
+    """Record the intent, run the step, record every host's outcome. Raise RefusedError, and Interrupted when it was stopped."""
     _begin(desk, step)
     outcome = _run(desk, step, step.hosts, variables)
     return _end(desk, outcome, finish)
@@ -61,6 +61,7 @@ def run_rolling(desk: Desk, step: PlannedStep, variables: Mapping[str, Any]) -> 
 
 
 def _begin(desk: Desk, step: PlannedStep) -> None:
+    gate.admit(desk, step)
     desk.show("phase", phase=step.phase, capabilities=step.capabilities, hosts=step.hosts)
     # For whom: a retry must find that in the record.
     services = {name: sorted({s for _, what, s in step.targets if what == name}) for name in step.capabilities}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from incidentctl import ledgers
+from incidentctl.guards import Refusal
 from incidentctl.incident import Incident
 from incidentctl.standing import Standing, standing
 from incidentctl.text import plain
@@ -54,8 +55,8 @@ def _waits(stands: Standing) -> str:
     )
 
 
-def plan(plan: Any) -> str:
-    """Return a plan in words: each phase, what it does, to which service, on which hosts."""
+def plan(plan: Any, refusals: Sequence[Refusal] = ()) -> str:
+    """Return a plan in words: each phase, what it does, to which service, on which hosts; and what guards say to it."""
     lines = [f"{plan.severity}  (plan {plan.hash[:12]})"]
     for step in plan.steps:
         lines.append(f"  {step.phase}")
@@ -66,7 +67,13 @@ def plan(plan: Any) -> str:
                     meant.setdefault(service, []).append(host)
             told = "; ".join(f"{service} on {', '.join(hosts)}" for service, hosts in meant.items())
             lines.append(f"    {capability:<18} {told or 'nothing in this scope'}")
-    return "\n".join([*lines, "  then a person decides"])
+    lines.append("  then a person decides")
+    for refusal in refusals:
+        lines.append(f"  Refused by the guard {refusal.guard}: {refusal.told}.")
+    if refusals:
+        overrides = " ".join(refusal.override for refusal in refusals)
+        lines.append(f"  Fix: narrow it with --limit or --service; or, if just that is meant: {overrides}")
+    return "\n".join(lines)
 
 
 def readiness(found: Sequence[Any]) -> str:

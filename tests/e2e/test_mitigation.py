@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from tests.shop import Shop
 
 
@@ -39,3 +40,25 @@ def test_a_mitigation_stays_says_so_and_is_lifted_by_a_person(shop: Shop) -> Non
     closed = shop.run("close", inventory=False)
     assert closed.returncode == 0, closed.stderr
     assert shop.status()["status"] == "closed"
+
+
+def test_a_mitigation_that_a_guard_refuses_is_not_decided_until_the_guard_is_named(shop: Shop) -> None:
+    """The shop runs on the machine that the commands are given on: to stop it might stop them."""
+    settings = yaml.safe_load(shop.config.read_text())
+    shop.config.write_text(yaml.safe_dump({**settings, "mitigate": ["isolation"]}))
+    done = shop.run("run", "-s", "high", "--option", "mitigate", "checkout returns 500")
+    assert done.returncode == 15, done.stderr
+    assert "recover is refused by the guard controller" in done.stderr
+    assert "this-machine is the machine that this runs on" in done.stderr
+    assert shop.checkout() == 500  # it answers
+
+    done = shop.run("decide", "mitigate", "--override", "controller", inventory=False)
+    assert done.returncode == 10, done.stderr
+    assert "mitigated, not solved" in done.stderr
+    told = [(event["kind"], event["data"].get("guard", event["data"].get("option"))) for event in shop.events()]
+    assert [row for row in told if row[0] in ("overridden", "decided")] == [
+        ("overridden", "controller"),
+        ("decided", "mitigate"),
+    ]
+    with pytest.raises(ConnectionRefusedError):
+        shop.checkout()

@@ -69,7 +69,7 @@ class Site:
     def desk(self, incident: str) -> Iterator[Desk]:
         """Give what a responder of one more incident on this host has; all share a record."""
         settings = Settings.model_validate({"state_dir": str(self.folder)}, context={"folder": self.folder})
-        shop = Service("shop", ("here",), True, True, (), {})
+        shop = Service("shop", ("here",), False, True, (), {})  # no guard minds that it is stopped
         inventory = Inventory({"here": frozenset({"all"})}, (shop,), {"here": "127.0.0.1"})
         with open_record(f"sqlite:///{self.folder}/record.db") as record:
             record.append(incident, "declared", {"title": "x", "severity": "high", "hosts": ["here"]}, "ann")

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 from tests import light_hosts
+from tests.typed import Typed
 
-ROOT = Path(__file__).resolve().parents[2]
 # Names of the inventory → the light host that each is. Two names of one machine: web1 and alias.
 MACHINES = {
     "db1": "h1", "web1": "h2", "web2": "h3", "Web2": "h4", "same": "h5", "solo": "h6", "ported": "h7", "six": "h8",
@@ -83,24 +80,6 @@ REFUSED = {
     "web;reboot": "'web;reboot'",
 }
 
-# Where the hosts can be reached: commands as they are typed, one after the other. The inventory is read once for all of them,
-# and the program is started once: that takes seven tenths of the time of a command that looks at one host.
-COMMANDS = """
-import contextlib, functools, io, json, sys
-from incidentctl import ansible_setup
-from incidentctl.cli import main
-ansible_setup.read_inventory = functools.cache(ansible_setup.read_inventory)
-for line in sys.stdin:
-    sys.argv = ["incidentctl", *json.loads(line)]
-    said, told, code = io.StringIO(), io.StringIO(), 0
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(told):
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code
-    print(json.dumps([code or 0, said.getvalue(), told.getvalue()]), flush=True)
-"""
-
 pytestmark = pytest.mark.skipif(bool(light_hosts.missing()), reason=light_hosts.missing())
 
 
@@ -123,24 +102,12 @@ class Site:
         (folder / "incidentctl.yml").write_text(yaml.safe_dump({"state_dir": str(folder / "state")}))
         (folder / "few").write_text("web1\n\n  ported\n")
         (folder / "blank").write_text("\n \n")
-
-        env = {**os.environ, "PYTHONPATH": str(ROOT / "driver"), "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / "cp")}
-        argv = hosts.beside(sys.executable, "-c", COMMANDS)
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self.process = subprocess.Popen(argv, cwd=folder, env=env, text=True, **pipes)
-
-    def end(self) -> None:
-        self.process.communicate()
+        self.typed = Typed(hosts, folder)
 
     def run(self, *words: str, inventory: tuple[str, ...] = ()) -> tuple[int, str, str]:
         """Run a command; return its exit code, its data, and what it said to a person."""
         given = [word for source in ("inventory.yml", *inventory) for word in ("-i", source)]
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps([*words, "--config", "incidentctl.yml", *given]) + "\n")
-        self.process.stdin.flush()
-        code, data, said = json.loads(self.process.stdout.readline())
-        return code, data, said
+        return self.typed.run(*words, *given)
 
     def played(self, *words: str, inventory: tuple[str, ...] = ()) -> tuple[set[str], set[str]]:
         """Return the machines that a read-only play said it looked at, and those that were sent a command meanwhile."""
@@ -160,7 +127,7 @@ def site() -> Iterator[Site]:
     with light_hosts.running(9) as hosts, light_hosts.short_folder() as folder:
         made = Site(hosts, folder)
         yield made
-        made.end()
+        made.typed.end()
 
 
 def test_the_cases_are_as_many_as_promised() -> None:

@@ -264,4 +264,4 @@ def test_a_guard_that_would_refuse_what_a_severity_contains(hosts: Hosts, doctor
     hosts.need(*lab.HOSTS)
     doctor.settings["guards"] = {"max_fraction_changed": 0.5}
     told = doctor.finds_one("guards for critical")
-    assert told.endswith("would change 3 of 5 hosts; guards.max_fraction_changed allows 50%.")
+    assert "max_fraction_changed: 3 of the inventory's 5 hosts would be changed, 50% may be" in told

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from incidentctl import plan
-from incidentctl.errors import ConfigurationError, RefusedError, UsageError
+from incidentctl.errors import ConfigurationError, UsageError
 
 
 def listed(*hosts: str, services: list[dict[str, Any]] | None = None, **groups: list[str]) -> dict[str, Any]:
@@ -160,42 +160,6 @@ def test_the_hash_is_of_what_is_done_and_not_of_the_order(fleet: plan.Inventory)
     other = plan.make("high", ["log_collection", "isolation"], ("web2", "web1"), fleet.services)
     less = plan.make("high", ["isolation"], ("web1",), fleet.services)
     assert one.hash == other.hash != less.hash
-
-
-def guard(inventory: plan.Inventory, capability: str, **limits: Any) -> None:
-    made = plan.make("critical", [capability], tuple(inventory.hosts), inventory.services)
-    plan.guard(made, inventory, **{"max_hosts": 99, "max_fraction": 1.0, "never": (), **limits})
-
-
-def test_too_many_hosts_are_refused(fleet: plan.Inventory) -> None:
-    with pytest.raises(RefusedError, match="3 hosts"):
-        guard(fleet, "isolation", max_hosts=2)
-
-
-def test_too_large_a_part_of_the_fleet_is_refused() -> None:
-    inventory = plan.parse_inventory(listed("a", "b", "c", "d"))
-    with pytest.raises(RefusedError, match="4 of 4"):
-        guard(inventory, "isolation", max_fraction=0.5)
-
-
-def test_half_of_two_hosts_is_no_blast_radius() -> None:
-    guard(plan.parse_inventory(listed("a", "b")), "isolation", max_fraction=0.5)
-
-
-@pytest.mark.parametrize("protected", ["db1", "db"])
-@pytest.mark.parametrize("capability", ["isolation", "quarantine"])
-def test_what_must_never_be_isolated_is_refused(fleet: plan.Inventory, capability: str, protected: str) -> None:
-    with pytest.raises(RefusedError, match="protects db1"):
-        guard(fleet, capability, never=[protected])
-
-
-def test_reading_is_never_guarded(fleet: plan.Inventory) -> None:
-    guard(fleet, "backup", max_hosts=0, never=["db"])
-
-
-def test_rules_in_prometheus_change_no_host_of_the_service() -> None:
-    inventory = plan.parse_inventory(listed("a", "b", "c", "d"))
-    guard(inventory, "enhanced_monitoring", max_hosts=1, max_fraction=0.1)
 
 
 def test_once_it_is_known_who_is_sick_what_acts_on_those_is_planned_for_those_alone() -> None:

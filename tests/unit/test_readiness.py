@@ -73,8 +73,9 @@ def guards(folder: Path, text: str, *hosts: str) -> list[Finding]:
 def test_a_guard_that_would_refuse_a_severity_is_told_in_its_own_words(tmp_path: Path) -> None:
     (found,) = guards(tmp_path, "guards: {max_fraction_changed: 0.5}")
     assert (found.what, found.ok) == ("guards for critical", False)
-    assert "would change 3 of 5 hosts; guards.max_fraction_changed allows 50%" in found.told
-    assert found.fix == "narrow it with --limit, or raise the guard in incidentctl.yml"
+    told = "3 of the inventory's 5 hosts would be changed, 50% may be: web1, web2, worker1"
+    assert found.told == f"would refuse: max_fraction_changed: {told}"
+    assert found.fix.endswith("narrow it with --limit, or if it is meant say --override max_fraction_changed")
 
 
 @pytest.mark.parametrize(("text", "hosts"), [("guards: {max_fraction_changed: 0.8}", ()), ("", ("web1", "worker1"))])
@@ -86,7 +87,28 @@ def test_what_no_guard_would_refuse_is_fine(tmp_path: Path, text: str, hosts: tu
 def test_every_severity_is_held_against_every_guard(tmp_path: Path) -> None:
     severities = "severities: {critical: {contain: [backup]}, high: {contain: [isolation]}}"
     (found,) = guards(tmp_path, f"{severities}\nguards: {{max_fraction_changed: 1, never_isolate: [work]}}")
-    assert (found.what, found.told) == ("guards for high", "would refuse: guards.never_isolate protects worker1.")
+    assert (found.what, found.ok, found.warning) == ("guards for high", False, False)
+    assert "never_isolate: worker1 must never be isolated, as one of work; last_instance: nothing healthy" in found.told
+    assert found.fix.endswith("--override never_isolate --override last_instance")
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("severities: {high: {contain: [isolation]}}\nguards: {max_fraction_changed: 1}", "guards for high"),
+        ("severities: {critical: {contain: []}}\nmitigate: [isolation]", "guards for mitigate"),
+    ],
+)
+def test_what_only_an_incident_can_tell_is_a_warning(tmp_path: Path, text: str, what: str) -> None:
+    (found,) = guards(tmp_path, text)
+    assert (found.what, found.ok, found.warning) == (what, True, True)
+    assert "--override last_instance" in found.fix
+
+
+def test_a_name_that_protects_nothing_is_told_with_the_nearest(tmp_path: Path) -> None:
+    found = guards(tmp_path, "guards: {max_fraction_changed: 1, never_isolate: [wrok, db1, all, work]}")
+    assert [(row.what, row.ok) for row in found] == [("guards", False)]
+    assert "protects nothing by 'wrok': no host or group has that name (did you mean work?)" in found[0].told
 
 
 def test_hosts_without_a_service_have_nothing_to_be_refused(tmp_path: Path) -> None:

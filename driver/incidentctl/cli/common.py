@@ -39,6 +39,15 @@ def _limit(_context: click.Context, _option: click.Parameter, value: str | None)
     return ",".join(found)
 
 
+def _guards(_context: click.Context, _option: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    """A misspelt guard must be told before anything is done."""
+    if not names:
+        return names
+    from incidentctl import guards
+
+    return guards.known_names(names)
+
+
 config = click.option(
     "--config", metavar="FILE", help="Use this incidentctl.yml instead of the one that is looked for."
 )
@@ -49,6 +58,14 @@ limit = click.option(
     metavar="PATTERN",
     callback=_limit,
     help="Only these hosts: names, groups, web*, ~regex, a:b, a:&b, a:!b, @file. Every part must match something.",
+)
+override = click.option(
+    "--override",
+    multiple=True,
+    metavar="GUARD",
+    callback=_guards,
+    help="Do it although this guard refuses it: max_hosts_changed, max_fraction_changed, never_isolate, controller, "
+    "last_instance.",
 )
 yes = click.option("--yes", is_flag=True, help="Answer the question before the containment with yes.")
 no_input = click.option("--no-input", is_flag=True, help="Ask nothing, also in a terminal.")

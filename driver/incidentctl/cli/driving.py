@@ -14,18 +14,17 @@ if TYPE_CHECKING:
     from incidentctl.session import Session
 
 
+def decides(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of all that carry a decision out; it receives them as `how`."""
+    for option in (common.config, common.as_json, common.playbook, common.override, common.inventory):
+        command = option(command)
+    return command
+
+
 def options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of all that drive an incident; it receives them as `how`."""
-    for option in (
-        common.config,
-        common.as_json,
-        common.no_input,
-        common.playbook,
-        common.recovery,
-        common.yes,
-        common.limit,
-        common.inventory,
-    ):
+    """Give a command the options of all that drive an incident from its beginning; it receives them as `how`."""
+    command = decides(command)
+    for option in (common.no_input, common.recovery, common.yes, common.limit):
         command = option(command)
     return command
 
@@ -56,9 +55,9 @@ def drive(desk: Desk, session: Session, console: Console, *, as_json: bool, **ho
     from incidentctl import workflow
     from incidentctl.steps import Interrupted
 
-    answers = {"contain_approved": how.get("yes", False), "option": how.get("option"), "playbook": how.get("playbook")}
+    answers = {key: how[key] for key in ("option", "playbook", "override") if key in how}
     try:
-        workflow.drive(replace(desk, **answers))
+        workflow.drive(replace(desk, contain_approved=how.get("yes", False), **answers))
     except (Interrupted, KeyboardInterrupt):
         console.close()
         console.say(f"\nInterrupted. The record is true up to here; to go on: incidentctl resume {desk.incident_id}")

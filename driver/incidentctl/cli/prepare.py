@@ -75,9 +75,13 @@ def plan(
 
         made = sessions.plans(session, severity, limit, services)
         if as_json:
-            console.data(json.dumps([{**asdict(one), "hash": one.hash} for one in made], indent=1))
+            told = [
+                {**asdict(one), "hash": one.hash, "refused": {refusal.guard: refusal.told for refusal in refusals}}
+                for one, refusals in made
+            ]
+            console.data(json.dumps(told, indent=1))
         else:
-            console.data("\n".join(wording.plan(one) for one in made))
+            console.data("\n".join(wording.plan(one, refusals) for one, refusals in made))
 
 
 @click.command(short_help="Run one playbook of the collection.")
@@ -87,6 +91,7 @@ def plan(
 @click.option("--retry", is_flag=True, help="Again, only on the hosts where it last went wrong.")
 @click.option("-C", "--check", is_flag=True, help="Say what would be done and change nothing.")
 @click.option("-D", "--diff", is_flag=True, help="Show before and after.")
+@common.override
 @common.inventory
 @common.limit
 @common.as_json
@@ -98,6 +103,7 @@ def play(
     retry: bool,
     check: bool,
     diff: bool,
+    override: tuple[str, ...],
     inventory: tuple[str, ...],
     limit: str | None,
     as_json: bool,
@@ -113,7 +119,7 @@ def play(
         from incidentctl import session as sessions
         from incidentctl import single
 
-        meant = single.Play(name, services, limit, check, diff, retry)
+        meant = single.Play(name, services, limit, check, diff, retry, override)
         if incident is None:
             outcome = single.by_hand(session, meant, console.show)
         else:

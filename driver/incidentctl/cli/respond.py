@@ -39,19 +39,9 @@ def resume(incident: str | None, take_over: bool, **how: Any) -> None:
 
 @click.command(short_help="Answer the question: which recovery?")
 @click.argument("words", nargs=-1, metavar="[INCIDENT] OPTION")
-@common.inventory
-@common.playbook
 @click.option("--instead-of", metavar="OPTION", help="Replace this decision, which nobody is carrying out now.")
-@common.as_json
-@common.config
-def decide(
-    words: tuple[str, ...],
-    inventory: tuple[str, ...],
-    playbook: str | None,
-    instead_of: str | None,
-    as_json: bool,
-    config: str | None,
-) -> None:
+@driving.decides
+def decide(words: tuple[str, ...], instead_of: str | None, **how: Any) -> None:
     """Record your decision; carry it out, unless the one who waits at the question does.
 
     Of two who answer at once one is told what the other decided (exit code 13), and nothing of theirs is done.
@@ -63,26 +53,25 @@ def decide(
 
     if len(words) not in (1, 2):
         raise click.UsageError("decide takes the option, and before it the incident unless it is the newest open one.")
-    with common.opened(config, inventory, False, as_json) as (session, console):
-        from incidentctl import desk as desks
+    with common.opened(how["config"], how["inventory"], False, how["as_json"]) as (session, console):
         from incidentctl.phases import decision
 
         driving.known(words[-1])
         driving.known(instead_of)
         desk = common.take_up(session, console, words[0] if len(words) > 1 else None)
+        desk = replace(desk, override=how["override"])
         if instead_of is not None:  # what it had begun must be known first: that needs the lock
-            desk = replace(desk, instead_of=instead_of)
-            driving.drive(desk, session, console, as_json=as_json, option=words[-1], playbook=playbook)
+            driving.drive(replace(desk, instead_of=instead_of), session, console, **how, option=words[-1])
             return
-        decided = desks.record_decision(desk, words[-1], playbook)
+        decided = decision.answer(desk, words[-1], how["playbook"])
         holder = desk.incident().holder
         if holder is not None:
             console.say(f"Recorded. {holder['actor']} holds the incident, and is waited for to carry it out.")
             if decision.taken_up(desk, decided):
                 console.say(f"{holder['actor']} carries it out.")
-                driving.print_facts(session, console, desk.incident_id, as_json)
+                driving.print_facts(session, console, desk.incident_id, how["as_json"])
                 return
-        driving.drive(desk, session, console, as_json=as_json)
+        driving.drive(desk, session, console, **how)
 
 
 @click.command(short_help="Take back every containment of an incident.")

@@ -7,10 +7,11 @@ import json
 import time
 from typing import Any
 
-from incidentctl import options
-from incidentctl.desk import Desk, record_decision
+from incidentctl import gate, options, plan
+from incidentctl.desk import Desk, record_decision, unless_void
 from incidentctl.errors import DecisionAwaited, LockedError, UsageError
 from incidentctl.incident import ENDED, Data, Event, Incident
+from incidentctl.plan import PlannedStep
 from incidentctl.situation import situation
 from incidentctl.standing import standing
 
@@ -42,7 +43,7 @@ def decide(desk: Desk) -> None:
         desk.show("options", options=desk.incident().options)
         choice = desk.option or desk.ask("decide", options=desk.incident().options, poll=desk.incident)
         if choice is not None:
-            record_decision(desk, choice, desk.playbook, asked)
+            answer(desk, choice, desk.playbook, asked)
         incident = desk.incident()
         if incident.status in ENDED:
             raise UsageError(f"{desk.incident_id} was {incident.status} meanwhile.", fix=standing(incident).next[0])
@@ -59,12 +60,49 @@ def decide(desk: Desk) -> None:
     desk.note("step_finished", phase="decide", outcome="done")
 
 
+def answer(
+    desk: Desk, choice: str, playbook: str | None = None, asked: Data | None = None, instead_of: str | None = None
+) -> Event:
+    """Record a decision, as record_decision does, unless a guard refuses what is to be done then."""
+    incident = desk.incident()
+    asked = asked or incident.question
+    unless_void(desk, incident, choice, playbook, asked, instead_of)
+    step, _ = planned(desk, choice, playbook)
+    words = f"{choice} --playbook {playbook}" if choice == "custom" else choice
+    again = f"incidentctl resume {desk.incident_id} --option {words}"
+    narrow = f"{again} --limit HOSTS"
+    if instead_of is not None:
+        again, narrow = f"incidentctl decide {desk.incident_id} {words} --instead-of {instead_of}", "choose another way"
+    gate.admit(desk, step, narrow, again)
+    return record_decision(desk, choice, playbook, asked, instead_of)
+
+
+def planned(desk: Desk, option: str, playbook: str | None) -> tuple[PlannedStep, dict[str, Any]]:
+    """Return the step that carries an option out, and its variables."""
+    affected, verify = desk.at_issue(), desk.settings.verify
+    if option in ("rollback", "hotfix"):
+        able = tuple(service for service in affected if "releases" in service.spec)
+        variables = {
+            f"{option}_only": [service.name for service in able],
+            f"{option}_within_s": verify.within,
+            f"{option}_window_s": min(verify.window, 3.0),
+            f"{option}_serial": "100%",  # one after the other, and when to stop, is decided here
+        }
+        return plan.step("recover", (option,), desk.hosts_of(able), able), variables
+    if option == "mitigate":
+        # On all hosts: Prometheus does not run where the service does.
+        only = {f"{name}_only": [service.name for service in affected] for name in desk.settings.mitigate}
+        return plan.step("recover", desk.settings.mitigate, desk.hosts(), affected), only
+    own = str(desk.settings.custom_playbooks[str(playbook)])
+    return plan.step("recover", (own,), desk.hosts(), affected), {}
+
+
 def decide_again(desk: Desk) -> None:
     """An answer that came with the command, for an incident that has one already: it counts where another may be given."""
     before: Data = desk.incident().decision or {}
     same = before.get("option") == desk.option and before.get("playbook") == desk.playbook
     if before and desk.option and not same:
-        record_decision(desk, desk.option, desk.playbook, instead_of=desk.instead_of)
+        answer(desk, desk.option, desk.playbook, instead_of=desk.instead_of)
 
 
 def taken_up(desk: Desk, decision: Event, patience_s: float = 30.0) -> bool:

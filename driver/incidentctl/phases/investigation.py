@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from incidentctl import monitoring, plan
+from incidentctl import gate, monitoring, plan
 from incidentctl.desk import Desk, skip_step, tell
 from incidentctl.errors import DecisionAwaited
 from incidentctl.incident import Incident
@@ -57,14 +57,7 @@ def contain(desk: Desk) -> None:
         if name not in able:
             desk.show("note", text=f"{name} left out: no affected service is known")
     step = plan.step("contain", able, desk.hosts(), desk.services(), incident.affected)
-    guards = desk.settings.guards
-    plan.guard(
-        plan.Plan(incident.severity, (step,)),
-        desk.inventory,
-        guards.max_hosts_changed,
-        guards.max_fraction_changed,
-        guards.never_isolate,
-    )
+    gate.admit(desk, step)  # before the question: nobody is asked for what will be refused
     if not able:
         skip_step(desk, "contain")
         return

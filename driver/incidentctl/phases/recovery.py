@@ -11,7 +11,7 @@ from incidentctl import ledgers, monitoring, plan, report, retry
 from incidentctl.desk import Desk, skip_step, tell
 from incidentctl.errors import DecisionAwaited, NotRecovered, Partial, RefusedError, UsageError
 from incidentctl.outcome import SUCCESS, Outcome
-from incidentctl.phases.decision import ask_anew
+from incidentctl.phases.decision import ask_anew, planned
 from incidentctl.plan import PlannedStep, Service
 from incidentctl.steps import ask_hosts, finish_step, run_rolling, run_step
 
@@ -25,26 +25,8 @@ def recover(desk: Desk) -> None:
     incident = desk.incident()
     decision: Mapping[str, Any] = incident.decision or {}
     tell(desk, "decided")
-    verify = desk.settings.verify
-    affected = desk.at_issue()
     option = decision["option"]
-    if option in ("rollback", "hotfix"):
-        able = [s for s in affected if "releases" in s.spec]
-        variables = {
-            f"{option}_only": [s.name for s in able],
-            f"{option}_within_s": verify.within,
-            f"{option}_window_s": min(verify.window, 3.0),
-            f"{option}_serial": "100%",  # one after the other, and when to stop, is decided here
-        }
-        step = plan.step("recover", (option,), _hosts(able, desk), tuple(able))
-    elif option == "mitigate":
-        # On all hosts: Prometheus does not run where the service does.
-        variables = {f"{name}_only": [s.name for s in affected] for name in desk.settings.mitigate}
-        step = plan.step("recover", desk.settings.mitigate, desk.hosts(), affected)
-    else:
-        variables = {}
-        playbook = str(desk.settings.custom_playbooks[decision["playbook"]])
-        step = plan.step("recover", (playbook,), desk.hosts(), affected)
+    step, variables = planned(desk, option, decision.get("playbook"))
     outcome = run_rolling(desk, replace(step, hosts=_unsettled(desk, "recover", step.hosts)), variables)
     if outcome.worst == "failed":
         ask_anew(desk)  # before the phase is finished: cut off in between, it would be tried again unasked
@@ -86,7 +68,7 @@ def verify(desk: Desk) -> None:
         "health_check_within_s": window.within,
         "health_check_only": [service.name for service in affected],
     }
-    step = plan.step("verify", ("health_check",), _hosts(affected, desk), affected)
+    step = plan.step("verify", ("health_check",), desk.hosts_of(affected), affected)
     outcome = run_step(desk, step, variables, finish=False)
     seen = {row.host: dict(row.facts.get("services", {})) for row in outcome.rows}
     # A host that is away is not sick: it is told, and waits for its turn (resume).
@@ -174,7 +156,7 @@ def monitor(desk: Desk) -> None:
         "health_check_window_s": 1.0,
         "health_check_within_s": desk.settings.verify.within,
     }
-    step = plan.step("monitor", ("health_check",), _hosts(affected, desk), affected)
+    step = plan.step("monitor", ("health_check",), desk.hosts_of(affected), affected)
     outcome = run_step(desk, step, variables, finish=False)
     facts: dict[str, Any] = {"monitoring": calmed(desk, affected)} if outcome.worst in SUCCESS else {}
     finish_step(desk, outcome, None, **facts)
@@ -261,8 +243,3 @@ def calmed(desk: Desk, affected: Iterable[Service]) -> dict[str, Any]:
     if still and text not in {row["text"] for row in desk.incident().follow_ups}:
         desk.note("follow_up", text=text, owner=desk.actor)
     return seen
-
-
-def _hosts(services: Iterable[Service], desk: Desk) -> tuple[str, ...]:
-    used = {host for service in services for host in service.hosts}
-    return tuple(host for host in desk.hosts() if host in used)

@@ -18,6 +18,7 @@ _TOLD = {
     "acknowledged": "acknowledged",
     "severity_changed": "severity is now {severity}",
     "approved": "{what} approved: {answer}",
+    "overridden": "guard {guard} overridden: {told}",
     "step_started": "{phase} began",
     "step_finished": "{phase} ended: {outcome}",
     "containment_applied": "contained on {host}: {summary}",
