@@ -143,9 +143,7 @@ def _store(job: Job, tool: Tool, seen: Seen, scratch: Path, started: float) -> D
     where = tool.store(seen.tree, copy_in(scratch), entry["name"])
     _tree.remove(copy_in(scratch))
     try:
-        _backup_room.require(
-            _backup_item.places(job), seen.tree.size, _backup_room.ROOM_TO_RESTORE, job.params["reserve_mb"]
-        )
+        _backup_room.require([job.work], seen.tree.size, job.params["reserve_mb"])
         problem = _difference(job, tool, where, seen, scratch)
     except RefusedError as error:
         problem = str(error)
@@ -193,7 +191,7 @@ def _database_difference(job: Job, tool: Tool, target: Path, seen: Seen) -> str:
         return "the dump came back otherwise"
     size, folder = _postgresql.size(job.place)
     if folder:
-        _backup_room.require([folder], size, _backup_room.ROOM_TO_RESTORE, job.params["reserve_mb"])
+        _backup_room.require([folder], size, job.params["reserve_mb"])
     return _postgresql.difference(job.place, target, seen.counts or {}, str(job.work), tool.keep)
 
 

@@ -55,10 +55,9 @@ def measure(job: Job) -> Measured:
         if reason := _postgresql.why_not(job.place):
             raise RefusedError(reason)
         size, folder = _postgresql.size(job.place)
-        _backup_room.require_with_database(places(job), folder, size, reserve_mb)
-        return Measured(
-            Path(job.path), size, _backup_room.keeper([*places(job), *([folder] if folder else [])], reserve_mb)
-        )
+        written = [*places(job), *([folder] if folder else [])]  # there a scratch database is restored
+        _backup_room.require(written, size, reserve_mb)
+        return Measured(Path(job.path), size, _backup_room.keeper(written, reserve_mb))
     if not job.path.startswith("/"):
         raise RefusedError("its path is not absolute")
     source = Path(job.path).resolve(strict=True)
@@ -66,7 +65,7 @@ def measure(job: Job) -> Measured:
         if source in (ours, *ours.parents):  # a copy of it would have to hold itself
             raise RefusedError(f"{ours} lies in it, where backups go: name the folders in it that hold data")
     size = _sqlite.size(source) if job.kind == "sqlite" else _tree.size(source)
-    _backup_room.require(places(job), size, _backup_room.ROOM, reserve_mb)
+    _backup_room.require(places(job), size, reserve_mb)
     return Measured(source, size, _backup_room.keeper(places(job), reserve_mb))
 
 
@@ -94,7 +93,7 @@ def caveat(seen: Seen) -> str:
 
 
 def places(job: Job) -> list[Path]:
-    """Return the folders on this host's disks that a backup is written to."""
+    """Return the folders on this host's disks that a backup is written to: the copy, later what is restored; the repository."""
     repository = Path(job.params["repository"])
     return [job.work, repository] if repository.is_absolute() else [job.work]
 

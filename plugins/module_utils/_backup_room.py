@@ -12,9 +12,7 @@ from pathlib import Path
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _durable, _tree, _turn
 
-# The copy and the archive, then the archive and what is restored of it; a tenth for what both tools add.
-ROOM = 2.2
-ROOM_TO_RESTORE = 1.1
+_ROOM = 1.1  # a tenth for what the tools add
 _MB = 1024 * 1024
 # Beside the reserve, so that it is whole even then: what a command writes between two looks, and while it clears up.
 _MARGIN_MB = 16
@@ -53,26 +51,20 @@ def keeper(places: list[Path], reserve_mb: int) -> Keep:
     return keep
 
 
-def require(places: list[Path], size: int, factor: float, reserve_mb: int) -> None:
-    """Raise RefusedError unless each disk has room for `factor` times `size` bytes and keeps its reserve."""
-    needed = int(size * factor) + (reserve_mb + _MARGIN_MB) * _MB
-    for place in places:
-        there = _there(place)
+def require(places: list[Path], size: int, reserve_mb: int) -> None:
+    """Raise RefusedError unless each place has room for `size` bytes and a tenth more, and its disk keeps its reserve."""
+    on_disk: dict[int, list[Path]] = {}
+    for there in map(_there, places):
+        on_disk.setdefault(there.stat().st_dev, []).append(there)
+    for there, *others in on_disk.values():
+        times = _ROOM * (1 + len(others))
+        needed = int(size * times) + (reserve_mb + _MARGIN_MB) * _MB
         free = shutil.disk_usage(there).free
         if free < needed:
             raise RefusedError(
-                f"{needed // _MB} MB would have to be free on {there} ({factor:.1f} × {size / _MB:.1f} MB, a reserve of"
+                f"{needed // _MB} MB would have to be free on {there} ({times:.1f} × {size / _MB:.1f} MB, a reserve of"
                 f" {reserve_mb} MB and {_MARGIN_MB} MB more to keep it by), but only {free // _MB} MB are"
             )
-
-
-def require_with_database(places: list[Path], folder: Path | None, size: int, reserve_mb: int) -> None:
-    """Require room for a dump and, in the `folder` where a server on this host keeps its data, for a scratch database."""
-    disks = {_there(place).stat().st_dev for place in places}
-    shared = folder is not None and folder.stat().st_dev in disks
-    require(places, size, ROOM + ROOM_TO_RESTORE if shared else ROOM, reserve_mb)
-    if folder and not shared:
-        require([folder], size, ROOM_TO_RESTORE, reserve_mb)
 
 
 def _there(place: Path) -> Path:

@@ -15,17 +15,18 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "driver")]
 
-from tests.faults import disk
+from tests.faults import disk, filling
 from tests.faults.backup_site import KINDS, PASSWORD, TOOLS, Answer, Site, flip, kill_one
+from tests.faults.filling import Filling, Point
 from tests.faults.results_file import FOLDER, Results
 from tests.postgresql_server import BIN, Server
 
@@ -74,95 +75,60 @@ def mended(it: Site, incident: str) -> list[str]:
     return it.wrong(answer)
 
 
-class Filler(threading.Thread):
-    """Fills a disk when a backup has written so many bytes, and watches how much is free all the while."""
-
-    def __init__(self, it: Site, top: Path, at: int, leave: int) -> None:
-        """Leave `leave` bytes free from the moment that `at` bytes are written; 0: never."""
-        super().__init__()
-        self._it, self._top, self._at, self._leave = it, top, at, leave
-        self.least, self.left, self.written, self.filled, self.over = 1 << 60, 1 << 60, 0, False, threading.Event()
-        self._most: dict[str, int] = {}
-
-    def run(self) -> None:
-        while not self.over.is_set():
-            self.least = min(self.least, shutil.disk_usage(self._top).free)
-            self._look()
-            if self._at and not self.filled and self.written >= self._at:
-                self._fill()
-                self.filled = True
-            time.sleep(0.001)
-
-    def _look(self) -> None:
-        """Count what was copied, stored and restored; each is counted at its largest, for all of it goes away again."""
-        for name, pattern in (("copy", "backups/work-*/copy"), ("back", "backups/work-*/restored")):
-            for path in self._it.state.glob(pattern):
-                self._most[name] = max(self._most.get(name, 0), _bytes_in(path))
-        self._most["kept"] = max(self._most.get("kept", 0), _bytes_in(self._it.repository))
-        self.written = sum(self._most.values())
-
-    def _fill(self) -> None:
-        # Piece by piece: the backup goes on meanwhile, and an allocation of all that was free would be refused as a whole.
-        with (self._top / "ballast").open("wb", buffering=0) as stream:
-            for size in (MB, 4096):
-                with suppress(OSError):
-                    while shutil.disk_usage(self._top).free - self._leave >= size:
-                        stream.write(b"x" * size)
-        self.left = shutil.disk_usage(self._top).free
+def points(tool: str, is_repository: bool, written: int, count: int) -> list[Point]:
+    """Spread points over all that is written to a disk; the last are where little is written, but what everything hangs on."""
+    last = [Point("the list, when it is proved", call="unlink", path="/restored")]
+    if is_repository:
+        last = [Point("the archive's manifest", call="openat", path=".manifest")]
+        if tool == "restic":
+            locks = Point("the lock of the restore", call="unlink", path="/locks/")
+            last = [Point("the snapshot", call="openat", path="/snapshots/"), locks]
+    count -= len(last)
+    return [*(Point(f"{n}/{count}", int((n - 0.5) / count * written)) for n in range(1, count + 1)), *last]
 
 
-def _bytes_in(top: Path) -> int:
-    total = 0
-    for here, _folders, files in os.walk(top):
-        for name in files:
-            with suppress(OSError):
-                total += (Path(here) / name).stat().st_size
-    return total
+def on_a_disk_that_fills(kind: str, tool: str, size: int, count: int, to_the_brim: bool) -> Case:
+    """Somebody else takes the rest of the disk, or all but little more than the reserve: the data's disk, the repository's."""
+    with (
+        filling.disk(DISK_MB * MB) as here,
+        filling.disk(DISK_MB * MB) as there,
+        site(kind, tool, size, here.top) as it,
+    ):
+        it.repository = there.top / "repository"
+        for name, on in (("the data's", here), ("the repository's", there)):
+            whole = Filling(on)
+            first = _beside(it, whole, f"INC-first-{name[4]}")
+            yield f"{name}, no fault", lambda first=first: judged(it, first, ("done",))
+            for point in points(tool, on is there, whole.written, count):
+                shutil.rmtree(it.repository, ignore_errors=True)
+                yield f"{name}, at {point.name}", lambda on=on, point=point: _filled(it, on, point, to_the_brim)
+            shutil.rmtree(it.repository, ignore_errors=True)
+            yield f"{name}, with room again", lambda name=name: ("done", mended(it, f"INC-again-{name[4]}"))
 
 
-def on_a_disk_that_fills(kind: str, tool: str, points: int, to_the_brim: bool) -> Case:
-    """At each tenth of what is written, somebody else takes the rest of the disk, or all but little more than the reserve."""
-    with tempfile.TemporaryDirectory(prefix="disk-") as folder:
-        top = Path(folder)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m,mode=755", "none", str(top)], check=True)
-        try:
-            with site(kind, tool, LARGE, top) as it:
-                whole = Filler(it, top, 0, 0)
-                whole.start()
-                first = it.back_up("INC-first")
-                _end(whole)
-                yield "no fault", lambda: judged(it, first, ("done",))
-                for point in range(1, points + 1):
-                    shutil.rmtree(it.repository, ignore_errors=True)
-                    at = int((point - 0.5) / points * whole.written)
-                    yield f"at {point}/{points}", lambda at=at, n=point: _filled(it, top, at, f"INC-{n}", to_the_brim)
-                yield "with room again", lambda: ("done", mended(it, "INC-again"))
-        finally:
-            subprocess.run(["umount", str(top)], check=True)
-
-
-def _filled(it: Site, top: Path, at: int, incident: str, to_the_brim: bool) -> Verdict:
+def _filled(it: Site, on: filling.Disk, point: Point, to_the_brim: bool) -> Verdict:
     # To the brim: with a reserve so low that nothing is ever stopped, and the kernel refuses the write.
     reserve = -MARGIN_MB if to_the_brim else RESERVE_MB
-    leave = 0 if to_the_brim else (RESERVE_MB + MARGIN_MB + 2) * MB
-    filler = Filler(it, top, at, leave)
-    filler.start()
-    answer = it.back_up(incident, reserve_mb=reserve)
-    _end(filler)
-    (top / "ballast").unlink(missing_ok=True)
+    at_work = Filling(on, point, 0 if to_the_brim else (RESERVE_MB + MARGIN_MB) * MB)
+    answer = _beside(it, at_work, f"INC-{secrets.token_hex(3)}", reserve_mb=reserve)
+    on.make_room()
     told, wrong = judged(it, answer, ())
-    if not filler.filled:
-        told = f"it had ended by then; {told}"
-    elif filler.left > leave + MB:
-        wrong.append(f"the disk was not filled: {filler.left / MB:.1f} MB were left")
-    if not to_the_brim and filler.least < RESERVE_MB * MB:
-        wrong.append(f"below the reserve: {filler.least / MB:.1f} MB were free")
-    return f"least free {filler.least / MB:.1f} MB; {told}", wrong
+    if not at_work.filled:
+        wrong.append("the disk was not filled")
+    if to_the_brim and not at_work.refused:
+        wrong.append(f"nothing was refused, {at_work.least} bytes were free")
+    if not to_the_brim and at_work.least < RESERVE_MB * MB:
+        wrong.append(f"below the reserve: {at_work.least / MB:.1f} MB were free")
+    refused = f"first refused: {at_work.refused}; " if at_work.refused else ""
+    return f"full after {at_work.filled}; {refused}least free {at_work.least / MB:.1f} MB; {told}", wrong
 
 
-def _end(filler: Filler) -> None:
-    filler.over.set()
-    filler.join()
+def _beside(it: Site, at_work: Filling, incident: str, **more: Any) -> Answer:
+    process = it.start(incident, filling=at_work, **more)
+    try:
+        return it.finish(process)
+    finally:
+        at_work.join()
 
 
 def with_an_unreadable_source(tools: Sequence[str]) -> Case:
@@ -363,12 +329,15 @@ def campaign(scale: float) -> Iterator[tuple[str, Case]]:
     few = scale == 0
     kinds = KINDS if BIN else KINDS[:2]
     pairs = [("files", "restic")] if few else [(kind, tool) for kind in kinds for tool in TOOLS]
-    points, flips, times = max(2, round(POINTS * scale)), max(2, round(50 * scale)), max(1, round(4 * scale))
-    if os.geteuid() == 0:
+    count, flips, times = max(2, round(POINTS * scale)), max(2, round(50 * scale)), max(1, round(4 * scale))
+    if os.geteuid() == 0 and not filling.missing():
+        size = SMALL if few else LARGE
         for kind, tool in pairs:
-            yield f"a disk at its reserve, {kind} {tool}", on_a_disk_that_fills(kind, tool, points, to_the_brim=False)
+            disks = on_a_disk_that_fills(kind, tool, size, count, to_the_brim=False)
+            yield f"a disk at its reserve, {kind} {tool}", disks
         for kind, tool in [("sqlite", "tar")] if few else pairs:
-            yield f"a full disk, {kind} {tool}", on_a_disk_that_fills(kind, tool, points, to_the_brim=True)
+            yield f"a full disk, {kind} {tool}", on_a_disk_that_fills(kind, tool, size, count, to_the_brim=True)
+    if os.geteuid() == 0:
         yield "an unreadable source", with_an_unreadable_source(TOOLS[1:] if few else TOOLS)
     yield "a lock", with_a_lock()
     yield "a wrong password", with_a_wrong_password(kinds[:1] if few else kinds)
@@ -393,7 +362,9 @@ def main() -> int:
     began, tried, failed, false = time.monotonic(), 0, 0, 0
     with Results("backup", options.results) as results:
         if os.geteuid():
-            results.say("left out, for it needs root: disks that fill, sources that cannot be read")
+            results.say("left out, for it needs root: sources that cannot be read")
+        if lack := filling.missing():
+            results.say(f"left out, for {lack} is missing: disks that fill")
         if not BIN:
             results.say("left out, for its programs are not here: PostgreSQL")
         for name, cases in campaign(options.scale):

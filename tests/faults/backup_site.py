@@ -30,6 +30,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _restic,
     _tree,
 )
+from tests.faults.filling import Filling
 from tests.postgresql_server import Server
 
 KINDS = ("files", "sqlite", "postgresql")
@@ -92,11 +93,20 @@ class Site:
             **more,
         }
 
-    def start(self, incident: str, fault: dict[str, Any] | None = None, **more: Any) -> subprocess.Popen[bytes]:
-        """Start a backup; `finish` waits for its end."""
+    def start(
+        self, incident: str, fault: dict[str, Any] | None = None, filling: Filling | None = None, **more: Any
+    ) -> subprocess.Popen[bytes]:
+        """Start a backup, with a disk that fills beside it, if there is one; `finish` waits for its end."""
         told = json.dumps({"params": self.params(incident, **more), "fault": fault or {}}).encode()
-        argv = [sys.executable, __file__]
-        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        argv, passed = (
+            [*(filling.command() if filling else []), sys.executable, __file__],
+            filling.passed if filling else (),
+        )
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, pass_fds=passed)
+        if filling:
+            filling.close()
+            filling.start()
         assert process.stdin
         process.stdin.write(told)
         process.stdin.close()

@@ -275,13 +275,12 @@ def test_a_session_that_hangs_is_ended_at_its_deadline(shop: Server) -> None:
     assert time.monotonic() - began < 5
 
 
-def test_the_room_for_a_database_counts_a_disk_that_both_share_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_room_is_needed_once_in_each_place_and_counted_by_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(9, 9, 3_000_000 + (16 << 20)))
-    _backup_room.require_with_database([tmp_path], None, 1_000_000, 0)
+    elsewhere = Path("/proc")
+    _backup_room.require([tmp_path, tmp_path, elsewhere], 1_000_000, 0)
     with pytest.raises(_backup_room.RefusedError, match=r"3\.3 × 1\.0 MB"):
-        _backup_room.require_with_database([tmp_path], tmp_path, 1_000_000, 0)
+        _backup_room.require([tmp_path, tmp_path, tmp_path], 1_000_000, 0)
 
 
 @pytest.mark.parametrize("name", ["postgresql://u:canary@h/shop", "host=h password=canary", "a\0b"])
