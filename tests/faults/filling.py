@@ -142,7 +142,8 @@ class Filling(threading.Thread):
         if "ENOSPC" in rest:
             self.refused = self.refused or f"{call} {self._file(rest)}"
         if call in _WRITES.split(",") and self._written_there.match(rest):
-            self.written += max(0, int(rest.rpartition("= ")[2].split()[0]))
+            taken = re.search(r"\) += (\d+)", rest)  # else it was refused, or the program killed in it
+            self.written += int(taken[1]) if taken else 0
         if self._point and not self.filled and self._is_there(call, rest):
             while not self._on.shrink(self._leave):
                 pass
