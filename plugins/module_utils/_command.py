@@ -47,9 +47,11 @@ def run(
 
     A pipe would stay open for as long as a daemon that the command started keeps it, and hang us.
     It reads the file `source`, if one is given; the file `into` takes its output, and only its errors are kept.
-    When `keep`, which is called while it runs, raises, the command is interrupted, then killed, and that is raised.
+    When `keep`, which is called before it starts and while it runs, raises, it is interrupted, then killed, and that is raised.
     A command that cannot be started at all ends with code 127.
     """
+    if keep is not None:
+        keep()
     with tempfile.TemporaryFile() as output:
         try:
             process = subprocess.Popen(

@@ -117,9 +117,11 @@ def _filled(it: Site, on: filling.Disk, point: Point, to_the_brim: bool) -> Verd
         wrong.append("the disk was not filled")
     if to_the_brim and not at_work.refused:
         wrong.append(f"nothing was refused, {at_work.least} bytes were free")
-    if not to_the_brim and at_work.least < RESERVE_MB * MB:
+    # Of a file that it restores restic takes the whole room in one call, between two of our looks.
+    if not to_the_brim and at_work.least + at_work.at_once < RESERVE_MB * MB:
         wrong.append(f"below the reserve: {at_work.least / MB:.1f} MB were free")
     refused = f"first refused: {at_work.refused}; " if at_work.refused else ""
+    refused += f"taken at once for files to come: {at_work.at_once / MB:.1f} MB; " if at_work.at_once else ""
     return f"full after {at_work.filled}; {refused}least free {at_work.least / MB:.1f} MB; {told}", wrong
 
 

@@ -89,6 +89,7 @@ class Filling(threading.Thread):
         self._reading, self._writing = os.pipe()
         self._over = False
         self.written, self.filled, self.refused, self.least = 0, "", "", on.free
+        self.at_once = 0  # bytes of a file to come that were taken in one call, with the disk filled
 
     def command(self) -> list[str]:
         """Return the words before the program's own; `close` when it is started."""
@@ -144,6 +145,8 @@ class Filling(threading.Thread):
         if call in _WRITES.split(",") and self._written_there.match(rest):
             taken = re.search(r"\) += (\d+)", rest)  # else it was refused, or the program killed in it
             self.written += int(taken[1]) if taken else 0
+        if call == "fallocate" and self.filled and (room := re.search(r", (\d+)\) += 0", rest)):
+            self.at_once += int(room[1])
         if self._point and not self.filled and self._is_there(call, rest):
             while not self._on.shrink(self._leave):
                 pass
