@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 import subprocess
 import tempfile
 import time
@@ -18,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+
+from tests import packages
 
 # Users: free becomes root without a password, asked with one; su asks for root's.
 PASSWORD, ROOT_PASSWORD = "open sesame", "open said the barley"
@@ -38,8 +39,16 @@ _MENDS = {
     "silent": ["iptables -D INPUT -j DROP", "iptables -D OUTPUT -j DROP"],
     "full": ["umount /root/full"],
 }  # fmt: skip
-_TOOLS = ("ip", "nsenter", "unshare", "sshd", "ssh-keygen", "sudo", "iptables", "openssl")
-_SEARCHED = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+_TOOLS = {  # command → the Debian package that brings it
+    "ip": "iproute2",
+    "nsenter": "util-linux",
+    "unshare": "util-linux",
+    "sshd": "openssh-server",
+    "ssh-keygen": "openssh-client",
+    "sudo": "sudo",
+    "iptables": "iptables",
+    "openssl": "openssl",
+}
 _SSHD = """\
 Port 22
 Port 2222
@@ -79,11 +88,8 @@ def short_folder() -> Iterator[Path]:
 
 
 def missing() -> str:
-    """Say what light hosts lack on this machine; "" if nothing."""
-    if os.geteuid() != 0:
-        return "light hosts need root"
-    lacking = [tool for tool in _TOOLS if _find(tool) is None]
-    return f"not installed: {', '.join(lacking)}" if lacking else ""
+    """Install what light hosts need, where that can be done; say what is missing then, "" if nothing."""
+    return "light hosts need root" if os.geteuid() != 0 else packages.lacking(_TOOLS)
 
 
 class LightHosts:
@@ -188,7 +194,7 @@ def running(count: int) -> Iterator[LightHosts]:
         hosts = {}
         for number in range(1, count + 1):
             addresses = {"address": address(number), "address6": address(number, 6)}
-            script = _HOST.format(folder=folder, sshd=_find("sshd"), **addresses)
+            script = _HOST.format(folder=folder, sshd=packages.find("sshd"), **addresses)
             unshare = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
             log = stack.enter_context((folder / f"h{number}.log").open("wb"))
             hosts[f"h{number}"] = stack.enter_context(_process([*unshare, "sh", "-c", script], log))
@@ -240,10 +246,6 @@ def _answers(hosts: LightHosts, name: str) -> bool:
     place = hosts.variables(name)["ansible_host"]
     probe = hosts.beside("timeout", "1", "bash", "-c", f"head -c 3 </dev/tcp/{place}/22")
     return subprocess.run(probe, capture_output=True, check=False).stdout == b"SSH"
-
-
-def _find(tool: str) -> str | None:
-    return shutil.which(tool, path=_SEARCHED)
 
 
 @contextmanager

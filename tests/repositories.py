@@ -16,13 +16,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from tests import packages
 from tests.small_service import free_port
 
 KINDS = ("local", "sftp", "rest")
 REST_PASSWORD = "canary-of-the-rest-server"  # noqa: S105 - for the time of a test
 _PACKAGES = {"restic": "restic", "rclone": "rclone", "sshd": "openssh-server", "sftp": "openssh-client"}
 _NEEDS = {"local": ("restic",), "sftp": ("restic", "sshd", "sftp"), "rest": ("restic", "rclone")}
-_SEARCHED = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 _SSHD = """\
 ListenAddress 127.0.0.1
 Port {port}
@@ -54,14 +54,7 @@ class Repository(NamedTuple):
 
 def missing(kind: str) -> str:
     """Install what a kind of repository needs, where that can be done; say what is missing then, "" if nothing."""
-    lacking = [tool for tool in _NEEDS[kind] if _find(tool) is None]
-    if lacking and os.geteuid() == 0 and shutil.which("apt-get"):
-        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        wait = ("-o", "DPkg::Lock::Timeout=300")
-        for words in (("update",), ("install", "--yes", "--no-install-recommends", *(_PACKAGES[t] for t in lacking))):
-            subprocess.run(["apt-get", *wait, *words], env=env, capture_output=True, check=False)
-        lacking = [tool for tool in lacking if _find(tool) is None]
-    return f"not installed, and could not be: {', '.join(lacking)}" if lacking else ""
+    return packages.lacking({tool: _PACKAGES[tool] for tool in _NEEDS[kind]})
 
 
 @contextmanager
@@ -95,7 +88,7 @@ def _sshd(top: Path) -> Iterator[tuple[int, str]]:
     # What a host has in ~/.ssh/config, which ssh finds by the account, not by $HOME.
     (top / "bin" / "ssh").write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {top}/ssh_config "$@"\n')
     (top / "bin" / "ssh").chmod(0o755)
-    argv = [str(_find("sshd")), "-D", "-e", "-f", str(top / "sshd_config")]
+    argv = [str(packages.find("sshd")), "-D", "-e", "-f", str(top / "sshd_config")]
     if os.geteuid() == 0:  # as root it wants /run/sshd: in a /run that is nobody else's
         start = 'mount -t tmpfs none /run && mkdir /run/sshd && exec "$@"'
         argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", start, "sh", *argv]
@@ -128,7 +121,3 @@ def _server(argv: list[str], port: int, env: dict[str, str]) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait()
-
-
-def _find(tool: str) -> str | None:
-    return shutil.which(tool, path=_SEARCHED)

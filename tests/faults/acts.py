@@ -25,12 +25,12 @@ PATIENCE_S = 100
 class World:
     """One host with a shop, and one act that can be done to it."""
 
-    def __init__(self, folder: Path, state: Path) -> None:
-        """Lay it out; nothing runs yet."""
+    def __init__(self, folder: Path, state: Path, name: str = "shop") -> None:
+        """Lay it out; nothing runs yet. `name` is the service's."""
         self.folder, self.state = folder, state
         self.log = folder / "log"
         self.log.touch()
-        self.shop = SmallService(folder / "shop")
+        self.shop = SmallService(folder / "shop", name)
         self.monitoring: Endpoint | None = None
         self.module, self.capability, self.options = "", "", {}  # type: str, str, dict[str, Any]
         self.look: Callable[[], Any] = self.shop.running
@@ -118,8 +118,8 @@ def _limits(world: World, capability: str) -> None:
     world.look = _rules
 
 
-def _watches(world: World, _capability: str) -> None:
-    world.module, world.capability = "_monitoring_rule", "enhanced_monitoring"
+def monitored(world: World) -> Callable[[], Any]:
+    """Let the world's endpoint be a Prometheus and an Alertmanager that read `rules.d`; return what says how they are."""
     rules, silences, loaded = world.folder / "rules.d", {}, set()  # type: Path, dict[str, dict[str, Any]], set[str]
     rules.mkdir()
     firing = {"fingerprint": "1", "labels": {"alertname": "CheckoutFails", "service": "shop"}}
@@ -146,10 +146,16 @@ def _watches(world: World, _capability: str) -> None:
 
     assert world.monitoring is not None
     world.monitoring.script = answer
+    return lambda: (sorted(file.name for file in rules.iterdir()), sorted(loaded), len(active()))
+
+
+def _watches(world: World, _capability: str) -> None:
+    world.module, world.capability = "_monitoring_rule", "enhanced_monitoring"
+    world.look = monitored(world)
+    assert world.monitoring is not None
     world.options = {"services": [world.service(alerts=[])], "only": ["shop"], "prometheus_hosts": "all"}
-    world.options |= {"rules_dir": str(rules), "inventory": {"all": ["here"]}, "expires_after": 3600}
+    world.options |= {"rules_dir": str(world.folder / "rules.d"), "inventory": {"all": ["here"]}, "expires_after": 3600}
     world.options |= {"prometheus_url": world.monitoring.url, "alertmanager_url": world.monitoring.url}
-    world.look = lambda: (sorted(file.name for file in rules.iterdir()), sorted(loaded), len(active()))
 
 
 def _switches(world: World, capability: str) -> None:
