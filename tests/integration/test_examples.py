@@ -9,6 +9,7 @@ import ctypes
 import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -20,9 +21,10 @@ from typing import Any
 import pytest
 import yaml
 from tests import light_hosts, repositories
+from tests.certificates import Authority
 from tests.faults.acts import World, monitored
 from tests.light_hosts import LightHosts
-from tests.small_service import Endpoint, endpoint
+from tests.small_service import Answer, Endpoint, endpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 FQCN = "incidentctl.response."
@@ -43,9 +45,11 @@ def examples(name: str) -> list[dict[str, Any]]:
 class Host(World):
     """A light host, web1 to Ansible, with the service that the examples speak of, and a Prometheus beside it."""
 
-    def __init__(self, folder: Path, hosts: LightHosts, monitoring: Endpoint) -> None:
+    def __init__(self, folder: Path, hosts: LightHosts, monitoring: Endpoint, admin: Endpoint) -> None:
         super().__init__(folder, folder / "state", "checkout")
         self._hosts, self.monitoring = hosts, monitoring
+        self.moved = {"https://127.0.0.1:8443": admin.url, "/etc/checkout": str(folder / "etc")}
+        (folder / "etc" / "admin").write_text("of a minute\n")
         self.data, self.written = folder / "data", folder / "checkout.log"
         self.data.mkdir()
         (self.data / "orders").write_text("1\n")
@@ -83,13 +87,17 @@ class Host(World):
             "logs": [{"kind": "file", "path": str(self.written)}],
             "alerts": [],
         }
-        return [self.service("releases", "maintenance", "circuit_breakers", **more)]
+        beside = {"name": "shop", "hosts": "web"}
+        return [self.service("releases", "maintenance", "circuit_breakers", **more), beside]
 
     def adapted(self, task: dict[str, Any]) -> dict[str, Any]:
         """Return a task with what is elsewhere here than where it was written."""
         (name,) = (key.removeprefix(FQCN) for key in task if key.startswith(FQCN))
         elsewhere = {key: str(value) for key, value in self.elsewhere.items() if key in module(name).ARGUMENT_SPEC}
-        return {**task, FQCN + name: {**task[FQCN + name], **elsewhere}}
+        text = json.dumps({**task, FQCN + name: {**task[FQCN + name], **elsewhere}})
+        for there, here in self.moved.items():
+            text = text.replace(there, here)
+        return dict(json.loads(text))
 
     def run(self, tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:  # type: ignore[override]
         """Run tasks as one play; return the incident block of each. Fail if one fails."""
@@ -148,12 +156,29 @@ def light() -> Iterator[LightHosts]:
 
 @pytest.fixture
 def host(light: LightHosts) -> Iterator[Host]:
-    prometheus = within(light.first_process("h1"), lambda: endpoint(lambda *_: (500, {})))
-    with light_hosts.short_folder() as folder, prometheus as monitoring:
+    network = light.first_process("h1")
+    with light_hosts.short_folder() as folder:
         folder.chmod(0o755)
-        host = Host(folder, light, monitoring)
-        yield host
-        host.end()
+        authority = Authority(folder / "etc")
+        shutil.copy(authority.file, folder / "etc" / "ca.pem")
+        vouched = authority.vouch("IP:127.0.0.1").server()
+        prometheus = within(network, lambda: endpoint(lambda *_: (500, {})))
+        with prometheus as monitoring, within(network, lambda: endpoint(breaker(), vouched)) as admin:
+            host = Host(folder, light, monitoring, admin)
+            yield host
+            host.end()
+
+
+def breaker() -> Callable[[str, str, Any], Answer]:
+    """Return the admin endpoint of a circuit breaker that takes forms."""
+    said = {"state": "closed"}
+
+    def answer(method: str, _path: str, body: Any) -> Answer:
+        if method == "POST":
+            said["state"] = body.removeprefix("state=")
+        return 200, said
+
+    return answer
 
 
 @pytest.mark.parametrize("name", NAMES)
