@@ -52,7 +52,7 @@ def of_made(form: str, seed: int) -> tuple[list[str], list[str]]:
     entries = list(labelled_logs.log(form, ERRORS, seed))
     lines = [line for entry in entries for line in ([entry] if isinstance(entry, str) else entry.lines)]
     events = [entry for entry in entries if not isinstance(entry, str)]
-    seen = list(_log_errors.errors(_log_lines.Line(line) for line in lines))
+    seen = list(_log_errors.Reader().errors(_log_lines.Line(line) for line in lines))
     found = []
     waiting = iter(zip(seen, groups(seen), strict=True))
     error, group = next(waiting, (None, ""))
@@ -70,7 +70,7 @@ def of_csv(path: Path) -> tuple[list[str], list[str]]:
     """Read a file of labelled messages; return the true groups and the ones that were found."""
     with path.open(encoding="utf-8", errors="replace", newline="") as stream:
         rows = list(csv.DictReader(stream))
-    errors = [_log_errors.Error(row["Content"], row["Content"], None, None) for row in rows]
+    errors = [_log_errors.Error(_log_errors.masked(row["Content"]), row["Content"], None, None) for row in rows]
     return [row["EventTemplate"] for row in rows], groups(errors)
 
 

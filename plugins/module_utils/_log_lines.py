@@ -1,4 +1,4 @@
-"""The last part of a log, line by line: bounded, whatever lies there, and never through a link."""
+"""The last part of a log, as far as it may tell of errors: bounded, whatever lies there, and never through a link."""
 
 from __future__ import annotations
 
@@ -12,47 +12,80 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _capture, _compose, _timestamps
+from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _capture,
+    _compose,
+    _log_scan,
+    _timestamps,
+)
+from ansible_collections.incidentctl.response.plugins.module_utils._log_scan import LINE_LIMIT
 from ansible_collections.incidentctl.response.plugins.module_utils._regular_file import open_regular
 
-LINE_LIMIT = 32 * 1024  # of a longer line, the rest is passed over
 JOURNAL_S = 60.0
 _JOURNAL_ENTRY = 400  # bytes a journal entry has, about: to turn a limit in bytes into one in entries
 _CONTAINER_LINE = 100  # the same of a container's line, with its time
+_HEAD = 16 * 1024  # bytes in which the first time of a log must be found
+_MOST = 16 << 20  # bytes of journal or container: the one is slow to tell, the other is held in memory
 
 
 class Line(NamedTuple):
-    """One line; `at` and `error` only if the source itself tells when it was and that it is an error."""
+    """One line. `at` (seconds since 1970) and `error` only if the source itself tells when it was and that it is an error.
+
+    `joined` says that nothing was left out between it and the line before.
+    """
 
     text: str
-    at: datetime | None = None
+    at: float | None = None
     error: bool = False
+    joined: bool = True
 
 
 class Source:
     """A log that is open: its lines, whether older ones exist that are not read, and what else to say."""
 
-    def __init__(self, lines: Iterator[Line], older: bool = False, note: str | None = None) -> None:
-        """`lines` can be read once; `older` and `note` are final when they have been read."""
+    def __init__(
+        self, lines: Iterator[Line], older: bool = False, note: str | None = None, first: float | None = None
+    ) -> None:
+        """`lines` can be read once; `older`, `note` and `first`, the time of the first line, are final when they have been."""
         self.lines = lines
+        self.first = first
         self.older = older
         self.note = note
 
 
 @contextlib.contextmanager
-def of_file(path: str, limit: int) -> Iterator[Source]:
-    """Open the last `limit` bytes of a log file. Raise OSError if it cannot be read, or is no ordinary file."""
+def of_file(path: str, limit: int, until: float) -> Iterator[Source]:
+    """Open the last `limit` bytes of a log file, of which those lines are read that may be errors or under one.
+
+    Raise OSError if it cannot be read, or is no ordinary file, or if it takes longer than to the monotonic time `until`.
+    """
     with open_regular(Path(path)) as stream:
-        size = stream.seek(0, os.SEEK_END)
-        start = stream.seek(max(0, size - max(0, limit)))
-        lines = _lines(stream, size - start)
-        if start:
-            next(lines, None)  # most likely half a line
-        yield Source(lines, older=start > 0 or _rotated(Path(path)))
+        size = stream.seek(0, os.SEEK_END)  # what is written meanwhile is left alone: it could go on for ever
+        start = max(0, size - max(0, limit))
+        first = _first_time(os.pread(stream.fileno(), _HEAD, start), whole=not start)
+        yield Source(
+            _of_file(stream.fileno(), start, size, until), older=start > 0 or _rotated(Path(path)), first=first
+        )
+
+
+def _of_file(descriptor: int, start: int, end: int, until: float) -> Iterator[Line]:
+    try:
+        for raw, joined in _log_scan.lines(descriptor, start, end, until):
+            yield Line(raw.decode("utf-8", "replace").rstrip("\r"), None, False, joined)
+    except _log_scan.OutOfTime:
+        raise OSError("it takes longer than there is time: only its older part was read") from None
+
+
+def _first_time(head: bytes, whole: bool) -> float | None:
+    """Return the first time that the first lines say; unless the `whole` line is there, the first may be half of one."""
+    for line in head.decode("utf-8", "replace").split("\n")[0 if whole else 1 :]:
+        at = _timestamps.split(line)[0]
+        if at is not None:
+            return at.timestamp()
+    return None
 
 
 @contextlib.contextmanager
@@ -60,7 +93,7 @@ def of_journal(unit: str, limit: int) -> Iterator[Source]:
     """Open the newest journal entries of a unit, about `limit` bytes. Raise OSError if journalctl cannot be run."""
     if shutil.which("journalctl") is None:
         raise FileNotFoundError("journalctl is not on this host")
-    entries = max(1, limit // _JOURNAL_ENTRY)
+    entries = max(1, min(limit, _MOST) // _JOURNAL_ENTRY)
     argv = ["journalctl", f"--unit={unit}", f"--lines={entries}", "--output=json", "--no-pager"]
     argv.append("--output-fields=MESSAGE,PRIORITY")
     with tempfile.TemporaryFile() as said:
@@ -69,7 +102,7 @@ def of_journal(unit: str, limit: int) -> Iterator[Source]:
         ending.start()
         try:
             source = Source(iter(()))
-            source.lines = _journal(source, process, entries, said)
+            source.lines = _with_first(source, _journal(source, process, entries, said))
             yield source
         finally:
             ending.cancel()
@@ -80,23 +113,32 @@ def of_journal(unit: str, limit: int) -> Iterator[Source]:
 @contextlib.contextmanager
 def of_container(log: _compose.ContainerLog, limit: int) -> Iterator[Source]:
     """Open the newest lines of a container, at most `limit` bytes. Raise OSError if its engine does not tell them."""
+    limit = max(1, min(limit, _MOST))
     count = max(1, limit // _CONTAINER_LINE)
-    said, cut = _capture.capture(log.argv(count), max(1, limit), JOURNAL_S, merged=True)
+    said, cut = _capture.capture(log.argv(count), limit, JOURNAL_S, merged=True)
     lines = _lines(io.BytesIO(said), len(said))
     if cut:
         next(lines, None)  # most likely half a line
-    yield Source(map(_of_container, lines), older=cut or said.count(b"\n") >= count)
+    source = Source(iter(()), older=cut or said.count(b"\n") >= count)
+    source.lines = _with_first(source, map(_of_container, lines))
+    yield source
+
+
+def _with_first(source: Source, lines: Iterator[Line]) -> Iterator[Line]:
+    for line in lines:
+        if source.first is None:
+            source.first = line.at
+        yield line
 
 
 def _of_container(line: Line) -> Line:
     """Take off the time that the engine put before a line: it is when the line was said, whatever itself says."""
     moment, _space, text = line.text.partition(" ")
     at = _timestamps.moment(moment)
-    return Line(text, at) if at else line
+    return Line(text, at.timestamp()) if at else line
 
 
 def _lines(stream: IO[bytes], left: int) -> Iterator[Line]:
-    """Read `left` bytes: what is written meanwhile is left alone, for it could go on for ever."""
     whole = True
     while left > 0:
         raw = stream.readline(min(LINE_LIMIT, left))
@@ -138,7 +180,7 @@ def _entry(raw: bytes) -> Iterator[Line]:
     try:
         entry = json.loads(raw)
         text = _message(entry.get("MESSAGE"))
-        at = _timestamps.moment(int(entry["__REALTIME_TIMESTAMP"]))
+        at = int(entry["__REALTIME_TIMESTAMP"]) / 1e6
         error = str(entry.get("PRIORITY", "6")) in ("0", "1", "2", "3")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return

@@ -23,24 +23,41 @@ _BEGINS = re.compile(
     r"\s*(?:\d{4}[-/]\d\d[-/]\d\d[T ]|[\[<]?(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL)\b)"
 )
 # What stands before each line where syslog or Kubernetes had it go through their hands.
-_PREFIX = re.compile(
+_PASSED_ON = (
     r"(?:<\d+>)?(?:[A-Z][a-z]{2} [ \d]\d [\d:]{8}|\d{4}-\S+) (?:(?:stdout|stderr) [FP] |\S+ [\w./-]+(?:\[\d+\])?: )"
 )
+_PREFIX = re.compile(_PASSED_ON)
+_FOLLOWS = re.compile(
+    rf"(?:{_PASSED_ON})?"
+    r"(?:[ \t}]|$|Traceback \(|Caused by: |Wrapped by: |During handling of|The above exception|goroutine \d|created by "
+    r"|exit status \d|\[signal |[\w./-]+(?:\.\(\*?[\w.\[\]]+\))?\.[\w.-]+\("
+    r"|[\w.$]*(?:Exception|Error|Throwable|ExceptionGroup)(?:: | \[|$))".encode()
+)
+
+
+def may_follow(line: bytes) -> bool:
+    """Say whether a line may be part of the trace under an error, by its looks alone."""
+    return _FOLLOWS.match(line) is not None
+
+
+def raised(text: str) -> str | None:
+    """Return the exception that a text names, with what it says, if it begins with one."""
+    match = _JAVA_RAISED.match(text)
+    return match.group(1) if match else None
 
 
 class Trace:
     """What follows an error."""
 
-    def __init__(self, first: str) -> None:
-        """Take the line of the error itself: it may be where the trace begins."""
+    def __init__(self, first: str, cause: str | None = None) -> None:
+        """Take the line of the error itself, where the trace may begin, and the cause that it tells."""
         self._prefixed = _PREFIX.match(first) is not None
         text = self._bare(first)
         self._in_frames = TRACEBACK in text
         self._in_go = text.startswith(_GO_STARTS)
         self._in_group = "Exception Group" in text
         self._chained = False
-        match = _JAVA_RAISED.match(text)
-        self.cause: str | None = match.group(1) if match else None
+        self.cause = cause
 
     def takes(self, text: str) -> bool:
         """Take the next line if it belongs to the trace, else return False."""
@@ -98,7 +115,7 @@ def last_word(text: str) -> str | None:
     lines = text.strip().splitlines()
     if not lines:
         return None
-    trace = Trace(lines[0])
+    trace = Trace(lines[0], raised(lines[0]))
     for line in lines[1:]:
         trace.takes(line)
     return trace.cause or lines[0]

@@ -11,19 +11,29 @@ ANYTHING = f"{_OPEN}*{_CLOSE}"
 _NUMBER, _PATH, _MAIL, _HOST, _URL, _VALUE, _QUOTED, _REQUEST = (
     f"{_OPEN}{name}{_CLOSE}" for name in ("n", "path", "mail", "host", "url", "v", "str", "request")
 )
-_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTH = rf"(?:{'|'.join(_MONTHS)})[a-z]*"
 _DAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? +)?"
 _DATE = (
     rf"\b{_DAY}(?:{_MONTH} +\d{{1,2}}|\d{{1,2}} +{_MONTH})\b,?"
     r"(?: +\d{4})?(?: +\d\d:[\d:.]*)?(?: +[A-Z]{3,4}\b)?(?: +\d{4}\b)?"
 )
+# Each with what a message must hold for it to be tried: most hold little, and a search for a sign costs next to nothing.
 _WHOLE = (
-    (re.compile(r"\"(?:[^\"\\]|\\.)*\"|(?<!\w)'(?:[^'\\]|\\.)*'(?!\w)|`[^`]*`"), f'"{_QUOTED}"'),
-    (re.compile(r"\b(?:GET|POST|PUT|DELETE|HEAD|PATCH|OPTIONS) (?:/|\w+://)[^\s\"]*"), _REQUEST),
-    (re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>)\]}]*[^\s\"'<>)\]},.;:]"), _URL),
-    (re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"), _NUMBER),
-    (re.compile(_DATE), _NUMBER),
-    (re.compile(r"([A-Za-z_][\w.-]*=)[^\s,;=\x02\"')\]}]+"), rf"\1{_VALUE}"),
+    (
+        ('"', "'", "`"),
+        re.compile(r"\"(?:[^\"\\]|\\.)*\"|(?<!\w)'(?:[^'\\]|\\.)*'(?!\w)|`[^`]*`"),
+        f'"{_QUOTED}"',
+    ),
+    (
+        (" /", "://"),
+        re.compile(r"\b(?:GET|POST|PUT|DELETE|HEAD|PATCH|OPTIONS) (?:/|\w+://)[^\s\"]*"),
+        _REQUEST,
+    ),
+    (("://",), re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>)\]}]*[^\s\"'<>)\]},.;:]"), _URL),
+    (("-",), re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"), _NUMBER),
+    (_MONTHS, re.compile(_DATE), _NUMBER),
+    (("=",), re.compile(r"([A-Za-z_][\w.-]*=)[^\s,;=\x02\"')\]}]+"), rf"\1{_VALUE}"),
 )
 BETWEEN = re.compile(r"(\s+|[()\[\]{},;|=<>\"!?])")
 _LAST = (
@@ -46,13 +56,17 @@ _DIGIT = re.compile(r"\d")
 
 def mask(message: str) -> str:
     """Given a message without control characters, return it with what varies by its looks masked."""
-    for pattern, masked in _WHOLE:
-        message = pattern.sub(masked, message)
+    for signs, pattern, masked in _WHOLE:
+        for sign in signs:
+            if sign in message:
+                message = pattern.sub(masked, message)
+                break
     parts = BETWEEN.split(message)
     parts[::2] = [_word(part) for part in parts[::2]]
     message = " ".join("".join(parts).split())
-    for pattern, masked in _LAST:
-        message = pattern.sub(masked, message)
+    if _OPEN in message:
+        for pattern, masked in _LAST:
+            message = pattern.sub(masked, message)
     return message
 
 

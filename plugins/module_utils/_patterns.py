@@ -2,37 +2,77 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _grouping, _masks, _timestamps
-from ansible_collections.incidentctl.response.plugins.module_utils._log_errors import Error
+from ansible_collections.incidentctl.response.plugins.module_utils import _grouping, _masks
+from ansible_collections.incidentctl.response.plugins.module_utils._log_errors import Error, masked
+from ansible_collections.incidentctl.response.plugins.module_utils._rate import Rate
 from ansible_collections.incidentctl.response.plugins.module_utils._text import clean
 
-TOP = 10
 TEMPLATE_CHARS, SAMPLE_CHARS = 200, 300
 KEPT = 1000  # groups; twice as many, and they are merged or the rarest go: memory stays bounded on a log of nonsense
 _CAUSE = "\x1e"  # between what an error says and its cause
 
-Group = dict[str, Any]
 
+class Group:
+    """Like errors: how many, when (seconds since 1970, None if they tell no time), how often, and one of them."""
 
-@functools.lru_cache(maxsize=256)  # the same few causes come again and again
-def _masked(message: str) -> str:
-    return _masks.mask(clean(_timestamps.split(message)[1], 2 * TEMPLATE_CHARS))
+    __slots__ = ("cause", "count", "first", "last", "rate", "sample", "template")
+
+    def __init__(self, template: str, error: Error) -> None:
+        """Begin with the first of them, not yet counted."""
+        self.template = template
+        self.count = 0
+        self.first: float | None = None
+        self.last: float | None = None
+        self.rate = Rate()
+        self.sample = clean(error.line, SAMPLE_CHARS)
+        self.cause = None if error.cause is None else clean(error.cause, SAMPLE_CHARS)
+
+    def add(self, at: float | None) -> None:
+        """Count one more in."""
+        self.count += 1
+        if at is None:
+            return
+        if self.first is None or self.last is None:
+            self.first = self.last = at
+        elif at > self.last:
+            self.last = at
+        elif at < self.first:
+            self.first = at
+        self.rate.add(at)
+
+    def join(self, other: Group) -> None:
+        """Count those of another group in."""
+        self.count += other.count
+        if other.first is None or other.last is None:
+            return
+        self.first = other.first if self.first is None else min(self.first, other.first)
+        self.last = other.last if self.last is None else max(self.last, other.last)
+        self.rate.join(other.rate)
+
+    def told(self) -> dict[str, Any]:
+        """Return the group as it is told to people, but for its times."""
+        said, _mark, cause = self.template.partition(_CAUSE)
+        return {
+            "template": shown(said),
+            "count": self.count,
+            "sample": self.sample,
+            "cause": self.cause,
+            "cause_template": shown(cause) if cause else None,
+            "rate": None if self.first is None or self.last is None else self.rate.told(self.first, self.last),
+        }
 
 
 def key(error: Error) -> str:
     """Return what an error and its cause say, masked: errors that differ in it may still be of one group."""
-    said = _masked(error.message)
-    return said if error.cause is None else f"{said}{_CAUSE}{_masked(error.cause)}"
+    return error.said if error.cause is None else f"{error.said}{_CAUSE}{masked(error.cause)}"
 
 
 def shown(template: str) -> str:
-    """Return the template of a group as a person reads it, without that of its cause."""
-    return _masks.shown(template.partition(_CAUSE)[0])[:TEMPLATE_CHARS]
+    """Return a template as a person reads it."""
+    return _masks.shown(template)[:TEMPLATE_CHARS]
 
 
 class Patterns:
@@ -51,17 +91,13 @@ class Patterns:
             group = self._groups.get(found)
             if group is None:
                 self._make_room()
-                group = self._groups[found] = _group(error)
-            group["count"] += 1
-            if error.at is not None:
-                group["first_seen"] = _earlier(group["first_seen"], error.at)
-                group["last_seen"] = max(group["last_seen"] or error.at, error.at)
+                group = self._groups[found] = Group(found, error)
+            group.add(error.at)
 
-    def top(self, count: int = TOP) -> list[Group]:
-        """Return the largest groups, largest first; of equals the one that was there first."""
+    def groups(self) -> list[Group]:
+        """Return the groups, largest first; of equals the one that was there first."""
         self._merge()
-        largest = sorted(self._groups.items(), key=lambda item: -item[1]["count"])[:count]
-        return [{"template": shown(template), **group} for template, group in largest]
+        return sorted(self._groups.values(), key=lambda group: -group.count)
 
     def _make_room(self) -> None:
         if len(self._groups) < 2 * KEPT:
@@ -71,34 +107,15 @@ class Patterns:
             self._merging_helps = len(self._groups) <= KEPT
         if len(self._groups) > KEPT:
             self.crowded = True
-            largest = sorted(self._groups.items(), key=lambda item: -item[1]["count"])[:KEPT]
+            largest = sorted(self._groups.items(), key=lambda item: -item[1].count)[:KEPT]
             self._groups = dict(largest)
 
     def _merge(self) -> None:
         templates = _grouping.merged(self._groups)
         merged: dict[str, Group] = {}
         for found, group in self._groups.items():
-            known = merged.get(templates[found])
-            merged[templates[found]] = group if known is None else _joined(known, group)
+            group.template = templates[found]
+            known = merged.setdefault(group.template, group)
+            if known is not group:
+                known.join(group)
         self._groups = merged
-
-
-def _group(error: Error) -> Group:
-    return {
-        "count": 0,
-        "first_seen": None,
-        "last_seen": None,
-        "sample": clean(error.line, SAMPLE_CHARS),
-        "cause": None if error.cause is None else clean(error.cause, SAMPLE_CHARS),
-    }
-
-
-def _joined(one: Group, other: Group) -> Group:
-    firsts = [group["first_seen"] for group in (one, other) if group["first_seen"] is not None]
-    lasts = [group["last_seen"] for group in (one, other) if group["last_seen"] is not None]
-    count = one["count"] + other["count"]
-    return {**one, "count": count, "first_seen": min(firsts, default=None), "last_seen": max(lasts, default=None)}
-
-
-def _earlier(known: datetime | None, seen: datetime) -> datetime:
-    return seen if known is None else min(known, seen)

@@ -9,6 +9,7 @@ from typing import Any
 
 SEARCHED = 120  # a log line says its time near its start
 _CLOCK = r"(?P<H>\d\d):(?P<M>\d\d):(?P<S>\d\d)(?:[.,](?P<f>\d{1,9}))?"
+_ANY_CLOCK = re.compile(r"\d\d:\d\d:\d\d")
 _ZONE = r"(?:\s?(?P<z>Z\b|UTC\b|GMT\b|[+-]\d\d(?::?\d\d)?(?!\d)))?"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH = rf"(?P<b>{'|'.join(_MONTHS)})"
@@ -21,17 +22,62 @@ _FORMS = tuple(
         rf"(?<!\d)(?P<d>\d{{1,2}}) {_MONTH} {_YEAR} {_CLOCK}{_ZONE}",  # Redis, RFC 5322
         rf"\b{_MONTH} +(?P<d>\d{{1,2}}) {_CLOCK}(?: {_YEAR}\b)?",  # syslog, asctime
         rf"^[IWEF](?P<m>\d\d)(?P<d>\d\d) {_CLOCK}",  # glog
+        rf"^(?P<m>\d\d)-(?P<d>\d\d) {_CLOCK}",  # logcat
     )
 )
 
 
 def split(text: str) -> tuple[datetime | None, str]:
     """Given a line, return its time (None if it has none that we can read) and the line without it."""
+    if _ANY_CLOCK.search(text, 0, SEARCHED + 20) is None:
+        return None, text
     for form in _FORMS:
         match = form.search(text, 0, SEARCHED)
         if match:
             return _moment(match.groupdict()), text[: match.start()] + text[match.end() :]
     return None, text
+
+
+class Clock:
+    """Reads the times of one log, whose lines say them all alike: most of what a line says is known from another."""
+
+    _KNOWN = 1000
+
+    def __init__(self) -> None:
+        """Begin without knowing how this log says its times."""
+        self._span = slice(0, 0)
+        self._seconds: dict[str, float] = {}
+
+    def split(self, text: str) -> tuple[float | None, str]:
+        """Do as `split` does, with the time in seconds since 1970."""
+        if _ANY_CLOCK.search(text, 0, SEARCHED + 20) is None:
+            return None, text
+        for form in _FORMS:
+            match = form.search(text, 0, SEARCHED)
+            if match:
+                found = _moment(match.groupdict())
+                if found is not None:
+                    self._learn(match, found)
+                return None if found is None else found.timestamp(), text[: match.start()] + text[match.end() :]
+        return None, text
+
+    def at(self, text: str) -> float | None:
+        """Return the time of a line."""
+        seconds = self._seconds.get(text[self._span])
+        if seconds is None:
+            return self.split(text)[0]
+        end = self._span.stop
+        if text[end : end + 1] not in (".", ","):
+            return seconds
+        digits = text[end + 1 : end + 4]
+        return seconds + int(digits) / 1000 if len(digits) == 3 and digits.isdecimal() else self.split(text)[0]
+
+    def _learn(self, match: re.Match[str], found: datetime) -> None:
+        """Remember which second is meant, for the next line that says it at the same place."""
+        if len(self._seconds) >= self._KNOWN:
+            self._seconds.clear()
+        self._span = slice(match.start(), match.end("S"))
+        self._seconds[match.string[self._span]] = found.replace(microsecond=0).timestamp()
 
 
 def moment(value: Any) -> datetime | None:
@@ -52,6 +98,11 @@ def moment(value: Any) -> datetime | None:
 def iso(moment: datetime | None) -> str | None:
     """Return a time as ISO 8601 in UTC, to the millisecond."""
     return None if moment is None else moment.astimezone(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def iso_of(seconds: float | None) -> str | None:
+    """Return a time in seconds since 1970 as ISO 8601 in UTC, to the millisecond."""
+    return None if seconds is None else iso(datetime.fromtimestamp(seconds, timezone.utc))
 
 
 def _moment(parts: dict[str, Any]) -> datetime | None:

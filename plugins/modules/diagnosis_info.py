@@ -34,10 +34,10 @@ options:
     default: 10
   log_bytes:
     description:
-      - How much of the end of each log is read for errors, in bytes.
+      - How much of the end of each log is read for errors, in bytes. Of a journal or a container's log at most 16 MiB.
       - For O(capability=diagnosis) only.
     type: int
-    default: 20971520
+    default: 268435456
 """
 
 EXAMPLES = r"""
@@ -94,6 +94,14 @@ incident:
               last_seen: "2026-01-01T09:55:40.000+00:00"
               sample: "2026-01-01T09:51:16Z ERROR order 7 failed"
               cause: "sqlite3.OperationalError: no such column: unit_price"
+              cause_template: "sqlite<n>.OperationalError: no such column: unit_price"
+              rate:
+                since: "2026-01-01T09:51:16.000+00:00"
+                until: "2026-01-01T09:55:40.000+00:00"
+                per_minute: 14.3
+                width_s: 60
+                from: "2026-01-01T09:51:00.000+00:00"
+                counts: [11, 15, 14, 13, 10]
               new: true
           onset: "2026-01-01T09:51:16.000+00:00"
           release:
@@ -130,7 +138,7 @@ ARGUMENT_SPEC = options(
     capability={"type": "str", "choices": ["health_check", "diagnosis"], "required": True},
     window_s={"type": "float", "default": 0},
     within_s={"type": "float", "default": 10},
-    log_bytes={"type": "int", "default": 20 * 1024 * 1024},
+    log_bytes={"type": "int", "default": 256 * 1024 * 1024},
 )
 
 if __name__ == "__main__":

@@ -44,7 +44,9 @@ def read(path: Path, *more: dict[str, Any], limit: int = 1 << 20, deployed_at: s
 
 
 def errors(text: str) -> list[_log_errors.Error]:
-    return list(_log_errors.errors(_log_lines.Line(line) for line in text.splitlines()))
+    """The errors of a text, what they say as a person reads it."""
+    found = _log_errors.Reader().errors(_log_lines.Line(line) for line in text.splitlines())
+    return [error._replace(said=_patterns.shown(error.said)) for error in found]
 
 
 def at(hour: int, minute: int, second: int, micro: int = 0) -> datetime:
@@ -54,15 +56,15 @@ def at(hour: int, minute: int, second: int, micro: int = 0) -> datetime:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("2025-11-23 09:51:16,123 ERROR shop: order 7 failed", "shop: order 7 failed"),
+        ("2025-11-23 09:51:16,123 ERROR shop: order 7 failed", "shop: order <n> failed"),
         ("CRITICAL:root:no room left", "root:no room left"),
         ("2025-11-23 09:51:16.123 UTC [77] FATAL:  out of connections", "out of connections"),
-        ("2025/11/23 09:51:16 [error] 12#0: connect() failed", "12#0: connect() failed"),
-        ("[Sun Nov 23 09:51:16.1 2025] [core:error] [pid 12] no such file", "[pid 12] no such file"),
-        ("E1123 09:51:16.123456 12 file.cc:10] disk broke", "12 file.cc:10] disk broke"),
+        ("2025/11/23 09:51:16 [error] 12#0: connect() failed", "<n>: connect() failed"),
+        ("[Sun Nov 23 09:51:16.1 2025] [core:error] [pid 12] no such file", "[pid <n>] no such file"),
+        ("E1123 09:51:16.123456 12 file.cc:10] disk broke", "<n> file.cc:<n>] disk broke"),
         ("E something broke", "something broke"),
         ("2025-11-23T09:51:16Z E STORAGE broke", "STORAGE broke"),
-        ('time=2025-11-23T09:51:16Z level=error msg="order \\"7\\" failed" user=bob', 'order "7" failed'),
+        ('time=2025-11-23T09:51:16Z level=error msg="order \\"7\\" failed" user=bob', 'order "<str>" failed'),
         ('{"level": "error", "msg": "order failed", "ts": 1763891476}', "order failed"),
         ('{"severity": "CRITICAL", "message": "bad"}', "bad"),
         ('{"level": 50, "msg": "pino says so"}', "pino says so"),
@@ -71,7 +73,7 @@ def at(hour: int, minute: int, second: int, micro: int = 0) -> datetime:
     ],
 )
 def test_line_at_error_level_is_an_error(line: str, message: str) -> None:
-    assert [error.message for error in errors(line)] == [message]
+    assert [error.said for error in errors(line)] == [message]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ panic button tested
 def test_level_is_understood_in_every_usual_spelling(line: str) -> None:
     found = errors(line)
     assert len(found) == 1
-    assert "it broke" in f"{found[0].message} {found[0].cause}"
+    assert "it broke" in f"{found[0].said} {found[0].cause}"
 
 
 @pytest.mark.parametrize("line", WELL.strip().splitlines())
@@ -286,7 +288,7 @@ def test_stack_trace_is_one_event_with_and_without_an_error_before_it(head: str,
     if head and trace is GO:
         head = ""  # a panic is a program's last word: nothing is logged before it
     found = errors(f"{head}{trace}2025-11-23T09:51:17Z INFO on we go\n2025-11-23T09:51:18Z ERROR other\n")
-    assert [error.message for error in found][1:] == ["other"]
+    assert [error.said for error in found][1:] == ["other"]
     assert found[0].cause == cause
 
 
@@ -294,7 +296,7 @@ def test_stack_trace_is_one_event_with_and_without_an_error_before_it(head: str,
 def test_stack_trace_of_which_each_line_was_passed_on_is_one_event(before: str) -> None:
     lines = ["error: order failed", *PYTHON.splitlines(), "ERROR next"]
     found = errors("".join(f"{before}{line}\n" for line in lines))
-    assert [(error.message, error.cause) for error in found] == [
+    assert [(error.said, error.cause) for error in found] == [
         ("order failed", "sqlite3.OperationalError: no such column: unit_price"), ("next", None),
     ]  # fmt: skip
 
@@ -310,7 +312,7 @@ def test_stack_trace_of_which_each_line_was_passed_on_is_one_event(before: str) 
 )
 def test_stack_trace_gives_the_error_its_cause(trace: str, cause: str | None) -> None:
     found = errors(f"2025-11-23 09:51:16 ERROR order failed\n{trace}2025-11-23 09:51:18 INFO on we go\n")
-    assert [(error.message, error.cause) for error in found] == [("order failed", cause)]
+    assert [(error.said, error.cause) for error in found] == [("order failed", cause)]
 
 
 def test_stack_trace_without_an_error_line_is_an_error_too() -> None:
@@ -322,7 +324,7 @@ def test_stack_trace_without_an_error_line_is_an_error_too() -> None:
 def test_stack_trace_that_is_cut_off_takes_no_other_line_for_its_cause() -> None:
     cut = "\n".join(PYTHON.splitlines()[:2])
     found = errors(f"2025-11-23 09:51:16Z ERROR a\n{cut}\n2025-11-23 09:51:17Z ERROR b")
-    assert [(error.message, error.cause) for error in found] == [("a", None), ("b", None)]
+    assert [(error.said, error.cause) for error in found] == [("a", None), ("b", None)]
 
 
 def test_cause_is_found_in_the_fields_of_a_structured_line() -> None:
@@ -337,7 +339,7 @@ def test_cause_is_found_in_the_fields_of_a_structured_line() -> None:
 
 
 def templates(*messages: str) -> list[str]:
-    keys = [_patterns.key(_log_errors.Error(message, message, None, None)) for message in messages]
+    keys = [_log_errors.masked(message) for message in messages]
     template = _grouping.merged(dict.fromkeys(keys))
     return [_patterns.shown(template[key]) for key in keys]
 
@@ -416,6 +418,15 @@ def test_pattern_has_count_first_and_last_time_and_one_sample(tmp_path: Path) ->
         "last_seen": "2025-11-23T09:51:59.000+00:00",
         "sample": "2025-11-23T09:51:20Z ERROR order 20 failed",
         "cause": None,
+        "cause_template": None,
+        "rate": {
+            "since": "2025-11-23T09:51:16.000+00:00",
+            "until": "2025-11-23T09:51:59.000+00:00",
+            "per_minute": 3.0,
+            "width_s": 60,
+            "from": "2025-11-23T09:51:00.000+00:00",
+            "counts": [3],
+        },
         "new": None,
     }
     assert reading.errors[1]["sample"] == "ERROR \ufffdodd"
@@ -423,12 +434,15 @@ def test_pattern_has_count_first_and_last_time_and_one_sample(tmp_path: Path) ->
     assert reading.onset == "2025-11-23T09:51:16.000+00:00"
 
 
-def test_ten_most_frequent_patterns_are_kept(tmp_path: Path) -> None:
+def test_most_frequent_patterns_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_service_errors, "TOP", 10)
     log = tmp_path / "shop.log"
     kinds = "disk is full;no such order;user left;bad gateway;cache miss;queue stuck;clock skew;tax unknown"
     kinds += ";mail bounced;cart lost;price gone;item broken;label torn;bill late;page blank"
     log.write_text("".join(f"ERROR {kind}\n" * (i + 1) for i, kind in enumerate(kinds.split(";"))))
-    assert [error["count"] for error in read(log).errors] == list(range(15, 5, -1))
+    reading = read(log)
+    assert [error["count"] for error in reading.errors] == list(range(15, 5, -1))
+    assert reading.notes == ["5 more kinds of errors, 15 in all, are not shown"]
 
 
 def test_log_of_nonsense_keeps_memory_bounded_and_the_frequent_counted(tmp_path: Path) -> None:
@@ -552,8 +566,9 @@ LIKELY = st.sampled_from(
 @given(st.lists(LIKELY | st.text(max_size=20), max_size=40))
 def test_no_text_that_looks_like_a_log_makes_it_fail(parts: list[str]) -> None:
     patterns = _patterns.Patterns()
-    patterns.add(errors("".join(parts)))
-    for group in patterns.top():
-        assert len(group["template"]) <= _patterns.TEMPLATE_CHARS
-        assert group["template"].isprintable()
-        assert group["sample"].isprintable()
+    patterns.add(_log_errors.Reader().errors(_log_lines.Line(line) for line in "".join(parts).splitlines()))
+    for group in patterns.groups():
+        told = group.told()
+        assert len(told["template"]) <= _patterns.TEMPLATE_CHARS
+        assert told["template"].isprintable()
+        assert told["sample"].isprintable()

@@ -1,0 +1,165 @@
+"""Finding the lines of a large file that may be errors: with grep, without it, and whatever the file does meanwhile."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _log_errors,
+    _log_lines,
+    _log_scan,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from .test_patterns import BROKEN, GO, GROUP, JAVA, NODE, PYTHON, SUPPRESSED, WELL
+
+ROOT = Path(__file__).resolve().parents[3]
+TRACES = (PYTHON, JAVA, SUPPRESSED, GO, NODE, GROUP)
+
+
+@pytest.fixture(params=["grep", "by hand"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """Search with the host's grep, and where there is one that knows none of the options."""
+    if request.param == "by hand":
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin" / "grep").write_text("#!/bin/sh\necho usage: grep PATTERN FILE >&2\nexit 1\n")
+        (tmp_path / "bin" / "grep").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    return str(request.param)
+
+
+def scanned(path: Path, start: int = 0, end: int | None = None) -> list[tuple[bytes, bool]]:
+    with path.open("rb") as stream:
+        size = path.stat().st_size if end is None else end
+        return list(_log_scan.lines(stream.fileno(), start, size, time.monotonic() + 30))
+
+
+def told(lines: Iterator[_log_lines.Line]) -> list[tuple[str, str | None]]:
+    return [(error.said, error.cause) for error in _log_errors.Reader().errors(lines)]
+
+
+def read(path: Path) -> list[tuple[str, str | None]]:
+    with _log_lines.of_file(str(path), 1 << 40, time.monotonic() + 30) as source:
+        return told(source.lines)
+
+
+@pytest.mark.usefixtures("way")
+def test_every_error_is_found_and_a_plain_line_is_passed_over(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    broken = BROKEN.strip().splitlines()
+    for line in broken:
+        log.write_text(f"2025-11-23 all is well\n{line}\n2025-11-23 all is well\n")
+        assert [found.decode() for found, _joined in scanned(log)] == [line]
+
+
+@pytest.mark.usefixtures("way")
+def test_what_is_found_tells_the_same_as_the_whole_log(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    quiet = "2025-11-23T09:51:15Z INFO on we go\n"
+    lines = [*BROKEN.strip().splitlines(), *WELL.strip().splitlines()]
+    text = "".join(f"{quiet}{line}\n{quiet}{trace}" for line, trace in zip(lines, TRACES * 20))
+    text += f"2025-11-23T09:51:15Z ERROR one\n{PYTHON}{quiet * 2000}2025-11-23T09:51:15Z ERROR two\n{JAVA.rstrip()}"
+    log.write_text(text)
+    assert read(log) == told(_log_lines.Line(line) for line in text.splitlines())
+
+
+@pytest.mark.usefixtures("way")
+def test_only_whole_lines_between_two_offsets_are_given(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("ERROR a\nERROR b\nERROR c\nERROR d")
+    assert scanned(log, 3) == [(b"ERROR b", True), (b"ERROR c", True), (b"ERROR d", True)]
+    assert scanned(log, 8)[0] == (b"ERROR b", True)
+    assert scanned(log, 0, 16) == [(b"ERROR a", True), (b"ERROR b", True)]
+    assert scanned(log, 0, 19)[2] == (b"ERR", True)
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.sampled_from([b"ERROR x", b"fine", b"  at y", b"", b"\xff\x00", b"\n", b"Caused by: z", b"E"]), max_size=30
+    )
+)
+def test_grep_and_hand_find_the_same_in_whatever_bytes(tmp_path: Path, parts: list[bytes]) -> None:
+    log = tmp_path / "a.log"
+    log.write_bytes(b"\n".join(parts))
+    with log.open("rb") as stream:
+        until, size = time.monotonic() + 30, log.stat().st_size
+        ways = []
+        for way in (_log_scan._by_grep, _log_scan._by_hand):
+            ways.append([found[:2] for found in way(stream.fileno(), 0, size, until)])
+    assert ways[0] == ways[1]
+
+
+def test_line_too_long_for_grep_hides_nothing_before_or_after(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    with log.open("wb") as stream:
+        stream.write(b"ERROR before\nERROR within")
+        stream.truncate(100 << 20)
+        stream.seek(0, os.SEEK_END)
+        stream.write(b"\nfine\nERROR after\n")
+    found = scanned(log)
+    assert [line[:12] for line, _joined in found] == [b"ERROR before", b"ERROR within", b"ERROR after"]
+    assert all(len(line) <= _log_scan.LINE_LIMIT for line, _joined in found)
+
+
+def test_memory_stays_small_whatever_the_file(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    with log.open("wb") as stream:
+        stream.write(b"2025-11-23 ERROR begin " + b"x" * (40 << 20) + b"\n")  # grep dies of it
+        stream.write(b"2025-11-23 ERROR half " + b"x" * (6 << 20) + b"\n")  # grep copes with it
+        for number in range(5000):
+            stream.write(b"ERROR %d %s %s\n" % (number, os.urandom(6).hex().encode(), b"word" * 20))
+        stream.seek(1 << 30)
+        stream.write(b"\nERROR end\n")
+    program = (
+        "import resource, sys, time\n"
+        "from ansible_collections.incidentctl.response.plugins.module_utils import _service_errors as errors\n"
+        "service = {'logs': [{'kind': 'file', 'path': sys.argv[1]}]}\n"
+        "found = errors.read(service, 1 << 40, None, time.monotonic() + 300)\n"
+        "assert not found.unread, found.unread\n"
+        "assert sum(error['count'] for error in found.errors) >= 5003, found.errors\n"
+        "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM:')))\n"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program, str(log)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert max(map(int, answer.stdout.split())) < 64 * 1024  # kilobytes, of this process and of grep
+
+
+def test_log_that_grows_or_is_cut_off_meanwhile_is_read_to_where_it_was(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("ERROR a\nfine\n" * 20_000)
+    with log.open("rb") as stream:
+        found = _log_scan.lines(stream.fileno(), 0, log.stat().st_size, time.monotonic() + 30)
+        next(found)
+        with log.open("a") as more:
+            more.write("ERROR late\n" * 100_000)
+        assert all(line == b"ERROR a" for line, _joined in found)
+        found = _log_scan.lines(stream.fileno(), 0, log.stat().st_size, time.monotonic() + 30)
+        next(found)
+        os.truncate(log, 0)
+        assert all(line.startswith(b"ERROR") for line, _joined in found)
+
+
+def test_reading_ends_when_the_time_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "grep").write_text("#!/bin/sh\nexec sleep 20\n")
+    (tmp_path / "grep").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    log = tmp_path / "a.log"
+    log.write_text("ERROR a\n")
+    began = time.monotonic()
+    log_file = _log_lines.of_file(str(log), 1 << 20, began + 0.3)
+    with pytest.raises(OSError, match="longer than there is time"), log_file as source:
+        list(source.lines)
+    assert time.monotonic() - began < 10
+    assert threading.active_count() < 10
