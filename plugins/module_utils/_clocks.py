@@ -34,6 +34,7 @@ _BOOT_S = 300.0  # for so long a sweep looks every two seconds, since something 
 _SWEEP_S = (2.0, 30.0)
 _LARGEST = 16 << 20  # bytes of a file that may hold saved rules
 _DAY_S = 86400
+ALL = ("confirm", "expire", "sweep")
 _WHY = {"confirm": "it was not confirmed in time", "expire": "its time ran out", "": "its script was run by hand"}
 
 
@@ -116,7 +117,8 @@ def disarm(clock: dict[str, Any]) -> None:
     files = units(clock, "confirm", "expire")
     services = [path.name for path in files if path.suffix == ".service" and path.exists()]
     stop(clock, "confirm", "expire", "sweep")
-    _unlink(Path(clock["script"]))
+    ours = [Path(clock["script"]), *(token(clock, which) for which in ALL), *units(clock, *ALL)]
+    _unlink(Path(clock["script"]), *map(_draft, ours))  # a draft is left by who was killed while it wrote
     if services:
         with contextlib.suppress(RuleError):
             call(["systemctl", "reset-failed", *services])
@@ -196,7 +198,7 @@ def detach(argv: list[str]) -> None:
 
 def write(path: Path, text: str, mode: int) -> None:
     """Replace a file, synced to disk with its name. Raise OSError; then the old one stands."""
-    draft = path.with_name(f".{path.name}.draft")
+    draft = _draft(path)
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
@@ -213,6 +215,10 @@ def write(path: Path, text: str, mode: int) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _draft(path: Path) -> Path:
+    return path.with_name(f".{path.name}.draft")
 
 
 def _active(unit: str) -> bool:
