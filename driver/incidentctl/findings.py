@@ -2,25 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 _WORST_FIRST = ("critical", "warning", "info")
+_ANYTHING = "<*>"  # stands in a template for what varies
+
+
+@dataclass
+class Pattern:
+    """One error of one service, on all hosts that have it: how often, since when, how many a minute, and one of them."""
+
+    service: str
+    template: str
+    hosts: list[str] = field(default_factory=list)
+    count: int = 0
+    per_minute: float = 0.0
+    first_seen: str | None = None
+    new: bool = False
+    sample: str = ""
 
 
 def ranked(found: Iterable[tuple[str, Mapping[str, Any]]]) -> list[tuple[str, str, tuple[str, ...]]]:
     """Given (host, finding) in each host's own order, return (severity, text, hosts) for the whole fleet.
 
-    Within a severity, what a host ranks higher comes first: its order is by how likely a cause is.
+    Within a severity, what a host ranks higher comes first: its order is by how likely a cause is. An error that
+    several hosts have is one row, with the worst of their severities, in the words of that host, and how often in all.
     """
-    hosts: dict[tuple[str, str], list[str]] = {}
-    place: dict[tuple[str, str], int] = {}
+    found = list(found)
+    rank = {name: number for number, name in enumerate(_WORST_FIRST)}
+    same = _same(str(finding["about"].get("error", "")) for _host, finding in found if finding.get("about"))
+    rows: dict[tuple[str, ...], list[tuple[str, Mapping[str, Any]]]] = {}
+    place: dict[tuple[str, ...], int] = {}
     begun: dict[str, int] = {}
     for host, finding in found:
-        row = (str(finding.get("severity", "")), str(finding.get("text", "")))
+        key = _key(finding, same)
         begun[host] = begun.get(host, 0) + 1
-        place[row] = min(place.get(row, begun[host]), begun[host])
-        hosts.setdefault(row, []).append(host)
-    rank = {name: number for number, name in enumerate(_WORST_FIRST)}
-    rows = sorted(hosts, key=lambda row: (rank.get(row[0], len(rank)), place[row]))
-    return [(*row, tuple(hosts[row])) for row in rows]
+        place[key] = min(place.get(key, begun[host]), begun[host])
+        rows.setdefault(key, []).append((host, finding))
+    told = [(*_row(each, rank), place[key]) for key, each in rows.items()]
+    told.sort(key=lambda row: (rank.get(row[0], len(rank)), row[3]))
+    return [row[:3] for row in told]
+
+
+def patterns(found: Iterable[tuple[str, str, Mapping[str, Any]]]) -> list[Pattern]:
+    """Given (host, service, error), return one pattern for all hosts that have it: new ones first, then the largest."""
+    found = list(found)
+    same = _same(_template(error) for _host, _service, error in found)
+    rows: dict[tuple[str, str], Pattern] = {}
+    for host, service, error in found:
+        template = same.get(_template(error), _template(error))
+        row = rows.setdefault((service, template), Pattern(service, template, sample=_sample(error)))
+        row.count += int(error.get("count") or 0)
+        row.per_minute += float((error.get("rate") or {}).get("per_minute") or 0.0)
+        row.first_seen = min(filter(None, (row.first_seen, error.get("first_seen"))), default=None)
+        row.new = row.new or error.get("new") is True
+        if host not in row.hosts:
+            row.hosts.append(host)
+    return sorted(rows.values(), key=lambda row: (not row.new, -row.count))
+
+
+def _key(finding: Mapping[str, Any], same: Mapping[str, str]) -> tuple[str, ...]:
+    about = finding.get("about")
+    if not about:
+        return str(finding.get("severity", "")), str(finding.get("text", ""))
+    error = str(about.get("error", ""))
+    return "", str(finding.get("service")), same.get(error, error)
+
+
+def _row(each: list[tuple[str, Mapping[str, Any]]], rank: Mapping[str, int]) -> tuple[str, str, tuple[str, ...]]:
+    def severity(finding: Mapping[str, Any]) -> str:
+        return str(finding.get("severity", ""))
+
+    worst = min((finding for _host, finding in each), key=lambda finding: rank.get(severity(finding), len(rank)))
+    hosts = tuple(dict.fromkeys(host for host, _finding in each))
+    counts = [int(finding["about"].get("count") or 0) for _host, finding in each if finding.get("about")]
+    text = str(worst.get("text", ""))
+    return severity(worst), f"{text}; {sum(counts)} in all" if len(counts) > 1 else text, hosts
+
+
+def _same(templates: Iterable[str]) -> dict[str, str]:
+    """Return, for the templates that another one stands for as well, that other one.
+
+    A host that saw one user only calls "user bob is gone" what another calls "user <*> is gone".
+    """
+    known = sorted(set(templates))
+    home: dict[str, str] = {}
+    for wide in known:
+        if _ANYTHING not in wide or wide in home:
+            continue
+        stands_for = re.compile(r"(?s:\S.*?)".join(map(re.escape, wide.split(_ANYTHING))))
+        for narrow in known:
+            if narrow != wide and narrow not in home and stands_for.fullmatch(narrow):
+                home[narrow] = wide
+    return {narrow: home.get(wide, wide) for narrow, wide in home.items()}
+
+
+def _template(error: Mapping[str, Any]) -> str:
+    parts: Iterator[Any] = filter(None, (error.get("template"), error.get("cause_template")))
+    return " | ".join(map(str, parts))
+
+
+def _sample(error: Mapping[str, Any]) -> str:
+    return str(error.get("cause") or error.get("sample") or error.get("template") or "")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 SEVERITIES = ("critical", "warning", "info")
 SHOWN = 50
+_OFTEN, _LASTING_S = 2.0, 60  # a minute, and for how long: of what comes less often, the count says enough
 _PER_SERVICE = 3  # errors of one service that are worth a finding
 _SUSPECT_S, _POSSIBLE_S = 15 * 60, 24 * 3600  # from a release to a new error: caused by it, or perhaps
 _DISK = ((95.0, "critical"), (85.0, "warning"))
@@ -24,6 +24,7 @@ Finding = dict[str, Any]
 def rank(services: dict[str, dict[str, Any]], resources: dict[str, Any], contained: dict[str, str]) -> list[Finding]:
     """Given the facts, return [{severity, text, service}], critical first, and likely causes before symptoms.
 
+    A finding of an error has `about`: {error, count}, by which the same one of several hosts is known for the same.
     `contained` names the services that this incident itself has stopped, and by what: no news to anybody.
     """
     found: list[Finding] = []
@@ -41,21 +42,27 @@ def _finding(severity: str, text: str, service: str | None = None) -> Finding:
     return {"severity": severity, "text": text, "service": service}
 
 
+def _of_error(severity: str, text: str, service: str, subject: _Subject) -> Finding:
+    return {**_finding(severity, text, service), "about": {"error": subject.masked, "count": subject.count}}
+
+
 def _release(name: str, facts: dict[str, Any]) -> Iterator[Finding]:
     """New errors soon after a release are the best lead that there is."""
     release = facts["release"] or {}
-    for subject, count, first_seen in _subjects(e for e in facts["errors"] if _follows(e, release)):
-        gap = _gap(release["deployed_at"], first_seen)
+    for subject in _subjects(e for e in facts["errors"] if _follows(e, release)):
+        gap = _gap(release["deployed_at"], subject.first_seen)
         severity = "critical" if gap <= _SUSPECT_S else "warning"
         text = f"release {release['current']} was deployed {_clock(release['deployed_at'])}, {_span(gap)} before"
-        yield _finding(severity, f"{name}: {text} the first '{subject}' ({_times(count)})", name)
+        told = f"{_times(subject.count)}{_often(subject)}"
+        yield _of_error(severity, f"{name}: {text} the first '{subject.said}' ({told})", name, subject)
 
 
 def _other_errors(name: str, facts: dict[str, Any]) -> Iterator[Finding]:
     release = facts["release"] or {}
-    for subject, count, first_seen in _subjects(e for e in facts["errors"] if not _follows(e, release)):
-        since = f" since {_clock(first_seen)}" if first_seen else ""
-        yield _finding("warning", f"{name}: '{subject}' {_times(count)}{since}", name)
+    for subject in _subjects(e for e in facts["errors"] if not _follows(e, release)):
+        since = f" since {_clock(subject.first_seen)}" if subject.first_seen else ""
+        text = f"{name}: '{subject.said}' {_times(subject.count)}{since}{_often(subject)}"
+        yield _of_error("warning", text, name, subject)
 
 
 def _follows(error: dict[str, Any], release: dict[str, Any]) -> bool:
@@ -115,22 +122,45 @@ def of_disk(disk: dict[str, Any]) -> Iterator[Finding]:
                 break
 
 
-def _subjects(errors: Iterable[dict[str, Any]]) -> list[tuple[str, int, str]]:
-    """Return (subject, count, first seen or "") of the most frequent errors, one for all that say the same."""
-    counts: Counter[str] = Counter()
-    times: dict[str, list[str]] = {}
+class _Subject(NamedTuple):
+    """What errors say, all that say the same counted together."""
+
+    said: str
+    masked: str
+    count: int
+    first_seen: str  # "" if they tell no time
+    new: bool
+    rate: dict[str, Any] | None  # of the most frequent of them
+
+
+def _subjects(errors: Iterable[dict[str, Any]]) -> list[_Subject]:
+    """Return the first few subjects: those of errors that are new come first, then the most frequent."""
+    found: dict[str, list[dict[str, Any]]] = {}
     for error in errors:
-        subject = _subject(error)
-        counts[subject] += error["count"]
-        times.setdefault(subject, []).extend([error["first_seen"]] if error["first_seen"] else [])
-    return [(subject, count, min(times[subject], default="")) for subject, count in counts.most_common(_PER_SERVICE)]
+        found.setdefault(_subject(error["cause"] or error["template"]), []).append(error)
+    subjects = []
+    for said, same in found.items():
+        largest = max(same, key=lambda error: error["count"])
+        masked = _subject(largest.get("cause_template") or largest["template"])
+        first = min((error["first_seen"] for error in same if error["first_seen"]), default="")
+        count, new = sum(error["count"] for error in same), any(error["new"] for error in same)
+        subjects.append(_Subject(said, masked, count, first, new, largest.get("rate")))
+    return sorted(subjects, key=lambda subject: (not subject.new, -subject.count))[:_PER_SERVICE]
 
 
-def _subject(error: dict[str, Any]) -> str:
-    said = error["cause"] or error["template"]
+def _subject(said: str) -> str:
     match = _RAISED.search(said)
     # "KeyError: 'total'" needs its first word to be understood; a whole sentence does not.
     return (match.group(1) if match and " " in match.group(1) else said)[:120]
+
+
+def _often(subject: _Subject) -> str:
+    """Say how often an error comes, and since when if that is not when it first came."""
+    rate = subject.rate
+    if rate is None or rate["per_minute"] < _OFTEN or _gap(rate["since"], rate["until"]) < _LASTING_S:
+        return ""
+    since = f" since {_clock(rate['since'])}" if _gap(subject.first_seen, rate["since"]) >= rate["width_s"] else ""
+    return f", {rate['per_minute']:.0f} a minute{since}"
 
 
 def _clock(iso: str) -> str:

@@ -12,6 +12,7 @@ from incidentctl.outcome import SUCCESS
 from incidentctl.plan import LIFTABLE
 
 UNKNOWN = "unknown"
+_PATTERNS = 20  # errors that are listed
 # What a person wants to see on the timeline; the rest of the events is bookkeeping.
 _TOLD = {
     "declared": "declared: {title}",
@@ -168,22 +169,27 @@ def _causes(incident: Incident) -> Section:
         )
     )
     patterns = tuple(
-        (row["host"], name, str(e.get("count")), str(e.get("first_seen") or UNKNOWN), _cause(e))
-        for row in rows
-        for name, facts in row.get("facts", {}).get("services", {}).items()
-        for e in facts.get("errors", ())[:5]
+        (
+            p.service,
+            str(p.count),
+            str(p.first_seen or UNKNOWN),
+            f"{'new: ' if p.new else ''}{p.sample}",
+            ", ".join(p.hosts),
+        )
+        for p in findings.patterns(
+            (row["host"], name, error)
+            for row in rows
+            for name, facts in row.get("facts", {}).get("services", {}).items()
+            for error in facts.get("errors", ())
+        )
     )
     blocks: list[str | Table | tuple[str, ...]] = [
         "Candidates from the facts, likeliest first. The cause is for the post-mortem to establish."
     ]
     blocks.append(found or "Nothing was found.")
     if patterns:
-        blocks.append(Table(("Host", "Service", "Count", "First seen", "Error"), patterns))
+        blocks.append(Table(("Service", "Count", "First seen", "Error", "Hosts"), patterns[:_PATTERNS]))
     return Section("Root-cause candidates", tuple(blocks))
-
-
-def _cause(error: Mapping[str, Any]) -> str:
-    return str(error.get("cause") or error.get("sample") or error.get("pattern") or UNKNOWN)
 
 
 def _resolution(incident: Incident) -> Section:
