@@ -111,8 +111,9 @@ def _toggles(world: World, capability: str) -> None:
 def _limits(world: World, capability: str) -> None:
     world.module, world.capability = "_traffic_rule", capability
     cut = {"name": "search", "egress": {"host": "192.0.2.7", "port": 9200}}
-    more = {"ports": [8000]} if capability == "rate_limit" else {"circuit_breakers": [cut]}
+    more = {"rate_limit": {"ports": [8000]}, "circuit_breaker": {"circuit_breakers": [cut]}}.get(capability, {})
     world.options = {"services": [{"name": "shop", "hosts": "all", **more}], "state": "limited", "per_minute": 10}
+    world.options |= {"only": ["shop"]}
     world.options |= {"burst": 10, "expires_after": 3600, "confirm_within": 0}
     world.options |= {"management_cidrs": [], "exempt_cidrs": [], "acted": []}
     world.look = _rules
@@ -187,7 +188,7 @@ def _copies(world: World, _capability: str) -> None:
 
 ACTS: dict[str, Callable[[World, str], None]] = {
     "isolation": _stops, "scale_down": _stops, "maintenance_mode": _toggles, "circuit_breaker": _toggles,
-    "rate_limit": _limits, "egress": lambda world, _name: _limits(world, "circuit_breaker"),
+    "rate_limit": _limits, "quarantine": _limits, "egress": lambda world, _name: _limits(world, "circuit_breaker"),
     "enhanced_monitoring": _watches, "rollback": _switches, "hotfix": _switches, "backup": _copies,
 }  # fmt: skip
 LIFTED = frozenset(ACTS) - {"backup", "hotfix", "rollback"}
