@@ -10,11 +10,15 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 SAVE = {"ipv4": "iptables-save", "ipv6": "ip6tables-save"}
 RESTORE = {"ipv4": "iptables-restore", "ipv6": "ip6tables-restore"}
 _NFT = {"ipv4": "ip", "ipv6": "ip6"}
+# The two that iptables can be made to mean, and the tables that the older one has: to ask it for another makes that one.
+_BACKENDS = ("nft", "legacy")
+_LEGACY_TABLES = {"ipv4": "/proc/net/ip_tables_names", "ipv6": "/proc/net/ip6_tables_names"}
 _COMMAND_S = 20.0
 
 
@@ -43,14 +47,29 @@ def call(argv: list[str], feed: str = "") -> str:
     return done.stdout
 
 
-def saved(family: str, table: str) -> list[str]:
+def backends(family: str, table: str) -> list[str]:
+    """Return the packet filters of this host that may hold rules in a table, "" for the one that iptables means now.
+
+    What iptables means can be switched while there are rules in the other one, which stay in force.
+    """
+    found = {os.path.realpath(tool(SAVE[family]) or ""): ""}
+    for backend in _BACKENDS:
+        program = tool(_named(SAVE[family], backend))
+        if program and os.path.realpath(program) not in found and _is_used(family, table, backend):
+            found[os.path.realpath(program)] = backend
+    return list(found.values())
+
+
+def saved(family: str, table: str, backend: str = "", *flags: str) -> list[str]:
     """Return a table's rules as iptables-save prints them, comments left out."""
-    return [line for line in call([SAVE[family], "-t", table]).splitlines() if not line.startswith("#")]
+    lines = call([_named(SAVE[family], backend), *flags, "-t", table]).splitlines()
+    return [line for line in lines if not line.startswith("#")]
 
 
-def restore(family: str, table: str, lines: list[str]) -> None:
+def restore(family: str, table: str, lines: list[str], backend: str = "") -> None:
     """Give a table new lines beside those it has: all of them, or none. Raise RuleError then."""
-    call([RESTORE[family], "--noflush", "--wait", "10"], "\n".join([f"*{table}", *lines, "COMMIT", ""]))
+    program = _named(RESTORE[family], backend)
+    call([program, "--noflush", "--wait", "10"], "\n".join([f"*{table}", *lines, "COMMIT", ""]))
 
 
 def jumps(lines: list[str], chain: str, marker: str) -> list[str]:
@@ -59,9 +78,9 @@ def jumps(lines: list[str], chain: str, marker: str) -> list[str]:
     return [line for line in lines if line.startswith("-A ") and marker in line and target.search(line)]
 
 
-def left(undo: dict[str, Any], family: str) -> tuple[list[str], list[str]]:
-    """Return what is still there of an undo in one family: (jumps, chains)."""
-    lines = saved(family, undo["table"])
+def left(undo: dict[str, Any], family: str, backend: str) -> tuple[list[str], list[str]]:
+    """Return what is still there of an undo in one family and packet filter: (jumps, chains)."""
+    lines = saved(family, undo["table"], backend)
     found = [line for chain in undo["chains"] for line in jumps(lines, chain, undo["marker"])]
     return found, [chain for chain in undo["chains"] if any(line.startswith(f":{chain} ") for line in lines)]
 
@@ -84,22 +103,52 @@ def remove(undo: dict[str, Any]) -> bool:
 
 def there(undo: dict[str, Any]) -> bool:
     """Say whether anything of an undo is still there."""
-    return any(any(left(undo, family)) or any(_left_in_nft(undo, family)) for family in undo["families"])
+    return any(_left_anywhere(undo, family) for family in undo["families"])
 
 
 def _remove(undo: dict[str, Any], family: str) -> bool:
-    found, chains = left(undo, family)
-    if found or chains:
+    table, was_there = undo["table"], False
+    for backend in backends(family, table):
+        found, chains = left(undo, family, backend)
+        if not found and not chains:
+            continue
+        was_there = True
         # First the effect goes; the empty chain after it, which somebody else's rule may hold on to.
-        restore(family, undo["table"], [f"-D {line[3:]}" for line in found] + [f"-F {chain}" for chain in chains])
+        restore(family, table, [f"-D {line[3:]}" for line in found] + [f"-F {chain}" for chain in chains], backend)
         if chains:
-            restore(family, undo["table"], [f"-X {chain}" for chain in chains])
+            restore(family, table, [f"-X {chain}" for chain in chains], backend)
     unseen = _left_in_nft(undo, family)
     if unseen:
         call(["nft", "-f", "-"], "\n".join([*unseen, ""]))
-    if any(left(undo, family)) or _left_in_nft(undo, family):
+    if _left_anywhere(undo, family):
         raise RuleError(f"{family}: something put {', '.join(undo['chains'])} back")
-    return bool(found or chains or unseen)
+    return was_there or bool(unseen)
+
+
+def _left_anywhere(undo: dict[str, Any], family: str) -> bool:
+    table = undo["table"]
+    return any(any(left(undo, family, backend)) for backend in backends(family, table)) or bool(
+        _left_in_nft(undo, family)
+    )
+
+
+def _named(program: str, backend: str) -> str:
+    return program.replace("tables-", f"tables-{backend}-") if backend else program
+
+
+def _is_used(family: str, table: str, backend: str) -> bool:
+    """Say whether a packet filter that iptables does not mean now is there at all, and has this table."""
+    try:
+        if backend == "legacy":
+            return table in Path(_LEGACY_TABLES[family]).read_text().split()
+        saved(family, table, backend)
+    except RuleError as error:
+        if "generation id" not in str(error):  # as nft says where the kernel has none, or where we may not ask
+            raise
+        return False
+    except OSError:  # the kernel has no legacy filter
+        return False
+    return True
 
 
 def _left_in_nft(undo: dict[str, Any], family: str) -> list[str]:
