@@ -47,7 +47,9 @@ def record(desk: Desk, outcome: Outcome) -> None:
             # A damaged one that is gone was seen to by a person: they were told to.
             seen_to = contained.get("damaged") and (name, entry) not in standing
             if name == host.host and (entry in host.facts.get("lifted", ()) or seen_to):
-                desk.note("containment_lifted", **{k: contained[k] for k in ("host", "capability", "entry", "target")})
+                held = host.facts.get("held_back", {}).get(contained["entry"])
+                named = {k: contained[k] for k in ("host", "capability", "entry", "target")}
+                desk.note("containment_lifted", **named, **({"held_back": held} if held else {}))
 
 
 def told(row: Row) -> str:

@@ -81,7 +81,8 @@ def story(rows: Iterable[HostOutcome]) -> Iterator[tuple[str, str, str]]:
     """What was changed, and whatever did not go well: (who, outcome, text). What more than three hosts share is told once."""
     found: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        acts = [(str(a["outcome"]), str(a["summary"])) for a in row.actions if a["outcome"] in _CHANGED_OR_WRONG]
+        told = [a for a in row.actions if a["outcome"] in _CHANGED_OR_WRONG or a.get("news")]
+        acts = [(str(a["outcome"]), str(a["summary"])) for a in told]
         if row.outcome not in (*SUCCESS, "not_attempted") and (not row.actions or row.outcome == "unknown"):
             acts.append((row.outcome, f"{row.capability} {row.outcome.replace('_', ' ')}: {row.reason}"))
         for act in acts:

@@ -26,6 +26,7 @@ class Words(NamedTuple):
     nothing: str
     fact: str
     target: str
+    counted: str  # what is held back, one of it
 
 
 class Here(NamedTuple):
@@ -118,8 +119,12 @@ def in_place(kind: Kind, taken_back: dict[str, Any], family: str, spec: Spec, li
 
 def in_force(taken_back: dict[str, Any], family: str) -> bool:
     """Say whether an entry's chain is in one family, with rules in it and all its jumps, whatever its spec."""
+    backends = _rule_removal.backends(family, taken_back["table"])
+    return any(_in_force(taken_back, _rule_removal.saved(family, taken_back["table"], b)) for b in backends)
+
+
+def _in_force(taken_back: dict[str, Any], lines: list[str]) -> bool:
     (chain,) = taken_back["chains"]
-    lines = _rule_removal.saved(family, taken_back["table"])
     leading = _rule_removal.jumps(lines, chain, taken_back["marker"])
     return sorted(line.split()[1] for line in leading) == sorted(taken_back["jumps"]) and any(
         line.startswith(f"-A {chain} ") for line in lines
@@ -139,16 +144,6 @@ def own_lines(taken_back: dict[str, Any], lines: list[str]) -> list[str]:
     (chain,) = taken_back["chains"]
     ours = [line for line in lines if line.startswith(f"-A {chain} ")]
     return ours + _rule_removal.jumps(lines, chain, taken_back["marker"])
-
-
-def held_back(taken_back: dict[str, Any], family: str) -> int:
-    """Return how many packets a chain did not let through in one family since it was loaded."""
-    start = f"-A {taken_back['chains'][0]} "
-    seen = _rule_removal.call([_rule_removal.SAVE[family], "-c", "-t", taken_back["table"]]).splitlines()
-    counted = [line.partition("] ") for line in seen if line.startswith("[")]
-    return sum(
-        int(c[1:].split(":")[0]) for c, _, rule in counted if rule.startswith(start) and not rule.endswith("-j RETURN")
-    )
 
 
 def families(done: str) -> tuple[list[str], list[str]]:

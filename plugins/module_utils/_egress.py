@@ -125,7 +125,13 @@ KIND = _chain.Kind(
     hooks=("OUTPUT", "FORWARD"),  # the host's own processes, and its containers
     match="-p tcp",
     words=_chain.Words(
-        "circuit breaker ", "opened", "open", "no service on this host has a breaker by egress", "cuts", "breaker"
+        "circuit breaker ",
+        "opened",
+        "open",
+        "no service on this host has a breaker by egress",
+        "cuts",
+        "breaker",
+        "packet",
     ),
     families=lambda: _chain.families("cut"),
     problems=lambda params: _chain.not_networks(params["management_cidrs"]),

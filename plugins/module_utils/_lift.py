@@ -101,6 +101,7 @@ def _facts(params: dict[str, Any], pending: list[_ledger.Entry]) -> dict[str, An
         if (others := _shared.holders(params, str(e["undo"].get("kind")), e["target"]))
     }
     damaged = [{"entry": Path(path).stem, "path": path} for path in unreadable]
+    held_back = {e["name"]: e["held_back"] for e in temporary if e["state"] == "lifted" and e.get("held_back")}
     return {
         "open": [e["name"] for e in temporary if e["state"] != "lifted"] + [row["entry"] for row in damaged],
         "lifted": [e["name"] for e in temporary if e["state"] == "lifted"],
@@ -111,6 +112,7 @@ def _facts(params: dict[str, Any], pending: list[_ledger.Entry]) -> dict[str, An
         ],
         **({"held": held} if held else {}),
         **({"damaged": damaged} if damaged else {}),
+        **({"held_back": held_back} if held_back else {}),
     }
 
 

@@ -17,16 +17,20 @@ def action(
     *,
     entry: str | None = None,
     verified: bool | None = None,
+    news: bool = False,
 ) -> dict[str, Any]:
     """Given what was acted on and how it went, return one row of `incident.actions`.
 
-    `entry` names the ledger entry; `verified` says whether the effect was seen after the act.
+    `entry` names the ledger entry; `verified` says whether the effect was seen after the act; `news` that the summary is
+    worth reading though nothing was changed.
     """
     row: dict[str, Any] = {"target": target, "outcome": outcome, "summary": summary}
     if entry is not None:
         row["entry"] = entry
     if verified is not None:
         row["verified"] = verified
+    if news:
+        row["news"] = True
     return row
 
 

@@ -120,7 +120,9 @@ KIND = _chain.Kind(
     table="mangle",  # before filter: what others accept there, now or later, does not get past it
     hooks=("INPUT", "FORWARD", "OUTPUT"),  # FORWARD has what containers publish, after DNAT, and what they send
     match="",
-    words=_chain.Words("", "cut off", "cut off", "no named service runs on this host", "quarantined", "target"),
+    words=_chain.Words(
+        "", "cut off", "cut off", "no named service runs on this host", "quarantined", "target", "packet"
+    ),
     families=lambda: _chain.families("cut off"),
     problems=lambda params: _chain.not_networks(params["management_cidrs"]),
     declared=_declared,

@@ -5,25 +5,34 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _chain, _ssh_session
+from ansible_collections.incidentctl.response.plugins.module_utils import _chain, _held_back, _ssh_session
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import CatalogueError, services_of_host
 
 SOURCE_BITS = {"ipv4": 32, "ipv6": 64}  # one customer has a whole /64
+SOURCE_MASK = {"ipv4": "255.255.255.255", "ipv6": "ffff:ffff:ffff:ffff::"}
 _PORTS_A_RULE = 15  # more, multiport does not take
-_MAX = 10000
+_MAX, _MAX_TOTAL = 10000, 100000
 
 
 def rules(chain: str, family: str, limit: _chain.Spec) -> list[str]:
-    """Given a limit {ports, per_minute, burst, exempt}, return the chain's rules in one family."""
+    """Given a limit {ports, per_minute, burst, total, exempt, remember}, return the chain's rules in one family.
+
+    What a source is too much for by itself does not count for all of them: so nobody uses that up for the others.
+    """
     version = _chain.VERSIONS[family]
     exempt = sorted({n for n in map(_chain.network, limit["exempt"]) if n.version == version}, key=str)
     # A source is forgotten when its burst would be whole again, not sooner: else a pause buys it a new one.
     forget_ms = 1000 * max(60, math.ceil(60 * limit["burst"] / limit["per_minute"]))
-    over = (
+    one = (
         f"-m hashlimit --hashlimit-above {limit['per_minute']}/minute --hashlimit-burst {limit['burst']} "
         f"--hashlimit-mode srcip --hashlimit-srcmask {SOURCE_BITS[family]} "
-        f"--hashlimit-name ic{_chain.short(chain, _chain.short(*_identity(limit)))} "
-        f"--hashlimit-htable-expire {forget_ms}"
+        f"--hashlimit-name {_account(chain, limit)} --hashlimit-htable-expire {forget_ms}"
+    )
+    if limit["remember"]:
+        one += f" -m recent --set --name {_account(chain, limit, family)} --mask {SOURCE_MASK[family]} --rsource"
+    every = (
+        f"-m hashlimit --hashlimit-above {limit['total']}/minute --hashlimit-burst {limit['total']} "
+        f"--hashlimit-name {_account(chain, limit, 'total')} --hashlimit-htable-expire 60000"
     )
     ports = sorted(set(limit["ports"]))
     groups = [ports[n : n + _PORTS_A_RULE] for n in range(0, len(ports), _PORTS_A_RULE)]
@@ -32,6 +41,7 @@ def rules(chain: str, family: str, limit: _chain.Spec) -> list[str]:
         *(f"-A {chain} -s {network} -j RETURN" for network in exempt),
         *(
             f"-A {chain} -p tcp --syn -m multiport --dports {','.join(map(str, group))} {over} -j DROP"
+            for over in ([one, every] if limit["total"] else [one])
             for group in groups
         ),
     ]
@@ -40,6 +50,8 @@ def rules(chain: str, family: str, limit: _chain.Spec) -> list[str]:
 def problems(params: dict[str, Any]) -> list[str]:
     """Return all that is wrong with what limits are asked for, one sentence each."""
     found = [f"{key} must be from 1 to {_MAX}" for key in ("per_minute", "burst") if not 1 <= params[key] <= _MAX]
+    if not 0 <= params["total_per_minute"] <= _MAX_TOTAL:
+        found.append(f"total_per_minute must be from 0, which is none, to {_MAX_TOTAL}")
     return found + _chain.not_networks([*params["management_cidrs"], *params["exempt_cidrs"]])
 
 
@@ -61,6 +73,8 @@ def _wanted(ports: tuple[list[int], list[int]], earlier: Any, here: _chain.Here)
         "ports": limited,
         "per_minute": params["per_minute"],
         "burst": params["burst"],
+        "total": params["total_per_minute"],
+        "remember": _held_back.remembers(),
         "exempt": [*params["management_cidrs"], *params["exempt_cidrs"], *peers],
     }
     return _chain.Wanted(limit, here.able, {"peers": peers}, [*here.told, *notes])
@@ -69,12 +83,18 @@ def _wanted(ports: tuple[list[int], list[int]], earlier: Any, here: _chain.Here)
 def _identity(limit: _chain.Spec) -> tuple[str, ...]:
     ports = ",".join(map(str, sorted(set(limit["ports"]))))
     exempt = ",".join(sorted({str(_chain.network(text)) for text in limit["exempt"]}))
-    return ports, str(limit["per_minute"]), str(limit["burst"]), exempt
+    return ports, str(limit["per_minute"]), str(limit["burst"]), str(limit["total"]), exempt
+
+
+def _account(chain: str, limit: _chain.Spec, *which: str) -> str:
+    """Return the kernel's name for what it keeps of a limit. It is a new one for another limit, or it would keep the old."""
+    return f"ic{_chain.short(chain, _chain.short(*_identity(limit)), *which)}"
 
 
 def _told(limit: _chain.Spec) -> str:
     ports = ", ".join(map(str, limit["ports"]))
-    return f"on port {ports}: {limit['per_minute']} new connections a minute for each source, {limit['burst']} at once"
+    each = f"on port {ports}: {limit['per_minute']} new connections a minute for each source, {limit['burst']} at once"
+    return each + (f"; {limit['total']} a minute for all together" if limit["total"] else "")
 
 
 def _ports(service: dict[str, Any], session: str) -> tuple[list[int], list[int]]:
@@ -93,7 +113,9 @@ KIND = _chain.Kind(
     table="mangle",
     hooks=("PREROUTING",),  # before any DNAT: catches what containers publish, too (docs/contracts.md, 4)
     match="-p tcp --syn",  # new connections only, so that open ones never meet the chain
-    words=_chain.Words("", "limited", "limited", "no service with ports on this host", "limits", "service"),
+    words=_chain.Words(
+        "", "limited", "limited", "no service with ports on this host", "limits", "service", "attempt to connect"
+    ),
     families=lambda: _chain.families("limited"),
     problems=problems,
     declared=_declared,

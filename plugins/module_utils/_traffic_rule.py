@@ -10,6 +10,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _chain,
     _dead_man,
     _egress,
+    _held_back,
     _ledger,
     _quarantine,
     _rate_limit,
@@ -56,8 +57,11 @@ def take_away(entry: _ledger.Entry, check_mode: bool) -> tuple[str, bool]:
     undo, what = entry["undo"], f"{entry['capability']} of {entry['target']}"
     if check_mode:
         return f"{what} would be removed" if _rule_removal.there(undo) else f"{what} is already gone", False
+    held = _in_words(entry)
     there, saved = _taken_back(entry)
-    return (f"{what} removed" if there else f"{what} was already gone") + saved, True
+    if there:
+        entry["held_back"] = held
+    return (f"{what} removed; it {held}" if there else f"{what} was already gone") + saved, True
 
 
 def _taken_back(entry: _ledger.Entry) -> tuple[bool, str]:
@@ -161,15 +165,21 @@ def _standing(
         entry = _ledger.mark(entry, "applied")
     late = entry["expires_at"] and _dead_man.remaining(entry["expires_at"]) < seconds / 2
     if not (seconds and (late or not _dead_man.runs(entry))):
-        summary = "; ".join([f"{name} is {standing} already", *notes])
-        return action(target, "unchanged", summary, entry=entry["name"], verified=True)
+        summary = "; ".join([f"{name} is {standing} already", _in_words(entry), *notes])
+        return action(target, "unchanged", summary, entry=entry["name"], verified=True, news=True)
     if check_mode:
         return action(target, "done", f"{name} is {standing} already, and would stay so for longer")
     entry = _ledger.mark(_dead_man.prolong(entry, seconds), "applied")
     if not all(_chain.in_force(entry["undo"], family) for family in entry["undo"]["families"]):
         why = f"{name}: its time ran out just now; {_given_up(entry)}. Fix: run it again"
         return action(target, "failed", why, entry=entry["name"])
-    return action(target, "done", f"{name} stays {standing}{_until(entry)}", entry=entry["name"], verified=True)
+    return action(
+        target,
+        "done",
+        f"{name} stays {standing}{_until(entry)}; {_in_words(entry)}",
+        entry=entry["name"],
+        verified=True,
+    )
 
 
 def _confirm(params: dict[str, Any], check_mode: bool) -> Result:
@@ -255,14 +265,15 @@ def _facts(params: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]
 
 
 def _counted(entry: _ledger.Entry) -> dict[str, Any]:
-    """Return how many packets an entry's rules held back so far, by family; None where nobody can tell."""
-    held: dict[str, int | None] = {}
-    for family in entry["undo"]["families"]:
-        try:
-            held[family] = _chain.held_back(entry["undo"], family)
-        except OSError:
-            held[family] = None
-    return {"held_back": held, "expires_at": entry["expires_at"]}
+    """Return how many packets an entry's rules held back so far, by family, and of how many sources, where that is known."""
+    figures = _held_back.read(entry["undo"])
+    return {"held_back": figures.packets, "sources": figures.sources, "expires_at": entry["expires_at"]}
+
+
+def _in_words(entry: _ledger.Entry) -> str:
+    capability = entry["capability"]
+    figures = _held_back.read(entry["undo"])
+    return _held_back.told(figures, KINDS[capability].words.counted, by_source=capability == "rate_limit")
 
 
 def _open(params: dict[str, Any]) -> list[_ledger.Entry]:

@@ -49,6 +49,13 @@ options:
     description: New connections that a source may make at once, 1 to 10000.
     type: int
     default: 10
+  total_per_minute:
+    description:
+      - New connections that all sources together may make each minute, and at once, in each address family; 0 to 100000. 0 means
+        that only the limit for each source counts.
+      - What a source is too much for by itself does not count here.
+    type: int
+    default: 0
   expires_after:
     description:
       - Seconds after which the rules take themselves back. 0 means never.
@@ -139,7 +146,8 @@ incident:
     facts:
       limits:
         - service: checkout
-          held_back: {ipv4: 0, ipv6: 0}
+          held_back: {ipv4: 4812, ipv6: 0}
+          sources: 3
           expires_at: null
       to_confirm: [checkout]
     files: []
@@ -153,6 +161,7 @@ ARGUMENT_SPEC = options(
     state={"type": "str", "choices": ["limited", "confirmed"], "default": "limited"},
     per_minute={"type": "int", "default": 10},
     burst={"type": "int", "default": 10},
+    total_per_minute={"type": "int", "default": 0},
     expires_after={"type": "int", "default": 14400},
     confirm_within={"type": "int", "default": 60},
     management_cidrs={"type": "list", "elements": "str", "default": []},

@@ -114,7 +114,7 @@ def _limits(world: World, capability: str) -> None:
     more = {"rate_limit": {"ports": [8000]}, "circuit_breaker": {"circuit_breakers": [cut]}}.get(capability, {})
     world.options = {"services": [{"name": "shop", "hosts": "all", **more}], "state": "limited", "per_minute": 10}
     world.options |= {"only": ["shop"]}
-    world.options |= {"burst": 10, "expires_after": 3600, "confirm_within": 0}
+    world.options |= {"burst": 10, "total_per_minute": 0, "expires_after": 3600, "confirm_within": 0}
     world.options |= {"management_cidrs": [], "exempt_cidrs": [], "acted": []}
     world.look = _rules
 

@@ -49,3 +49,14 @@ def test_what_many_hosts_share_is_told_once_and_what_is_wrong_by_name() -> None:
         ("web8", "unknown", "isolation unknown: timed out"),
     ]
     assert list(story(rows[:3])) == [(f"web{number}", "done", "shop stopped") for number in range(3)]
+
+
+def test_what_changed_nothing_is_told_where_it_is_news() -> None:
+    told = {
+        "target": "shop",
+        "outcome": "unchanged",
+        "summary": "shop is limited already; held back 4,812",
+        "news": True,
+    }
+    rows = [HostOutcome("web1", "rate_limit", "unchanged", actions=(told, {**told, "news": False}))]
+    assert list(story(rows)) == [("web1", "unchanged", "shop is limited already; held back 4,812")]

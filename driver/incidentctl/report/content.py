@@ -104,7 +104,8 @@ def timeline_text(event: Event) -> str | None:
         left = [*event.data.get("left", ()), *event.data.get("not_asked", ())]
         return f"closed, although not all was taken back: {event.data['left_contained']} ({'; '.join(map(str, left))})"
     pattern = _TOLD.get(event.kind)
-    return None if pattern is None else pattern.format_map(_Lenient(event.data))
+    more = "; it {held_back}" if event.kind == "containment_lifted" and "held_back" in event.data else ""
+    return None if pattern is None else (pattern + more).format_map(_Lenient(event.data))
 
 
 def _host_text(row: Mapping[str, Any]) -> str | None:
@@ -227,19 +228,21 @@ def _containment(events: Sequence[Event]) -> Section:
     # An entry that turned out to be damaged is told once more: its first row is when it was contained.
     told = {(e.data.get("host"), e.data.get("entry")): e for e in reversed(events) if e.kind == "containment_applied"}
     applied = sorted(told.values(), key=lambda event: event.seq)
-    lifted = {(e.data.get("host"), e.data.get("entry")): e.at for e in events if e.kind == "containment_lifted"}
+    lifted = {(e.data.get("host"), e.data.get("entry")): e for e in events if e.kind == "containment_lifted"}
+    ends = [lifted.get((e.data.get("host"), e.data.get("entry"))) for e in applied]
     rows = tuple(
         (
             str(e.data.get("host")),
             f"{e.data.get('capability')} {e.data.get('target')}",
             e.at,
-            lifted.get((e.data.get("host"), e.data.get("entry")), "still there"),
+            "still there" if end is None else end.at,
+            "" if end is None else str(end.data.get("held_back") or ""),
         )
-        for e in applied
+        for e, end in zip(applied, ends, strict=True)
     )
     if not rows:
         return Section("Containment", ("Nothing was contained.",))
-    return Section("Containment", (Table(("Host", "What", "Applied", "Lifted"), rows),))
+    return Section("Containment", (Table(("Host", "What", "Applied", "Lifted", "What came of it"), rows),))
 
 
 def _hosts(incident: Incident) -> Section:

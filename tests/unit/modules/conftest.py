@@ -13,6 +13,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _chain,
     _clocks,
     _dead_man,
+    _held_back,
     _ledger,
     _rule_removal,
     _ssh_session,
@@ -32,6 +33,9 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(_dead_man, "BOOTED", str(tmp_path / "no-systemd"))
     monkeypatch.setattr(_clocks, "PLACES", [str(tmp_path / "etc")])
     monkeypatch.setattr(_chain, "has_ipv6", lambda: True)
+    (tmp_path / "recent").mkdir()
+    monkeypatch.setattr(_rule_removal, "_BACKENDS", ())
+    monkeypatch.setattr(_held_back, "_RECENT", tmp_path / "recent")
     monkeypatch.setattr(_ssh_session, "connection", lambda: LOGIN)
     monkeypatch.setattr(_ledger, "VOLATILE_DIR", str(tmp_path / "run"))
     yield folder

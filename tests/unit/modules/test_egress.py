@@ -40,6 +40,7 @@ def asked(tmp_path: Path, *breakers: dict[str, Any]) -> dict[str, Any]:
         "state_dir": str(tmp_path / "state"),
         "per_minute": 10,
         "burst": 10,
+        "total_per_minute": 0,
         "expires_after": 600,
         "confirm_within": 0,
         "management_cidrs": ["203.0.113.0/24", "2001:db8:1::/48"],
@@ -101,11 +102,14 @@ def test_it_is_opened_once_and_closed_without_a_trace(tools: Path, tmp_path: Pat
     assert sum("tcp-reset" in line for line in table(tools)) == 1
     assert table(tools, "6") == []
     again = _traffic_rule.run(params, False)
-    assert (row(again), again["changed"]) == (("unchanged", "circuit breaker shop/search is open already"), False)
+    assert (row(again), again["changed"]) == (
+        ("unchanged", "circuit breaker shop/search is open already; held back 7 packets"),
+        False,
+    )
     assert again["incident"]["facts"]["cuts"][0]["held_back"] == {"ipv4": 7}
     (entry,), _unreadable = _ledger.entries(params)
     assert entry["egress"] == {"host": SEARCH, "port": 9200, "addresses": [SEARCH]}
-    assert row(_lift.run(params, False)) == ("done", "circuit_breaker of shop/search removed")
+    assert row(_lift.run(params, False)) == ("done", "circuit_breaker of shop/search removed; it held back 7 packets")
     assert table(tools) == []
     assert not (Path(params["state_dir"]) / "clocks").exists()
 

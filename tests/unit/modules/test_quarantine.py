@@ -36,6 +36,7 @@ def params(tmp_path: Path) -> dict[str, Any]:
         "state_dir": str(tmp_path / "state"),
         "per_minute": 10,
         "burst": 10,
+        "total_per_minute": 0,
         "expires_after": 600,
         "confirm_within": 0,
         "management_cidrs": ["203.0.113.0/24"],
@@ -105,9 +106,12 @@ def test_it_is_cut_off_once_and_opened_without_a_trace(tools: Path, params: dict
     own = "not dst 127.0.0.1 and not dst 192.0.2.1 and not dst 198.18.0.0/24 and not dst [fe80::1]"
     assert all(line.endswith(f"{kept} and {own}") for line in network.read_text().splitlines())
     again = _traffic_rule.run(params, False)
-    assert (row(again), again["changed"]) == (("unchanged", "host is cut off already"), False)
+    assert (row(again), again["changed"]) == (("unchanged", "host is cut off already; held back 14 packets"), False)
     assert again["incident"]["facts"]["quarantined"][0]["held_back"] == {"ipv4": 7, "ipv6": 7}
-    assert row(_lift.run({**params, "only": []}, False)) == ("done", "quarantine of host removed")
+    assert row(_lift.run({**params, "only": []}, False)) == (
+        "done",
+        "quarantine of host removed; it held back 14 packets",
+    )
     assert (table(tools), table(tools, "6")) == ([], [])
     assert not (Path(params["state_dir"]) / "clocks").exists()
 

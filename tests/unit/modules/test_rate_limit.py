@@ -30,7 +30,15 @@ from tests.unit.modules.packet_filter import LOGIN, row, table, wait_until_gone
 ASKED = {"incident_id": "INC-1", "capability": "rate_limit"}
 UNDO = _chain.undo(_rate_limit.KIND, ASKED, "shop", ["ipv4", "ipv6"])
 CHAIN = UNDO["chains"][0]
-LIMIT = {"ports": [8000], "per_minute": 10, "burst": 10, "exempt": ["192.0.2.0/24", "2001:db8::7", "192.0.2.9/24"]}
+REMOVED = "rate_limit of shop removed; it held back 14 attempts to connect from an unknown number of sources"
+LIMIT = {
+    "ports": [8000],
+    "per_minute": 10,
+    "burst": 10,
+    "total": 0,
+    "exempt": ["192.0.2.0/24", "2001:db8::7", "192.0.2.9/24"],
+    "remember": False,
+}
 
 
 @pytest.fixture
@@ -46,6 +54,7 @@ def params(tmp_path: Path) -> dict[str, Any]:
         "state_dir": str(tmp_path / "state"),
         "per_minute": 10,
         "burst": 10,
+        "total_per_minute": 0,
         "expires_after": 600,
         "confirm_within": 0,
         "management_cidrs": ["198.51.100.0/24"],
@@ -94,6 +103,20 @@ def test_more_ports_than_a_rule_takes_are_spread_and_share_one_account() -> None
     assert len({line.split("--hashlimit-name ")[1].split()[0] for line in drops}) == 1
 
 
+def test_all_sources_together_come_after_each_by_itself() -> None:
+    lines = _rate_limit.rules(CHAIN, "ipv6", {**LIMIT, "total": 500, "ports": list(range(1000, 1020)), "exempt": []})
+    assert ["-mode srcip" in line for line in lines[1:]] == [True, True, False, False]
+    assert all("--hashlimit-above 500/minute --hashlimit-burst 500 --hashlimit-name ic" in line for line in lines[3:])
+    assert len({line.split("--hashlimit-name ")[1].split()[0] for line in lines[1:]}) == 2
+
+
+@pytest.mark.parametrize(("family", "mask"), [("ipv4", "255.255.255.255"), ("ipv6", "ffff:ffff:ffff:ffff::")])
+def test_who_is_held_back_is_remembered_where_the_kernel_can(family: str, mask: str) -> None:
+    line = _rate_limit.rules(CHAIN, family, {**LIMIT, "remember": True})[-1]
+    before, _set, after = line.partition(" -m recent --set --name ic")
+    assert ("-m hashlimit" in before, after[12:]) == (True, f" --mask {mask} --rsource -j DROP")
+
+
 def test_a_source_is_not_forgotten_before_its_burst_is_whole_again() -> None:
     line = _rate_limit.rules(CHAIN, "ipv4", {**LIMIT, "per_minute": 2, "burst": 10})[-1]
     assert "--hashlimit-htable-expire 300000 " in line
@@ -108,9 +131,10 @@ def test_another_rate_gets_another_account_for_the_kernel_keeps_the_rate_of_a_na
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
-    wrong = {"per_minute": 0, "burst": 10001, "management_cidrs": ["192.0.2.0/33"], "exempt_cidrs": ["here"]}
+    wrong = {"per_minute": 0, "burst": 10001, "total_per_minute": -1}
+    wrong |= {"management_cidrs": ["192.0.2.0/33"], "exempt_cidrs": ["here"]}
     found = _rate_limit.problems(wrong)
-    assert len(found) == 4
+    assert len(found) == 5
 
 
 def test_only_rules_with_our_mark_are_ours() -> None:
@@ -153,10 +177,13 @@ def test_it_is_put_in_once_and_taken_out_without_a_trace(tools: Path, params: di
     assert sum("198.51.100.0/24 -j RETURN" in line for line in table(tools)) == 1
     again = _traffic_rule.run(params, False)
     assert (row(again)[0], again["changed"]) == ("unchanged", False)
+    assert "; held back 14 attempts to connect from an unknown number of sources; port 22" in row(again)[1]
+    assert again["incident"]["actions"][0]["news"] is True
     assert again["incident"]["facts"]["limits"][0]["held_back"] == {"ipv4": 7, "ipv6": 7}
     assert [e["state"] for e in _ledger.entries(params)[0]] == ["applied"]
     lifted = _lift.run(params, False)
-    assert row(lifted) == ("done", "rate_limit of shop removed")
+    assert row(lifted) == ("done", REMOVED)
+    assert lifted["incident"]["facts"]["held_back"] == {"000001-rate-limit-shop": REMOVED.partition("; it ")[2]}
     assert (table(tools), table(tools, "6")) == ([other], [])
     assert not (Path(params["state_dir"]) / "clocks").exists()
     assert _lift.run(params, False)["changed"] is False
@@ -307,7 +334,7 @@ def test_a_clock_that_was_set_anew_does_not_strike_at_its_old_time(tools: Path, 
     assert row(_traffic_rule.run(params, False))[0] == "done"
     time.sleep(5)
     assert table(tools)
-    assert row(_lift.run(params, False)) == ("done", "rate_limit of shop removed")
+    assert row(_lift.run(params, False)) == ("done", REMOVED)
 
 
 def test_rules_that_a_reboot_took_count_as_lifted(tools: Path, params: dict[str, Any]) -> None:
@@ -394,7 +421,7 @@ def test_rules_that_somebody_saved_are_swept_out_until_they_are_saved_anew(
     saved.write_text("\n".join(table(tools)))
     outcome, summary = row(_lift.run(params, False))
     assert outcome == "done"
-    assert summary.startswith(f"rate_limit of shop removed; {saved} may bring it back")
+    assert summary.startswith(f"{REMOVED}; {saved} may bring it back")
     assert f"({CHAIN}-sweep). Fix: save the host's rules anew" in summary
     (tools / "table4").write_text(saved.read_text())  # a boot does
     clocks = Path(params["state_dir"]) / "clocks"
@@ -417,7 +444,7 @@ def test_a_limit_put_in_anew_is_not_swept_out(tools: Path, params: dict[str, Any
     time.sleep(3)
     assert table(tools)
     (tmp_path / "etc" / "rules").unlink()
-    assert row(_lift.run(params, False)) == ("done", "rate_limit of shop removed")
+    assert row(_lift.run(params, False)) == ("done", REMOVED)
     assert not (Path(params["state_dir"]) / "clocks").exists()
 
 
