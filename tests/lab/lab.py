@@ -1,6 +1,6 @@
 """Real hosts on this machine: systemd, sshd and sudo, in containers, reached over ssh as any server is.
 
-lab.py up [HOST…]     start them (all by default); what runs already is left alone
+lab.py up [HOST…]     start them (by default all but those of other Debian versions); what runs already is left alone
 lab.py reset HOST…    bring them back to how they started
 lab.py status         say which run
 lab.py down           back to nothing; the image is kept, so that the next `up` takes seconds
@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from machine import LAB, STATE, LabError, containers_conf, make_fit, podman, run
+from machine import LAB, STATE, SUITE, LabError, containers_conf, make_fit, podman, run
 
 REPOSITORY = LAB.parents[1]
 PREFIX = "incidentctl-lab"
@@ -41,7 +41,8 @@ class Host(NamedTuple):
     """A host of the lab."""
 
     number: int  # the last part of both its addresses
-    role: str  # provisioned by hosts/ROLE.sh
+    role: str  # provisioned by hosts/ROLE.sh; bare: not at all
+    suite: str = SUITE  # its version of Debian
 
     @property
     def addresses(self) -> tuple[str, str]:
@@ -56,6 +57,13 @@ HOSTS = {
     "worker1": Host(31, "worker"),
     "mon1": Host(41, "monitoring"),
 }
+# Of other versions of Debian. No part of the site that inventories/lab describes: started only when named.
+OTHERS = {"deb11": Host(71, "bare", "bullseye"), "deb13": Host(73, "bare", "trixie")}
+
+
+def described(name: str) -> Host:
+    """Return a host by its name. Raise KeyError if there is none."""
+    return HOSTS[name] if name in HOSTS else OTHERS[name]
 
 
 def up(names: list[str]) -> None:
@@ -72,7 +80,7 @@ def reset(names: list[str]) -> None:
 def down() -> None:
     """Remove all that `up` made, but the image."""
     if shutil.which("podman"):
-        remove(list(HOSTS))
+        remove([*HOSTS, *OTHERS])
         podman("network", "rm", "--force", PREFIX, check=False)
     shutil.rmtree(STATE, ignore_errors=True)
 
@@ -93,19 +101,19 @@ def ssh(name: str, *words: str, feed: bytes | None = None) -> subprocess.Complet
     """Run a command on a host as its login user, with `feed` as its input. Raise LabError if it fails."""
     options = ("BatchMode=yes", f"UserKnownHostsFile={KNOWN_HOSTS}", "StrictHostKeyChecking=yes", "ConnectTimeout=5")
     flags = [word for option in options for word in ("-o", option)]
-    return run("ssh", "-F", "none", "-i", str(KEY), *flags, f"{USER}@{HOSTS[name].addresses[0]}", *words, feed=feed)
+    return run("ssh", "-F", "none", "-i", str(KEY), *flags, f"{USER}@{described(name).addresses[0]}", *words, feed=feed)
 
 
 def start(names: list[str]) -> None:
     """Start new hosts, two at a time, and see each over ssh."""
     if not names:
         return
-    image = make_fit()
+    images = {suite: make_fit(suite) for suite in sorted({described(name).suite for name in names})}
     make_key()
     make_addresses()
     make_network()
     with ThreadPoolExecutor(max_workers=2) as pool:
-        keys = dict(zip(names, pool.map(lambda name: boot(name, image), names), strict=True))
+        keys = dict(zip(names, pool.map(lambda name: boot(name, images[described(name).suite]), names), strict=True))
     know(keys)
     for name in names:
         ssh(name, "sudo", "true")
@@ -114,7 +122,7 @@ def start(names: list[str]) -> None:
 def boot(name: str, image: str) -> str:
     """Start and provision one new host; return its public ssh host key."""
     began = time.monotonic()
-    host = HOSTS[name]
+    host = described(name)
     remove([name])
     others = [f"--add-host={other}:{address}" for other, it in HOSTS.items() for address in it.addresses]
     podman(
@@ -137,7 +145,8 @@ def boot(name: str, image: str) -> str:
     if containers_conf().exists():
         inside(name, "tee", "/etc/containers/containers.conf", feed=containers_conf().read_bytes())
     inside(name, "sh", "-eu", "/opt/lab/tests/lab/hosts/common.sh", USER, KEY.with_suffix(".pub").read_text())
-    inside(name, "sh", "-eu", f"/opt/lab/tests/lab/hosts/{host.role}.sh")
+    if host.role != "bare":
+        inside(name, "sh", "-eu", f"/opt/lab/tests/lab/hosts/{host.role}.sh")
     print(f"lab: {name} runs after {time.monotonic() - began:.1f} s", flush=True)
     return inside(name, "cat", "/etc/ssh/ssh_host_ed25519_key.pub")
 
@@ -196,7 +205,7 @@ def know(keys: dict[str, str]) -> None:
     """Write the hosts' keys to known_hosts, in place of older ones of the same hosts."""
     old = KNOWN_HOSTS.read_text().splitlines() if KNOWN_HOSTS.exists() else []
     kept = [line for line in old if line.split(",")[0] not in keys]
-    new = [f"{','.join((name, *HOSTS[name].addresses))} {' '.join(key.split()[:2])}" for name, key in keys.items()]
+    new = [f"{','.join((name, *described(name).addresses))} {' '.join(key.split()[:2])}" for name, key in keys.items()]
     KNOWN_HOSTS.write_text("\n".join([*kept, *new]) + "\n")
 
 
@@ -215,16 +224,16 @@ def main() -> int:
     """Read the words of the command, do it, say how long it took; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("verb", choices=("up", "down", "reset", "status"))
-    parser.add_argument("hosts", nargs="*", metavar="HOST", help=", ".join(HOSTS))
+    parser.add_argument("hosts", nargs="*", metavar="HOST", help=", ".join((*HOSTS, *OTHERS)))
     options = parser.parse_args()
-    if unknown := [name for name in options.hosts if name not in HOSTS]:
-        parser.error(f"no such host: {', '.join(unknown)}. There are {', '.join(HOSTS)}")
+    if unknown := [name for name in options.hosts if name not in (*HOSTS, *OTHERS)]:
+        parser.error(f"no such host: {', '.join(unknown)}. There are {', '.join((*HOSTS, *OTHERS))}")
     if options.verb == "reset" and not options.hosts:
         parser.error("reset which host?")
     names = options.hosts or list(HOSTS)
     if options.verb == "status":
         for name in names:
-            print(f"{name:8} {HOSTS[name].addresses[0]:14} {'runs' if running(name) else 'does not run'}")
+            print(f"{name:8} {described(name).addresses[0]:14} {'runs' if running(name) else 'does not run'}")
         return 0
     began = time.monotonic()
     try:

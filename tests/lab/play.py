@@ -59,7 +59,7 @@ class Hosts:
         """Remove what was started here, and the rest of the lab with the last of its hosts."""
         with lab.alone():
             lab.remove(sorted(self._started))
-            if not any(lab.running(name) for name in lab.HOSTS):
+            if not any(lab.running(name) for name in (*lab.HOSTS, *lab.OTHERS)):
                 lab.down()
 
     def run(self, name: str, *words: str) -> str:
