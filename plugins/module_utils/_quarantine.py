@@ -17,6 +17,8 @@ from ansible_collections.incidentctl.response.plugins.module_utils._catalogue im
 
 TARGET = "host"
 _INTERFACES = Path("/sys/class/net")
+_MOUNTS = Path("/proc/mounts")
+_OVER_THE_NETWORK = ("ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "nfs", "nfs4", "smb3")
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 _TO_US, _FROM_US = "-m addrtype --dst-type LOCAL", "-m addrtype --src-type LOCAL"
 # Without these a host loses its address, or its neighbours, or large packets of those who manage it. Nothing that is
@@ -70,7 +72,17 @@ def _wanted(_nothing: Any, earlier: Any, here: _chain.Here) -> _chain.Wanted:
     # Who was logged in when it was cut off first stays spared when somebody else runs it again.
     peers = sorted({*((earlier or {}).get("peers") or []), *filter(None, [_ssh_session.peer(here.session)])})
     spec = {"spared": [*params["management_cidrs"], *peers], "bridges": _bridges()}
-    return _chain.Wanted(spec, here.able, {"peers": peers}, here.told)
+    return _chain.Wanted(spec, here.able, {"peers": peers}, [*here.told, *_hanging()])
+
+
+def _hanging() -> list[str]:
+    """Return a sentence for each disk of another host: what reads it waits until the quarantine ends, or it is spared."""
+    try:
+        mounts = [line.split() for line in _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()]
+    except OSError:
+        return []
+    found = [(source, place) for source, place, kind, *_more in mounts if kind in _OVER_THE_NETWORK]
+    return [f"{place} is on {source}, and hangs unless that is in the management networks" for source, place in found]
 
 
 def _bridges() -> list[str]:

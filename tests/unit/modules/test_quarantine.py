@@ -129,6 +129,15 @@ def test_without_iproute_it_is_cut_off_all_the_same(tools: Path, params: dict[st
     assert table(tools)[-1].startswith("-A OUTPUT ")
 
 
+def test_disks_of_others_are_named(tools: Path, params: dict[str, Any], tmp_path: Path, monkeypatch: Any) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text("/dev/sda1 / ext4 rw 0 0\nfiler:/orders /srv/orders nfs4 rw,addr=198.18.5.5 0 0\n")
+    monkeypatch.setattr(_quarantine, "_MOUNTS", mounts)
+    told = row(_traffic_rule.run(params, True))[1]
+    assert told.count("hangs") == 1
+    assert "/srv/orders is on filer:/orders, and hangs unless that is in the management networks" in told
+
+
 def test_who_was_logged_in_first_stays_spared(tools: Path, params: dict[str, Any], monkeypatch: Any) -> None:
     _traffic_rule.run(params, False)
     monkeypatch.setattr(_ssh_session, "connection", lambda: LOGIN.replace("192.0.2.7", "192.0.2.8"))
