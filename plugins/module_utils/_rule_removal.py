@@ -101,28 +101,36 @@ def remove(undo: dict[str, Any]) -> bool:
     return there
 
 
+def remove_elsewhere(undo: dict[str, Any], family: str) -> None:
+    """Remove what an undo names from packet filters that iptables does not mean now: there it would count everything twice."""
+    for backend in filter(None, backends(family, undo["table"])):
+        _remove_from(backend, undo, family)
+
+
 def there(undo: dict[str, Any]) -> bool:
     """Say whether anything of an undo is still there."""
     return any(_left_anywhere(undo, family) for family in undo["families"])
 
 
 def _remove(undo: dict[str, Any], family: str) -> bool:
-    table, was_there = undo["table"], False
-    for backend in backends(family, table):
-        found, chains = left(undo, family, backend)
-        if not found and not chains:
-            continue
-        was_there = True
-        # First the effect goes; the empty chain after it, which somebody else's rule may hold on to.
-        restore(family, table, [f"-D {line[3:]}" for line in found] + [f"-F {chain}" for chain in chains], backend)
-        if chains:
-            restore(family, table, [f"-X {chain}" for chain in chains], backend)
+    was_there = [_remove_from(backend, undo, family) for backend in backends(family, undo["table"])]
     unseen = _left_in_nft(undo, family)
     if unseen:
         call(["nft", "-f", "-"], "\n".join([*unseen, ""]))
     if _left_anywhere(undo, family):
         raise RuleError(f"{family}: something put {', '.join(undo['chains'])} back")
-    return was_there or bool(unseen)
+    return any(was_there) or bool(unseen)
+
+
+def _remove_from(backend: str, undo: dict[str, Any], family: str) -> bool:
+    table = undo["table"]
+    found, chains = left(undo, family, backend)
+    if found or chains:
+        # First the effect goes; the empty chain after it, which somebody else's rule may hold on to.
+        restore(family, table, [f"-D {line[3:]}" for line in found] + [f"-F {chain}" for chain in chains], backend)
+    if chains:
+        restore(family, table, [f"-X {chain}" for chain in chains], backend)
+    return bool(found or chains)
 
 
 def _left_anywhere(undo: dict[str, Any], family: str) -> bool:

@@ -153,6 +153,7 @@ def _put_in(kind: _chain.Kind, undo: dict[str, Any], spec: _chain.Spec, before: 
     for family in before:
         if not _chain.in_place(kind, undo, family, spec, _rule_removal.saved(family, undo["table"])):
             raise _rule_removal.RuleError(f"{family}: the rules were loaded, but are not all there")
+        _rule_removal.remove_elsewhere(undo, family)
 
 
 def _standing(

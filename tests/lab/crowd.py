@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import lab
@@ -113,8 +113,9 @@ def transfer(family: str, port: int) -> Iterator[list[int]]:
     try:
         yield figures
     finally:
-        process.stdin.write("enough\n")
-        process.stdin.close()
+        with suppress(BrokenPipeError):  # its connection broke, and it ended
+            process.stdin.write("enough\n")
+            process.stdin.close()
         figures += map(int, process.stdout.read().split())
         process.stdout.close()
         process.wait(10)

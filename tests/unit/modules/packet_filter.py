@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ FILTER = """#!{python} -IS
 import pathlib, sys
 here = pathlib.Path(__file__)
 family = "6" if here.name.startswith("ip6") else "4"
-table = here.with_name("table" + family)
+table = here.with_name("table" + family + ("nft" if "-nft-" in here.name else ""))
 lines = table.read_text().splitlines() if table.exists() else []
 if here.name.endswith("save"):
     counted = ["[7:420] " + l if l.startswith("-A") and "-c" in sys.argv else l for l in lines]
@@ -39,6 +40,15 @@ for line in sys.stdin.read().splitlines():
         lines = [l for l in lines if not l.startswith(":" + rest + " ")]
 table.write_text("".join(l + "\\n" for l in lines))
 """
+
+
+def second(tools: Path) -> None:
+    """Put a second packet filter beside the first, which iptables could mean as well."""
+    for family in ("ip", "ip6"):
+        for verb in ("save", "restore"):
+            program = tools / f"{family}tables-nft-{verb}"
+            program.write_text(FILTER.format(python=sys.executable))
+            program.chmod(0o755)
 
 
 def table(tools: Path, family: str = "4") -> list[str]:

@@ -25,7 +25,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _ssh_session,
     _traffic_rule,
 )
-from tests.unit.modules.packet_filter import LOGIN, row, table, wait_until_gone
+from tests.unit.modules.packet_filter import LOGIN, row, second, table, wait_until_gone
 
 ASKED = {"incident_id": "INC-1", "capability": "rate_limit"}
 UNDO = _chain.undo(_rate_limit.KIND, ASKED, "shop", ["ipv4", "ipv6"])
@@ -464,6 +464,52 @@ def test_a_timer_has_an_absolute_time_and_outlives_a_reboot() -> None:
     assert "OnCalendar=2030-01-01 00:00:00 UTC\n" in unit
     assert "Persistent=true\n" in unit
     assert "WantedBy=timers.target\n" in unit
+
+
+def test_rules_are_found_where_they_are_whatever_iptables_means(
+    tools: Path, params: dict[str, Any], monkeypatch: Any
+) -> None:
+    second(tools)
+    monkeypatch.setattr(_rule_removal, "_BACKENDS", ("nft",))
+    _traffic_rule.run(params, False)
+    for family in ("4", "6"):
+        (tools / f"table{family}").rename(tools / f"table{family}nft")
+    assert len(table(tools, "4nft")) > 3
+    assert row(_lift.run(params, True))[1] == "rate_limit of shop would be removed"
+    assert row(_lift.run(params, False)) == ("done", REMOVED)
+    assert (table(tools, "4nft"), table(tools, "6nft")) == ([], [])
+
+
+def test_after_a_switch_they_are_in_one_place_again(tools: Path, params: dict[str, Any], monkeypatch: Any) -> None:
+    second(tools)
+    monkeypatch.setattr(_rule_removal, "_BACKENDS", ("nft",))
+    _traffic_rule.run(params, False)
+    (tools / "table4").rename(tools / "table4nft")
+    assert row(_traffic_rule.run(params, False))[0] == "done"
+    assert sum(line.endswith("-j DROP") for line in table(tools)) == 1
+    assert table(tools, "4nft") == []
+    assert len(_ledger.entries(params)[0]) == 1
+
+
+def test_a_filter_that_the_kernel_has_not_is_no_place(tools: Path, params: dict[str, Any], monkeypatch: Any) -> None:
+    second(tools)
+    monkeypatch.setattr(_rule_removal, "_BACKENDS", ("nft",))
+    (tools / "iptables-nft-save").write_text(
+        "#!/bin/sh\necho 'Could not fetch rule set generation id: no' >&2; exit 4\n"
+    )
+    assert _rule_removal.backends("ipv4", "mangle") == [""]
+    assert _rule_removal.backends("ipv6", "mangle") == ["", "nft"]
+
+
+def test_the_legacy_filter_is_asked_only_for_tables_that_it_has(tools: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    (tools / "iptables-legacy-save").write_text("#!/bin/sh\nexit 1\n")
+    (tools / "iptables-legacy-save").chmod(0o755)
+    names = tmp_path / "names"
+    monkeypatch.setattr(_rule_removal, "_BACKENDS", ("legacy",))
+    monkeypatch.setattr(_rule_removal, "_LEGACY_TABLES", {"ipv4": str(names)})
+    assert _rule_removal.backends("ipv4", "mangle") == [""]
+    names.write_text("filter\nmangle\n")
+    assert _rule_removal.backends("ipv4", "mangle") == ["", "legacy"]
 
 
 def test_the_undo_is_plain_json() -> None:
