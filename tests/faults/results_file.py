@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(__file__).resolve().parent / "results"
@@ -25,7 +25,7 @@ class Results:
     def __init__(self, name: str, folder: Path = FOLDER) -> None:
         """Begin a file of this name, with what is needed to repeat the campaign."""
         folder.mkdir(exist_ok=True)
-        self._stream = (folder / f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}.txt").open("w", encoding="utf-8")
+        self._stream = _new(folder, f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
         self._faults: Counter[str] = Counter()
         program = Path(sys.argv[0]).resolve().relative_to(ROOT)
         commit = subprocess.run(
@@ -57,6 +57,14 @@ class Results:
     def faults(self) -> str:
         """Return how many acts were lost, doubled, how many orphans were seen, and what else was wrong."""
         return ", ".join(f"{self._faults[kind]} {kind}" for kind in (*KINDS, "other"))
+
+
+def _new(folder: Path, name: str, number: int = 1) -> TextIO:
+    """Open a file that was not there: two campaigns may begin in the same second."""
+    try:
+        return (folder / f"{name}{f'-{number}' if number > 1 else ''}.txt").open("x", encoding="utf-8")
+    except FileExistsError:
+        return _new(folder, name, number + 1)
 
 
 class _Told(Exception):
