@@ -37,6 +37,8 @@ LIFTABLE = frozenset(
         "scale_down",
     }
 )
+# A severity may name it, too, though it changes nothing: nobody need be asked for it. (A backup takes time and room.)
+READING = frozenset({"prepare_rollback"})
 # These act on the affected services; the other containments on all services in the scope.
 FOR_AFFECTED = ("enhanced_monitoring", "isolation", "maintenance_mode", "prepare_rollback", "quarantine", "rate_limit")
 TRIAGE = ("health_check", "log_collection")

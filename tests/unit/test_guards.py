@@ -394,6 +394,17 @@ def test_a_containment_is_refused_before_anybody_is_asked_for_a_yes() -> None:
             investigation.contain(replace(desk, contain_approved=True))
 
 
+@pytest.mark.parametrize(
+    ("contain", "expected"),
+    [(["prepare_rollback"], []), (["prepare_rollback", "backup"], ["contain"]), (["enhanced_monitoring"], ["contain"])],
+)
+def test_nobody_is_asked_for_what_only_reads(contain: list[str], expected: list[str]) -> None:
+    asked: list[str] = []
+    with at_desk(**{"severities": {"high": {"contain": contain}}}) as desk, pytest.raises((Reached, DecisionAwaited)):
+        investigation.contain(replace(desk, ask=lambda question, **_facts: asked.append(question)))
+    assert asked == expected
+
+
 def at_question(desk: Desk) -> Desk:
     """The same desk, with the options weighed and the question put."""
     decision.assess(desk)

@@ -61,7 +61,7 @@ def contain(desk: Desk) -> None:
     if not able:
         skip_step(desk, "contain")
         return
-    if not desk.contain_approved:
+    if not desk.contain_approved and not plan.READING.issuperset(able):
         answer = desk.ask("contain", step=step, incident=incident)
         if answer is None:
             raise DecisionAwaited(
