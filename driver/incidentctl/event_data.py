@@ -7,11 +7,15 @@ from datetime import datetime
 from typing import Any
 
 Data = Mapping[str, Any]
+Rows = dict[tuple[str, ...], Data]
 
 
-def without(known: tuple[Data, ...], row: Data, keys: tuple[str, ...]) -> tuple[Data, ...]:
-    """Return the rows that differ from one in some of these keys."""
-    return tuple(other for other in known if any(other.get(key) != row.get(key) for key in keys))
+def renew(known: Rows, row: Data, keys: tuple[str, ...], gone: bool = False) -> None:
+    """Let a row take the place of the one that is the same in these keys, at the end; or of none, if it is gone."""
+    key = tuple(repr(row.get(name)) for name in keys)
+    known.pop(key, None)
+    if not gone:
+        known[key] = row
 
 
 def took(start: Any, end: Any) -> float | None:

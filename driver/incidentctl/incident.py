@@ -109,9 +109,22 @@ def fold(events: Sequence[Event]) -> Incident:
         raise UsageError("This incident has no events", fix="incidentctl status lists those there are")
     first = events[0]
     incident = Incident(first.incident_id, declared_at=first.at, declared_by=first.actor)
+    # Of these there are as many as hosts: one whole state for each would take time that grows with their square.
+    outcomes: dict[str, event_data.Rows] = {}
+    contained: event_data.Rows = {}
     for event in events:
-        if event.kind in KINDS:
+        if event.kind == "host_outcome":  # a retry names only some of the hosts
+            event_data.renew(
+                outcomes.setdefault(str(event.data.get("phase", "")), {}), event.data, ("host", "capability")
+            )
+        elif event.kind in _CONTAINMENT:
+            gone = event.kind == "containment_lifted"
+            event_data.renew(contained, event.data, ("host", "entry"), gone)
+        elif event.kind in KINDS:
+            outcomes = {} if event.kind == "reopened" else outcomes
             incident = replace(incident, **_CHANGES[event.kind](incident, event))
+    latest = {phase: tuple(rows.values()) for phase, rows in outcomes.items()}
+    incident = replace(incident, outcomes=latest, contained=tuple(contained.values()))
     # A phase that nobody holds the lock for is not running any more, whatever the last event was.
     return incident if incident.holder else left(incident)
 
@@ -185,7 +198,7 @@ def _reopened(_incident: Incident, _event: Event) -> Changes:
     """Begin anew: what was done before stays in the events, and its containments stay open."""
     empty = dict.fromkeys(("resolved_at", "closed_at", "left_contained", "question", "decision", "verified"))
     lists = dict.fromkeys(("phases", "options", "approvals", "overrides"), ())
-    return {"status": "investigating", **empty, **lists, "outcomes": {}}
+    return {"status": "investigating", **empty, **lists}
 
 
 def _step_started(incident: Incident, event: Event) -> Changes:
@@ -213,18 +226,6 @@ def _step_finished(incident: Incident, event: Event) -> Changes:
     if name == "contain" and outcome in ("done", "unchanged", "refused") and incident.milestones.contained is None:
         changes |= _milestone(incident, event, "contained")
     return changes
-
-
-def _host_outcome(incident: Incident, event: Event) -> Changes:
-    """Keep the latest outcome of each host and capability of a phase: a retry names only some of them."""
-    phase = str(event.data.get("phase", ""))
-    rows = event_data.without(incident.outcomes.get(phase, ()), event.data, ("host", "capability"))
-    return {"outcomes": {**incident.outcomes, phase: (*rows, event.data)}}
-
-
-def _containment(incident: Incident, event: Event) -> Changes:
-    others = event_data.without(incident.contained, event.data, ("host", "entry"))
-    return {"contained": (*others, event.data) if event.kind == "containment_applied" else others}
 
 
 def _evidence_collected(incident: Incident, event: Event) -> Changes:
@@ -270,7 +271,6 @@ _CHANGES: dict[str, Callable[[Incident, Event], Changes]] = {
     "cancelled": lambda _i, e: {"status": "cancelled", "closed_at": e.at, "question": None},
     "reopened": _reopened,
     "step_started": _step_started,
-    "host_outcome": _host_outcome,
     "step_finished": _step_finished,
     "options_assessed": lambda _i, e: {"options": event_data.rows(e.data.get("options")), "status": "identified"},
     "question_asked": lambda _i, e: {"question": _row(e), "decision": None},
@@ -280,8 +280,6 @@ _CHANGES: dict[str, Callable[[Incident, Event], Changes]] = {
     "notified": _listed("notified"),
     "ticketed": _listed("tickets"),
     "note": _listed("notes"),
-    "containment_applied": _containment,
-    "containment_lifted": _containment,
     "evidence_collected": _evidence_collected,
     "verified": _verified,
     "resolved": lambda i, e: {"status": "resolved", "resolved_at": e.at, **_milestone(i, e, "resolved")},
@@ -291,7 +289,8 @@ _CHANGES: dict[str, Callable[[Incident, Event], Changes]] = {
     "locked": lambda i, e: {"holder": _row(e), "phases": _interrupt(i.phases)},
     "unlocked": _unlocked,
 }
-KINDS = frozenset(_CHANGES)
+_CONTAINMENT = ("containment_applied", "containment_lifted")
+KINDS = frozenset({*_CHANGES, "host_outcome", *_CONTAINMENT})
 
 
 def _interrupt(phases: tuple[Phase, ...]) -> tuple[Phase, ...]:

@@ -173,7 +173,8 @@ def _record_row(desk: Desk, phase: str, row: HostOutcome, earlier: HostOutcome |
         return
     told = {action.get("entry") for action in earlier.actions} if earlier else set()
     # Unchanged may be new to this incident all the same: what another one did is from now on held by both.
-    known = {entry["entry"] for entry in desk.incident().contained if entry["host"] == row.host}
+    same = any(action["outcome"] == "unchanged" for action in row.actions)  # the state is read only where it matters
+    known = {entry["entry"] for entry in desk.incident().contained if entry["host"] == row.host} if same else set()
     for action in row.actions:
         if action.get("entry") not in {None, *told} and not (
             action["outcome"] == "unchanged" and action["entry"] in known

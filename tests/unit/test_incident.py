@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import count
 from typing import Any
@@ -308,3 +309,13 @@ def test_an_unknown_severity_names_the_nearest(text: str, near: str) -> None:
         parse_severity(text, SEVERITIES)
     assert near in caught.value.fix
     assert "critical, high, medium, low" in caught.value.why
+
+
+def test_a_large_fleet_is_told_in_time_that_grows_with_it_and_not_with_its_square() -> None:
+    hosts = [f"web{number}" for number in range(3000)]
+    entries = [("containment_applied", {"host": host, "entry": "1", "target": "shop"}) for host in hosts]
+    began = time.process_time()
+    incident = told(DECLARED, started("contain", *hosts), *(outcome(host, "done") for host in hosts), *entries)
+    assert time.process_time() - began < 1  # 0.05 s; with the square of it, 3 s
+    assert [row["host"] for row in incident.outcomes["contain"]] == hosts
+    assert [row["host"] for row in incident.contained] == hosts
