@@ -17,15 +17,15 @@ BIN = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
 class Server:
     """A PostgreSQL server of the tests' own; root runs it as the OS user that Debian's package makes."""
 
-    def __init__(self, folder: Path) -> None:
-        """Make and start it; it listens on a socket in `folder` alone."""
+    def __init__(self, folder: Path, auth: str = "peer") -> None:
+        """Make and start it; it listens on a socket in `folder` alone. With `auth` trust anybody may log in as anybody."""
         assert BIN
         self.folder, self.port = folder, str(free_port())
         self.user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
         self.data = folder / "data"
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres")
-        self._do(f"{BIN}/initdb", "--auth=peer", "--encoding=UTF8", "--no-sync", "-D", str(self.data))
+        self._do(f"{BIN}/initdb", f"--auth={auth}", "--encoding=UTF8", "--no-sync", "-D", str(self.data))
         options = f"-k {folder} -p {self.port} -c listen_addresses='' -c fsync=off"
         self._do(f"{BIN}/pg_ctl", "-w", "-D", str(self.data), "-l", f"{folder}/log", "-o", options, "start")
 
