@@ -20,6 +20,7 @@ import click
 import yaml
 from pydantic import BaseModel
 
+from incidentctl import _settings_outside as outside
 from incidentctl import _settings_values as values
 from incidentctl import guards, settings, single
 from incidentctl.cli import cli
@@ -62,8 +63,10 @@ KEYS = {
     "tracker.token": "What GitHub knows us by; it must be allowed to write issues there. Needed by github, and by it alone.",
     "tracker.labels": "Labels of each issue.",
     "tracker.api": "GitHub's API; of GitHub Enterprise Server it is `https://HOST/api/v3`.",
-    "monitoring.prometheus": "The Prometheus that is asked for its down targets, at the triage and by `watch`.",
-    "monitoring.alertmanager": "The Alertmanager that is asked for its active alerts, at the triage and by `watch`.",
+    "monitoring.prometheus": "Each Prometheus that is asked for its down targets, at the triage, by `watch` and after the "
+    "lift. A server is its URL, or `{url, user, password, token, ca_file}`: `password` (of `user`) and `token` are secrets, "
+    "`ca_file` is the authority that signed its certificate.",
+    "monitoring.alertmanager": "Each Alertmanager that is asked for its active alerts, likewise.",
     "alerts.token": "The bearer token that `watch --listen` asks Alertmanager for. Without it, none is asked for.",
     "alerts.severities": "What other words of the label `severity` mean, beside the names and aliases of `--severity`. "
     "What is written here takes the place of the whole default.",
@@ -285,8 +288,9 @@ def _type(hint: Any) -> str:
             values._from_folder: "path",
             values._url: "URL",
             values._record_url: "database URL",
+            outside._servers: "server, or a list of servers",
         }
-        return next((word for function, word in named.items() if function in functions), _type(hint.__origin__))
+        return next((word for function, word in named.items() if function in functions), "") or _type(hint.__origin__)
     if origin in (typing.Union, types.UnionType):
         return _type(next(part for part in arguments if part is not type(None)))
     if origin is tuple:

@@ -1,14 +1,14 @@
-"""The parts of incidentctl.yml about what is outside: where tickets go, and where alerts come from."""
+"""The parts of incidentctl.yml about what is outside: where tickets go, what monitors, and where alerts come from."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, StrictBool, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, model_validator
 
-from incidentctl._settings_values import Part, Secret, Url, wrong
+from incidentctl._settings_values import Part, PathFromFile, Secret, Url, wrong
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9_-]{1,100}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
 _HERE = ("127.0.0.1", "::1", "localhost")
@@ -52,6 +52,51 @@ class Tracker(Part):
                 if (self.kind == kind) != (getattr(self, name) is not None):
                     raise wrong(f"{name} belongs to kind {kind}, and that needs it", f"write {example}")
         return self
+
+
+def _base(url: str) -> str:
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        raise wrong("a user is never written here", "write it under user, beside url")
+    if parts.query or parts.fragment:
+        raise wrong("is more than where a server is", "leave out what begins with ? or #")
+    return url
+
+
+class Server(Part):
+    """A Prometheus or Alertmanager, who we are to it, and who vouches for it."""
+
+    url: Annotated[Url, AfterValidator(_base)]
+    user: str | None = None
+    password: Secret | None = None
+    token: Secret | None = None
+    ca_file: PathFromFile | None = None
+
+    @model_validator(mode="after")
+    def _has_one_login(self) -> Server:
+        if (self.user is None) != (self.password is None):
+            raise wrong("user and password belong together", "write both, or neither")
+        if self.user is not None and (self.token is not None or ":" in self.user):
+            raise wrong("user is a name without a colon, and token is another login", "write one of the two")
+        return self
+
+
+def _servers(value: Any) -> Any:
+    """One is a list of one, and a URL alone is a server without a login."""
+    listed = [] if value is None else [value] if isinstance(value, (str, dict)) else value
+    if not isinstance(listed, (list, tuple)):
+        raise wrong("is not a URL", "write http://host:port, {url: …, …}, or a list of these")
+    return [{"url": one} if isinstance(one, str) else one for one in listed]
+
+
+Servers = Annotated[tuple[Server, ...], BeforeValidator(_servers)]
+
+
+class Monitoring(Part):
+    """The monitoring that there is already."""
+
+    prometheus: Servers = ()
+    alertmanager: Servers = ()
 
 
 class Alerts(Part):

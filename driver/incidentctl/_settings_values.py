@@ -48,7 +48,13 @@ def _existing(path: Path) -> Path:
 def _url(text: str) -> str:
     if not text.startswith(("http://", "https://")) or not urlsplit(text).hostname:
         raise wrong("is not a URL", "write http://host:port or https://…")
-    return _without_password(text)
+    _without_password(text)
+    try:
+        if urlsplit(text).port == 0:
+            raise ValueError
+    except ValueError as error:
+        raise wrong("has a port that is no number from 1 to 65535", "write http://host:port") from error
+    return text
 
 
 def _record_url(text: str, info: ValidationInfo) -> str:

@@ -1,57 +1,65 @@
 """What the monitoring that is there already says: down targets and firing alerts. Reads, and changes nothing.
 
-Its absence is said and never fatal: monitoring is often part of what is down. The shapes are those of Prometheus's
-HTTP API v1 and Alertmanager's API v2, from their documentation.
+Its absence is said and never fatal: monitoring is often part of what is down. Of several, each is asked by itself. The
+shapes are those of Prometheus's HTTP API v1 and Alertmanager's API v2, from their documentation.
 """
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
+import queue
+import ssl
+import threading
+import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from incidentctl.settings import Monitoring
+from incidentctl.errors import ConfigurationError
+from incidentctl.settings import Monitoring, Server, resolve_secret
 
 _TIMEOUT_S = 4.0
-_BODY_LIMIT = 4 * 1024 * 1024
+_BODY_LIMIT = 16 * 1024 * 1024
 _NAMED = 50  # targets or alerts that one answer names; the rest is counted
+
+Read = Callable[[Any], set[str]]
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect is no answer of Prometheus."""
+    """A redirect is no answer of Prometheus, and could lead our login anywhere."""
 
     def redirect_request(self, *_args: Any, **_kwargs: Any) -> None:
         return None
 
 
-# An environment's proxy must not answer for our own monitoring.
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
-
-
 def look(monitoring: Monitoring) -> dict[str, Any]:
     """Return {down: [target…] or None, alerts: [alert…] or None, problems: [why one could not be asked…]}.
 
-    None means that it was not asked or did not answer; an empty list means that it said all is well. Takes about four
-    seconds at most.
+    None means that none was asked or did answer; an empty list means that those that did said all is well. What two of
+    them say is told once. Takes about four seconds at most.
     """
-    asked: dict[str, tuple[str | None, str, Callable[[Any], list[str]]]] = {
-        "down": (monitoring.prometheus, "/api/v1/query?query=" + urllib.parse.quote("up == 0"), _down_targets),
-        "alerts": (monitoring.alertmanager, "/api/v2/alerts?active=true&silenced=false&inhibited=false", _alerts),
+    asked = [
+        *(("down", server, "/api/v1/query?query=" + urllib.parse.quote("up == 0"), _down_targets)
+          for server in monitoring.prometheus),
+        *(("alerts", server, "/api/v2/alerts?active=true&silenced=false&inhibited=false", _alerts)
+          for server in monitoring.alertmanager),
+    ]  # fmt: skip
+    found: dict[str, set[str] | None] = {"down": None, "alerts": None}
+    problems = []
+    answers = _at_once([(server, path, read) for _what, server, path, read in asked])
+    for (what, server, *_rest), (names, problem) in zip(asked, answers, strict=True):
+        if names is None:
+            problems.append(f"{server.url.rstrip('/')}{problem}")
+        else:
+            found[what] = (found[what] or set()) | names
+    return {
+        **{what: names if names is None else _bounded(names) for what, names in found.items()},
+        "problems": problems,
     }
-    seen: dict[str, Any] = {"down": None, "alerts": None, "problems": []}
-    with ThreadPoolExecutor(len(asked)) as pool:
-        answers = {
-            name: pool.submit(_ask, base.rstrip("/") + path, read) for name, (base, path, read) in asked.items() if base
-        }
-        for name, answer in answers.items():
-            found, problem = answer.result()
-            seen[name] = found
-            seen["problems"] += [problem] if problem else []
-    return seen
 
 
 def troubles(seen: Mapping[str, Any]) -> list[str]:
@@ -59,30 +67,113 @@ def troubles(seen: Mapping[str, Any]) -> list[str]:
     return [*(seen.get("down") or ()), *(seen.get("alerts") or ())]
 
 
-def _ask(url: str, read: Callable[[Any], list[str]]) -> tuple[list[str] | None, str | None]:
-    parts = urllib.parse.urlsplit(url)
-    place = f"{parts.scheme}://{parts.hostname}:{parts.port or ''}".rstrip(":")
+def _at_once(asked: list[tuple[Server, str, Read]]) -> list[tuple[set[str] | None, str]]:
+    """Ask all of them at once, and wait for none beyond the time: a drip of bytes would hold us for hours.
+
+    Threads are daemons, so that one that is left behind cannot keep a command from ending.
+    """
+    answered: queue.SimpleQueue[tuple[int, tuple[set[str] | None, str]]] = queue.SimpleQueue()
+    answers: list[tuple[set[str] | None, str]] = [(None, f": no complete answer within {_TIMEOUT_S:g} s")] * len(asked)
+    for number, question in enumerate(asked):
+        threading.Thread(
+            target=lambda number, question: answered.put((number, _ask(*question))),
+            args=(number, question),
+            daemon=True,
+        ).start()
+    deadline = time.monotonic() + _TIMEOUT_S
+    for _one in asked:
+        try:
+            number, answer = answered.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            break
+        answers[number] = answer
+    return answers
+
+
+def _ask(server: Server, path: str, read: Read) -> tuple[set[str] | None, str]:
+    """Return what a server says, or None and the problem, as the rest of a sentence that begins with its address."""
     try:
-        with _OPENER.open(url, timeout=_TIMEOUT_S) as answer:
-            return read(json.loads(answer.read(_BODY_LIMIT))), None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None, f"{place} does not answer as it should: is it really there?"
+        request = urllib.request.Request(server.url.rstrip("/") + path, headers=_login(server))  # noqa: S310 - settings checked it
+        with _opener(server).open(request, timeout=_TIMEOUT_S) as answer:
+            return read(json.loads(answer.read(_BODY_LIMIT))), ""
+    except ConfigurationError as error:
+        return None, f": {' '.join((error.what + ' ' + error.why).split())}"
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            return None, f" answers {refusal.code}{_MEANING.get(refusal.code, '')}"
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None, " does not answer as it should: is it really there?"
     except (OSError, http.client.HTTPException) as error:
-        return None, f"{place}: {getattr(error, 'reason', None) or error}"
+        return None, f": {_why(error, server)}"
 
 
-def _down_targets(answer: Any) -> list[str]:
+# Of a refusal, what there is to do about it.
+_MEANING = {
+    **dict.fromkeys(
+        (301, 302, 303, 307, 308), ", a redirect, which is not followed: write the address that it leads to"
+    ),
+    401: ": it wants another login. Fix: write user and password, or token, under monitoring in incidentctl.yml",
+    403: ": the login is not allowed to read this",
+}
+
+
+def _login(server: Server) -> dict[str, str]:
+    if server.token is not None:
+        found, value = server.token, f"Bearer {resolve_secret(server.token)}"
+    elif server.password is not None:
+        pair = f"{server.user}:{resolve_secret(server.password)}"
+        found, value = server.password, "Basic " + base64.b64encode(pair.encode()).decode()
+    else:
+        return {}
+    if not (value.isascii() and value.isprintable()):
+        raise ConfigurationError(
+            f"The secret in {found.place} cannot go in a header", "it is not one line of plain text"
+        )
+    return {"Authorization": value}
+
+
+def _opener(server: Server) -> urllib.request.OpenerDirector:
+    # An environment's proxy must not answer for our own monitoring.
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({}), _NoRedirect()]
+    if server.url.startswith("https://"):
+        try:
+            trust = ssl.create_default_context(cafile=server.ca_file)
+        except ssl.SSLError as error:
+            raise ConfigurationError(f"ca_file {server.ca_file} holds no certificate in PEM") from error
+        except OSError as error:
+            raise ConfigurationError(f"ca_file {server.ca_file} cannot be read", str(error.strerror)) from error
+        # Self-made authorities often lack the extensions that Python asks for since 3.13; Prometheus itself does not.
+        trust.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        handlers.append(urllib.request.HTTPSHandler(context=trust))
+    return urllib.request.build_opener(*handlers)
+
+
+def _why(error: Exception, server: Server) -> str:
+    reason = getattr(error, "reason", None) or error
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        told = f"its certificate is not trusted: {reason.verify_message}"
+        return told if server.ca_file else f"{told}. Fix: name the file of the authority that signed it as its ca_file"
+    if isinstance(reason, ssl.SSLError):
+        return "it does not speak TLS as it should: is it http://?"
+    if isinstance(reason, TimeoutError):
+        return f"no complete answer within {_TIMEOUT_S:g} s"
+    if isinstance(reason, http.client.HTTPException) and not isinstance(reason, OSError):
+        return "what came back is not HTTP"
+    return str(getattr(reason, "strerror", None) or reason)
+
+
+def _down_targets(answer: Any) -> set[str]:
     found = [row["metric"] for row in answer["data"]["result"]]
-    return _bounded(f"{metric.get('job', '?')} {metric.get('instance', '?')}" for metric in found)
+    return {f"{metric.get('job', '?')} {metric.get('instance', '?')}" for metric in found}
 
 
-def _alerts(answer: Any) -> list[str]:
-    return _bounded(
+def _alerts(answer: Any) -> set[str]:
+    return {
         " ".join(str(alert["labels"][key]) for key in ("alertname", "instance") if key in alert["labels"])
         for alert in answer
-    )
+    }
 
 
-def _bounded(names: Any) -> list[str]:
-    found = sorted(set(names))
+def _bounded(names: set[str]) -> list[str]:
+    found = sorted(names)
     return found if len(found) <= _NAMED else [*found[:_NAMED], f"and {len(found) - _NAMED} more"]

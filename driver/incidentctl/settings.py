@@ -11,11 +11,22 @@ import platformdirs
 from pydantic import Field, StrictBool, StrictInt, TypeAdapter, ValidationError, model_validator
 
 from incidentctl import _settings_problems, _yaml_lines
-from incidentctl._settings_outside import Alerts, Tracker
-from incidentctl._settings_values import Duration, ExistingFile, Part, PathFromFile, RecordUrl, Secret, Url, wrong
+from incidentctl._settings_outside import Alerts, Monitoring, Server, Tracker
+from incidentctl._settings_values import Duration, ExistingFile, Part, PathFromFile, RecordUrl, Secret, wrong
 from incidentctl.errors import ConfigurationError, UsageError
 
-__all__ = ["Alerts", "Secret", "Settings", "Tracker", "find_file", "load", "resolve_secret", "seconds"]
+__all__ = [
+    "Alerts",
+    "Monitoring",
+    "Secret",
+    "Server",
+    "Settings",
+    "Tracker",
+    "find_file",
+    "load",
+    "resolve_secret",
+    "seconds",
+]
 
 FILE_NAME = "incidentctl.yml"
 STATE_DIR = "INCIDENTCTL_STATE_DIR"  # goes before the file's: at 3 a.m. its disk may be full, and the file on it
@@ -85,13 +96,6 @@ class StatusPage(Part):
     folder: PathFromFile | None = None
 
 
-class Monitoring(Part):
-    """The monitoring that there is already."""
-
-    prometheus: Url | None = None
-    alertmanager: Url | None = None
-
-
 class Guards(Part):
     """How far a plan may reach (guards.py)."""
 
@@ -147,6 +151,8 @@ class Settings(Part):
         """Return the names of the environment variables that hold secrets: no other program gets them."""
         references = [secret for audience in self.audiences.values() for secret in audience.send]
         references += [found for found in (self.tracker.url, self.tracker.token, self.alerts.token) if found]
+        for server in (*self.monitoring.prometheus, *self.monitoring.alertmanager):
+            references += [found for found in (server.password, server.token) if found]
         return frozenset(secret.env for secret in references if secret.env is not None)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -48,6 +51,30 @@ def test_something_else_in_its_place_is_said_and_not_fatal(answer: tuple[int, st
     assert seen["down"] is None
     assert seen["alerts"] is None
     assert len(seen["problems"]) == 2
+
+
+def test_one_that_drips_for_ever_holds_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitoring, "_TIMEOUT_S", 0.5)
+    over = threading.Event()
+
+    def drip(server: socket.socket) -> None:
+        client, _address = server.accept()
+        with client, contextlib.suppress(OSError):
+            client.sendall(b"HTTP/1.1 200 OK\r\n")
+            while not over.wait(0.1):
+                client.sendall(b"X")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=drip, args=(server,))
+        thread.start()
+        started = time.monotonic()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        seen = monitoring.look(Monitoring(prometheus=url))
+        took = time.monotonic() - started
+        over.set()
+        thread.join()
+    assert seen["problems"] == [f"{url}: no complete answer within 0.5 s"]
+    assert took < 3
 
 
 def test_one_that_is_down_is_said_at_once() -> None:

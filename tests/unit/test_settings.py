@@ -275,9 +275,20 @@ custom_playbooks: {backup: missing.yml}
         ("audiences: {a: {escalate_after: 5m}}", "1: audiences.a: escalate_after and then"),
         ("tracker: {kind: webhook}", "1: tracker: url belongs to kind webhook"),
         ("tracker: {kind: webhook, url: {evn: X}}", "1: tracker.url.evn: unknown key"),
-        ("monitoring: {prometheus: localhost:9090}", "1: monitoring.prometheus: is not a URL"),
-        ("monitoring: {prometheus: 'http://a:b@c'}", "1: monitoring.prometheus: a secret is never"),
-        ("monitoring: {prometheus: 'http://[::1'}", "1: monitoring.prometheus: "),
+        ("monitoring: {prometheus: localhost:9090}", "1: monitoring.prometheus.0.url: is not a URL"),
+        ("monitoring: {prometheus: 'http://a:b@c'}", "1: monitoring.prometheus.0.url: a secret is never"),
+        ("monitoring: {alertmanager: [http://a, 'http://ann@c']}", "1: monitoring.alertmanager.1.url: a user is never"),
+        ("monitoring: {prometheus: 'http://c/?token=x'}", "1: monitoring.prometheus.0.url: is more than where"),
+        ("monitoring: {prometheus: 'http://c:x'}", "1: monitoring.prometheus.0.url: has a port that is no"),
+        ("monitoring: {prometheus: 9090}", "1: monitoring.prometheus: is not a URL"),
+        ("monitoring:\n  prometheus:\n    - {uri: http://a}", "3: monitoring.prometheus.0.uri: unknown key"),
+        ("monitoring: {prometheus: {url: http://a, user: x}}", "1: monitoring.prometheus.0: user and password belong"),
+        ("monitoring: {prometheus: {url: http://a, token: hunter2}}", "1: monitoring.prometheus.0.token: a secret is"),
+        (
+            "monitoring: {prometheus: {url: http://a, user: x, password: {env: A}, token: {env: B}}}",
+            "1: monitoring.prometheus.0: user is a name without a colon, and token is another login",
+        ),
+        ("monitoring: {prometheus: 'http://[::1'}", "1: monitoring.prometheus.0.url: "),
         ("guards: {max_fraction_changed: 0}", "1: guards.max_fraction_changed: must be greater than 0"),
         ("record_url: mysql://db/x", "1: record_url: is not a record's URL"),
         ("record_url: postgresql://db/x?password=hunter2", "1: record_url: a secret is never"),
@@ -345,8 +356,25 @@ def test_a_secret_that_is_not_there_names_its_place(tmp_path: Path, content: byt
 
 
 def test_the_environment_variables_that_hold_secrets_are_known(tmp_path: Path) -> None:
-    text = "audiences: {a: {send: [{env: ONE}, {file: two}]}}\ntracker: {kind: webhook, url: {env: THREE}}"
-    assert read(tmp_path, text).secret_environment() == {"ONE", "THREE"}
+    text = """\
+audiences: {a: {send: [{env: ONE}, {file: two}]}}
+tracker: {kind: webhook, url: {env: THREE}}
+monitoring: {prometheus: {url: http://a, token: {env: FOUR}}, alertmanager: [{url: http://b, user: x, password: {env: FIVE}}]}
+"""
+    assert read(tmp_path, text).secret_environment() == {"ONE", "THREE", "FOUR", "FIVE"}
+
+
+def test_monitoring_is_a_server_or_several_with_a_login_or_without(tmp_path: Path) -> None:
+    two = "[http://b, {url: https://c, token: {file: t}, ca_file: ca.pem}]"
+    text = f"monitoring: {{prometheus: http://a:9090, alertmanager: {two}}}"
+    found = read(tmp_path, text).monitoring
+    assert [server.url for server in (*found.prometheus, *found.alertmanager)] == [
+        "http://a:9090",
+        "http://b",
+        "https://c",
+    ]
+    assert found.alertmanager[1].ca_file == tmp_path / "ca.pem"
+    assert read(tmp_path, "monitoring: {prometheus: }").monitoring.prometheus == ()
 
 
 # --- any input ------------------------------------------------------------------------------------
