@@ -9,51 +9,72 @@ import datetime
 import json
 import re
 import urllib.parse
+from contextlib import suppress
 from typing import Any
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _http, _ledger
+from ansible_collections.incidentctl.response.plugins.module_utils import _ledger
+from ansible_collections.incidentctl.response.plugins.module_utils._monitoring_api import (
+    MonitoringError,
+    Server,
+    anything,
+    ask,
+    server,
+)
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import action
 
-TARGET = "alerts"
 _BY = "incidentctl"
 _AT_MOST = 50  # more alerts than that are a storm, which wants a person
 
 
-class SilenceError(OSError):
-    """Alertmanager did not do what it was asked; the message says what it said."""
+def alertmanagers(params: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what is said of each Alertmanager in `alertmanagers` and `alertmanager_url`, each of them once."""
+    given = [{"url": params["alertmanager_url"]}] if params["alertmanager_url"] else []
+    return list({str(one.get("url")).rstrip("/"): one for one in [*given, *params["alertmanagers"]]}.values())
 
 
 def silence(
     params: dict[str, Any], capability: str, services: dict[str, list[str]], check_mode: bool
 ) -> list[dict[str, Any]]:
-    """Given services, each with its hosts, silence what fires for them; return the action, none without alerts.
+    """Given services, each with its hosts, silence what fires for them; return an action for each Alertmanager.
 
-    `params` holds alertmanager_url (empty: nothing is silenced), `only` (empty: all services are meant, and nothing
-    is silenced: that would be the whole site) and expires_after, in seconds, after which a silence ends by itself.
+    None for one where nothing fires, or that keeps silent about it already. `params` names the Alertmanagers, and holds
+    `only` (empty: all services are meant, and nothing is silenced: that would be the whole site) and expires_after, in
+    seconds, after which a silence ends by itself.
     """
-    url = params["alertmanager_url"].rstrip("/")
-    if not (url and params["only"]):
+    if not params["only"]:
         return []
+    rows = [_silence_at(server(one), params, capability, services, check_mode) for one in alertmanagers(params)]
+    return [row for row in rows if row is not None]
+
+
+def _silence_at(
+    alertmanager: Server, params: dict[str, Any], capability: str, services: dict[str, list[str]], check_mode: bool
+) -> dict[str, Any] | None:
+    target = f"alerts at {alertmanager['url'].partition('://')[2]}"
     try:
-        found = _firing(url, services)
+        found = _firing(alertmanager, services)
         if not found:
-            return []
+            return None
         names = ", ".join(sorted(_name(labels) for labels in found))
         if check_mode:
-            return [action(TARGET, "done", f"would be silenced until it is lifted: {names}")]
+            return action(target, "done", f"would be silenced until it is lifted: {names}")
         comment = f"{params['incident_id']} is being worked on; lift removes this"
-        undo = {"kind": "silence", "url": url, "comment": comment, "alerts": sorted({a["alertname"] for a in found})}
-        entry = _ledger.intend_once(params, capability, TARGET, {}, undo)
+        alerts = sorted({labels["alertname"] for labels in found})
+        undo = {"kind": "silence", **alertmanager, "comment": comment, "alerts": alerts}
+        entry = _ledger.intend_once(params, capability, target, {}, undo)
+        there = [silenced for silenced, _number in _ours(undo)]
         for labels in found:
-            _post(url, labels, comment, params["expires_after"])
+            if labels not in there:
+                _post(alertmanager, labels, comment, params["expires_after"])
+        _end_doubled(undo)
         entry = _ledger.mark(entry, "applied")
-        left = [_name(labels) for labels in _firing(url, services) if labels in found]
+        left = [_name(labels) for labels in _firing(alertmanager, services) if labels in found]
         if left:
-            raise SilenceError(f"{url} took the silences, and does not keep {', '.join(left)} silent")
+            raise MonitoringError(f"it took the silences, and does not keep {', '.join(left)} silent")
     except OSError as error:
-        return [action(TARGET, "failed", str(error))]
+        return action(target, "failed", str(error))
     told = f"silenced until it is lifted: {names}{_ledger.caveat(entry)}"
-    return [action(TARGET, "done", told, entry=entry["name"], verified=True)]
+    return action(target, "done", told, entry=entry["name"], verified=True)
 
 
 def end(entry: _ledger.Entry, check_mode: bool) -> tuple[str, bool]:
@@ -63,30 +84,47 @@ def end(entry: _ledger.Entry, check_mode: bool) -> tuple[str, bool]:
     told = f"{len(ours)} silence(s)"
     if check_mode:
         return f"{told} would be ended", False
-    for number in ours:
-        _ask(undo["url"], f"/api/v2/silence/{urllib.parse.quote(number, safe='')}", method="DELETE")
+    _end(undo, [number for _labels, number in ours])
     if ours and _ours(undo):
-        raise SilenceError(f"{undo['url']} still has the silences of {entry['incident']}")
+        raise MonitoringError(f"{undo['url']} still has the silences of {entry['incident']}")
     return (f"{told} ended" if ours else "the silences were already gone"), True
 
 
-def _firing(url: str, services: dict[str, list[str]]) -> list[dict[str, str]]:
+def _end(undo: dict[str, Any], numbers: list[str]) -> None:
+    for number in numbers:
+        # What ended meanwhile cannot be ended again, and that is as well: whoever asks looks at what is left.
+        with suppress(MonitoringError):
+            ask(server(undo), f"/api/v2/silence/{urllib.parse.quote(number, safe='')}", anything, method="DELETE")
+
+
+def _end_doubled(undo: dict[str, Any]) -> None:
+    """Leave one silence of ours for each alert: another host of Prometheus may have silenced it at the same moment."""
+    kept: dict[str, str] = {}
+    for labels, number in sorted(_ours(undo), key=lambda one: one[1]):
+        if kept.setdefault(json.dumps(labels, sort_keys=True), number) != number:
+            _end(undo, [number])
+
+
+def _firing(alertmanager: Server, services: dict[str, list[str]]) -> list[dict[str, str]]:
     """Return the labels of each alert of these services, or of their hosts, that fires and that nobody silenced."""
-    hosts = sorted({re.escape(host) for found in services.values() for host in found})
-    wanted = [f'service=~"{"|".join(services)}"', f'instance=~"({"|".join(hosts)})(:[0-9]+)?"']
+    hosts = "|".join(sorted({re.escape(host) for found in services.values() for host in found}))
+    wanted = [f"service=~{json.dumps('|'.join(services))}", f"instance=~{json.dumps(f'({hosts})(:[0-9]+)?')}"]
     found: dict[str, dict[str, str]] = {}
     for filtered in wanted:
         query = urllib.parse.urlencode({"silenced": "false", "inhibited": "false", "filter": filtered})
-        for alert in _ask(url, f"/api/v2/alerts?{query}"):
-            # What enhanced monitoring itself looks out for must be heard.
-            if not alert["labels"].get("incident", "").startswith("incidentctl-"):
-                found[alert["fingerprint"]] = alert["labels"]
-    if len(found) > _AT_MOST:
-        raise SilenceError(f"{len(found)} alerts fire for these services: too many to silence without a look")
-    return list(found.values())
+        found.update(ask(alertmanager, f"/api/v2/alerts?{query}", _by_fingerprint))
+    # What enhanced monitoring itself looks out for must be heard.
+    heard = [labels for labels in found.values() if not labels.get("incident", "").startswith("incidentctl-")]
+    if len(heard) > _AT_MOST:
+        raise MonitoringError(f"{len(heard)} alerts fire for these services: too many to silence without a look")
+    return heard
 
 
-def _post(url: str, labels: dict[str, str], comment: str, expires_after: int) -> None:
+def _by_fingerprint(answer: Any) -> dict[str, dict[str, str]]:
+    return {alert["fingerprint"]: dict(alert["labels"]) for alert in answer}
+
+
+def _post(alertmanager: Server, labels: dict[str, str], comment: str, expires_after: int) -> None:
     now = datetime.datetime.now(datetime.timezone.utc)
     document = {
         "matchers": [
@@ -97,30 +135,25 @@ def _post(url: str, labels: dict[str, str], comment: str, expires_after: int) ->
         "createdBy": _BY,
         "comment": comment,
     }
-    _ask(url, "/api/v2/silences", method="POST", json=document)
+    ask(alertmanager, "/api/v2/silences", anything, method="POST", json=document)
 
 
-def _ours(undo: dict[str, Any]) -> list[str]:
-    """Return the ids of an entry's silences that have not ended."""
-    found: dict[str, None] = {}
+def _ours(undo: dict[str, Any]) -> list[tuple[dict[str, str], str]]:
+    """Return an entry's silences that have not ended: the labels that they silence, and their ids."""
+    found: dict[str, dict[str, str]] = {}
     for name in undo["alerts"]:
         query = urllib.parse.urlencode({"filter": f"alertname={json.dumps(name)}"})
-        for one in _ask(undo["url"], f"/api/v2/silences?{query}"):
-            if (one["createdBy"], one["comment"]) == (_BY, undo["comment"]) and one["status"]["state"] != "expired":
-                found[str(one["id"])] = None
-    return list(found)
+        found.update(ask(server(undo), f"/api/v2/silences?{query}", lambda answer: _silenced(answer, undo["comment"])))
+    return [(labels, number) for number, labels in found.items()]
+
+
+def _silenced(answer: Any, comment: str) -> dict[str, dict[str, str]]:
+    return {
+        str(one["id"]): {matcher["name"]: matcher["value"] for matcher in one["matchers"]}
+        for one in answer
+        if (one["createdBy"], one["comment"]) == (_BY, comment) and one["status"]["state"] != "expired"
+    }
 
 
 def _name(labels: dict[str, str]) -> str:
     return " ".join(labels[key] for key in ("alertname", "instance") if key in labels)
-
-
-def _ask(url: str, path: str, **request: Any) -> Any:
-    answer = _http.call({"url": url + path, "timeout_s": 10, **request})
-    try:
-        if answer["status"] == 200:
-            return json.loads(answer["body"] or "{}")
-        why = answer["error"] or f"{answer['status']} {answer['body'][:200]}"
-    except ValueError:
-        why = "not what Alertmanager answers"
-    raise SilenceError(f"{url}{path.partition('?')[0]}: {why}")

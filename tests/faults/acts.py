@@ -157,6 +157,7 @@ def _watches(world: World, _capability: str) -> None:
     world.options = {"services": [world.service(alerts=[])], "only": ["shop"], "prometheus_hosts": "all"}
     world.options |= {"rules_dir": str(world.folder / "rules.d"), "inventory": {"all": ["here"]}, "expires_after": 3600}
     world.options |= {"prometheus_url": world.monitoring.url, "alertmanager_url": world.monitoring.url}
+    world.options |= {"prometheus_secret_ref": {}, "prometheus_ca_file": "", "alertmanagers": []}
 
 
 def _switches(world: World, capability: str) -> None:

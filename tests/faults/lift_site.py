@@ -337,6 +337,7 @@ def on_lab(name: str, enter: list[str]) -> Site:
     site.acts, site.changes = _acts(entries), _changes(site, entries)
     watched = {"services": list(entries.values()), "only": ["shop"], "prometheus_hosts": "all", "rules_dir": RULES}
     watched |= {"prometheus_url": "http://127.0.0.1:9090", "alertmanager_url": "http://127.0.0.1:9093"}
+    watched |= {"prometheus_secret_ref": {}, "prometheus_ca_file": "", "alertmanagers": []}
     watched |= {"inventory": {"all": ["here"]}, "expires_after": 3600, "capability": "enhanced_monitoring"}
     variables = {"incident_prometheus_hosts": name, "incident_only": ["shop"]}
     site.acts["enhanced_monitoring"] = Act("_monitoring_rule", watched, "enhanced_monitoring", variables)

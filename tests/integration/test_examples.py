@@ -48,8 +48,11 @@ class Host(World):
     def __init__(self, folder: Path, hosts: LightHosts, monitoring: Endpoint, admin: Endpoint) -> None:
         super().__init__(folder, folder / "state", "checkout")
         self._hosts, self.monitoring = hosts, monitoring
-        self.moved = {"https://127.0.0.1:8443": admin.url, "/etc/checkout": str(folder / "etc")}
-        (folder / "etc" / "admin").write_text("of a minute\n")
+        self.moved = {"https://127.0.0.1:8443": admin.url}
+        self.moved |= dict.fromkeys(("http://mon1.example:9093", "https://mon2.example:9093"), monitoring.url)
+        self.moved |= dict.fromkeys(("/etc/prometheus", "/etc/incidentctl", "/etc/checkout"), str(folder / "etc"))
+        for name in ("admin", "prometheus"):
+            (folder / "etc" / name).write_text("of a minute\n")
         self.data, self.written = folder / "data", folder / "checkout.log"
         self.data.mkdir()
         (self.data / "orders").write_text("1\n")

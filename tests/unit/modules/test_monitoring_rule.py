@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.incidentctl.response.plugins.module_utils import _lift, _monitoring_rule
+from ansible_collections.incidentctl.response.plugins.module_utils import _ledger, _lift, _monitoring_rule
 from tests.small_service import endpoint
 
 SHOP = {"name": "shop", "hosts": "web", "alerts": [{"name": "Checkout fails", "expr": "errors > 0"}]}
 INVENTORY = {"web": ["web1", "web2.example"]}
+
+
+@pytest.fixture(autouse=True)
+def no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_ledger, "VOLATILE_DIR", str(tmp_path / "run"))
 
 
 def params(folder: Path, url: str, **own: Any) -> dict[str, Any]:
@@ -25,19 +30,27 @@ def params(folder: Path, url: str, **own: Any) -> dict[str, Any]:
         "state_dir": str(folder / "state"),
         "prometheus_hosts": "monitoring",
         "prometheus_url": url,
+        "prometheus_secret_ref": {},
+        "prometheus_ca_file": "",
         "rules_dir": str(folder / "rules.d"),
         "inventory": INVENTORY,
         "alertmanager_url": "",
+        "alertmanagers": [],
         "expires_after": 60,
         **own,
     }
+
+
+def lift(about: dict[str, Any]) -> dict[str, Any]:
+    """Lift all that the incident did; return the block."""
+    return _lift.run({**about, "only": []}, False)["incident"]
 
 
 def test_the_rules_watch_the_hosts_of_the_service_and_what_it_declares() -> None:
     (group,) = json.loads(_monitoring_rule.rules("incidentctl-INC-1", [SHOP], INVENTORY))["groups"]
     assert group["name"] == "incidentctl-INC-1"
     assert [rule["expr"] for rule in group["rules"]] == [
-        r'up{instance=~"(web1|web2\.example)(:[0-9]+)?"} == 0',
+        r'up{instance=~"(web1|web2\\.example)(:[0-9]+)?"} == 0',
         "errors > 0",
     ]
     assert [rule["alert"] for rule in group["rules"]] == ["Incident_shop_a_target_is_down", "Incident_Checkout_fails"]
@@ -53,12 +66,75 @@ def test_a_host_without_prometheus_is_skipped_and_says_why(tmp_path: Path) -> No
     assert block["reason"] == "Prometheus does not run on this host"
 
 
+class Prometheus:
+    """As much of Prometheus as rule files take: it loads those of its folder when it is told to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.groups, self.reloads = folder, [], 0
+
+    def __call__(self, method: str, path: str, _body: Any) -> tuple[int, Any]:
+        if (method, path) == ("POST", "/-/reload"):
+            self.reloads += 1
+            files = [json.loads(file.read_text()) for file in self.folder.glob("*.yml")]
+            self.groups = [group for document in files for group in document["groups"]]
+            return 200, ""
+        return 200, {"data": {"groups": self.groups}}
+
+
+def test_what_a_killed_try_left_is_taken_up_and_lifted_with_its_draft(tmp_path: Path) -> None:
+    prometheus = Prometheus(tmp_path / "rules.d")
+    with endpoint(prometheus) as server:
+        about = params(tmp_path, server.url)
+        _monitoring_rule.run(about, False)
+        (entry,) = _ledger.entries(about)[0]
+        # Killed after Prometheus had loaded it, and a later try while it wrote.
+        _ledger.mark(entry, "intended")
+        draft = tmp_path / "rules.d" / "incidentctl-INC-1.draft"
+        draft.write_text("{")
+        assert _monitoring_rule.run(about, True)["incident"]["outcome"] == "unchanged"
+        assert _ledger.entries(about)[0][0]["state"] == "intended"
+        assert _monitoring_rule.run(about, False)["incident"]["outcome"] == "unchanged"
+        assert [entry["state"] for entry in _ledger.entries(about)[0]] == ["applied"]
+        assert prometheus.reloads == 1
+        assert lift(about)["outcome"] == "done"
+    assert (list((tmp_path / "rules.d").iterdir()), prometheus.groups) == ([], [])
+
+
+def test_a_file_that_somebody_else_changed_stays(tmp_path: Path) -> None:
+    with endpoint(Prometheus(tmp_path / "rules.d")) as server:
+        about = params(tmp_path, server.url)
+        _monitoring_rule.run(about, False)
+        (file,) = (tmp_path / "rules.d").iterdir()
+        file.write_bytes(b"theirs \xff")
+        block = lift(about)
+    assert (block["outcome"], file.read_bytes()) == ("failed", b"theirs \xff")
+    assert "was changed by somebody else" in block["reason"]
+
+
+def test_a_reload_that_fails_brings_back_the_rules_of_before(tmp_path: Path) -> None:
+    prometheus = Prometheus(tmp_path / "rules.d")
+    sick = []
+    with endpoint(lambda *asked: (500, "no") if sick and asked[0] == "POST" else prometheus(*asked)) as server:
+        about = params(tmp_path, server.url)
+        _monitoring_rule.run(about, False)
+        (file,) = (tmp_path / "rules.d").iterdir()
+        before = file.read_text()
+        sick.append(True)
+        more = {**SHOP, "alerts": []}
+        assert "/-/reload: 500" in _monitoring_rule.run({**about, "services": [more]}, False)["incident"]["reason"]
+        assert file.read_text() == before
+        assert [entry["state"] for entry in _ledger.entries(about)[0]] == ["applied", "lifted"]
+        sick.clear()
+        assert lift(about)["outcome"] == "done"
+    assert not file.exists()
+
+
 @pytest.mark.parametrize("status", [200, 404, 500])
 def test_a_prometheus_that_answers_html_is_failed_and_leaves_nothing(tmp_path: Path, status: int) -> None:
     with endpoint(lambda *_: (status, "<html>")) as server:
         block = _monitoring_rule.run(params(tmp_path, server.url), False)["incident"]
     assert block["outcome"] == "failed"
-    assert "not what Prometheus answers" in block["reason"] or "/-/reload" in block["reason"]
+    assert "not as it should" in block["reason"] or "/-/reload: " in block["reason"]
     assert not list((tmp_path / "rules.d").iterdir())
 
 
@@ -66,8 +142,8 @@ def test_a_prometheus_that_is_down_is_failed_and_leaves_nothing(tmp_path: Path) 
     block = _monitoring_rule.run(params(tmp_path, "http://127.0.0.1:9"), False)["incident"]
     assert block["outcome"] == "failed"
     assert not list((tmp_path / "rules.d").iterdir())
-    lifted = _lift.run(params(tmp_path, "http://127.0.0.1:9"), False)
-    assert not lifted["incident"]["facts"]["open"]
+    lifted = lift(params(tmp_path, "http://127.0.0.1:9"))
+    assert not lifted["facts"]["open"]
 
 
 def test_a_rule_folder_that_is_not_there_is_failed_and_named(tmp_path: Path) -> None:

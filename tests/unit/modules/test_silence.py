@@ -62,8 +62,8 @@ def alertmanager() -> Iterator[Alertmanager]:
 
 
 def params(folder: Path, url: str, **own: Any) -> dict[str, Any]:
-    about = {"incident_id": "INC-1", "state_dir": str(folder), "alertmanager_url": url, "expires_after": 60}
-    return {**about, "only": ["shop"], **own}
+    about = {"incident_id": "INC-1", "state_dir": str(folder), "expires_after": 60}
+    return {**about, "alertmanager_url": url, "alertmanagers": [], "only": ["shop"], **own}
 
 
 def test_what_fires_for_the_services_and_their_hosts_is_silenced_and_nothing_else(
