@@ -30,7 +30,7 @@ e2e: .venv/dev ## The wheel, the tarball, the demo, the terminal
 
 # Programs of tests/faults: each keeps what it found in tests/faults/results. Those of LAB_CAMPAIGNS need real hosts.
 CAMPAIGNS := campaign record ledger release waiting backup
-LAB_CAMPAIGNS := lab_cut_off fleet lift
+LAB_CAMPAIGNS := lab_cut_off fleet lift lockout
 faults: .venv/dev ## Campaigns of hours: an incident cut off at every point; CAMPAIGN=campaign FAULTS="--minutes 30" for some
 	@failed=0; for name in $(or $(CAMPAIGN),$(CAMPAIGNS) $(if $(CAN_HAVE_HOSTS),$(LAB_CAMPAIGNS))); do \
 	  $(BIN)/python tests/faults/$$name.py $(FAULTS) || failed=1; done; exit $$failed

@@ -1,0 +1,280 @@
+"""Never locked out: load what locks everybody out, break what would notice, and see who comes in at the deadline.
+
+lockouts  each of twelve bad rule sets, loaded by the acts themselves under their clocks, over IPv4 and IPv6; and meanwhile
+          nothing else happens, or the controller is killed, or the link is pulled, or the ssh sessions are killed. A fresh login
+          must come through by the deadline and five seconds; where the link was pulled, counted from when it is back.
+          On light hosts (no systemd), and on a host of the lab.
+boots     the host of the lab is restarted in the window, or its power fails; half of them have saved their rules by then,
+          as netfilter-persistent, a boot script, rc.local or nftables.service do. And what was forgotten ends.
+
+`--without-clock` starts no clock: then it must say LOCKED OUT. Needs root.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / part) for part in ("", "driver")]
+
+from tests import light_hosts
+from tests.faults import bad_rules, lockout_boots
+from tests.faults.lockout_hosts import FAMILIES, Site, end_sessions, light, login, of_the_lab, root, rules
+from tests.faults.results_file import Results, until_told
+
+FAULTS = ("no fault", "controller killed", "link down", "ssh killed")
+LATE_S = 5.0  # after the deadline
+_PLAY_S = 90.0
+_EGRESS = {"ipv4": "192.0.2.7", "ipv6": "2001:db8::7"}
+
+
+class Case(NamedTuple):
+    """What is loaded by which act, over which family, and what goes wrong beside it."""
+
+    rules: str
+    family: str
+    fault: str
+    act: str
+
+    def __str__(self) -> str:
+        return f"{self.rules}, {self.family}, {self.fault} ({self.act})"
+
+
+class Play:
+    """An act that is being done to a host, by the playbook of its name."""
+
+    def __init__(self, site: Site, host: str, case: Case, folder: Path, collections: Path, confirm_s: int) -> None:
+        """Start it."""
+        self.site, self.host, self.incident = site, host, f"INC-{folder.name}"
+        folder.mkdir()
+        cut = {"name": "search", "egress": {"host": _EGRESS[case.family], "port": 9200}}
+        common = {
+            "incident_services": [{"name": "shop", "hosts": "all", "ports": [8000], "circuit_breakers": [cut]}],
+            "incident_state_dir": site.state_dir,
+            "incident_management_cidrs": list(site.management),
+            "incident_id": self.incident,
+            f"{case.act}_confirm_within": confirm_s,
+            "quarantine_only": ["shop"],
+        }
+        known = {"all": {"hosts": {host: site.variables(host, case.family)}, "vars": common}}
+        (folder / "hosts.json").write_text(json.dumps(known))
+        (folder / "ansible.cfg").write_text("[defaults]\n")  # in place of the user's own
+        sockets = folder / "cp"
+        own = {"ANSIBLE_COLLECTIONS_PATH": str(collections), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_TIMEOUT": "5"}
+        own |= {"ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets)}
+        program = Path(sys.executable).with_name("ansible-playbook")
+        words = [str(program), f"incidentctl.response.{case.act}", "-i", str(folder / "hosts.json")]
+        self._said = folder / "said"
+        with self._said.open("wb") as stream:
+            self.process = subprocess.Popen(
+                site.beside(*words),
+                cwd=folder,
+                env={**os.environ, **own},
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+            )
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Return what the host's ledger says of it now."""
+        folder = Path(f"{root(self.site, self.host)}{self.site.state_dir}", "ledger", self.incident)
+        return [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+
+    def loaded(self) -> list[dict[str, Any]]:
+        """Wait until the rules are in, or are not going to be; return the entries."""
+        until = time.monotonic() + _PLAY_S
+        while time.monotonic() < until:
+            ended = self.process.poll() is not None
+            found = self.entries()
+            if ended or any(entry["state"] != "intended" for entry in found):
+                return found
+            time.sleep(0.05)
+        raise TimeoutError(self.said())
+
+    def kill(self) -> None:
+        """Kill the controller: ansible-playbook and all its workers."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def wait(self) -> int:
+        """Wait for its end; return its exit code."""
+        return self.process.wait(_PLAY_S)
+
+    def said(self) -> str:
+        return self._said.read_text(errors="replace")
+
+
+def cases(acts: list[str]) -> list[Case]:
+    """Return all there are, each with one of the acts in turn."""
+    several = itertools.product(bad_rules.SETS, FAMILIES, FAULTS)
+    return [Case(*what, acts[number % len(acts)]) for number, what in enumerate(several)]
+
+
+def attempt(
+    site: Site, host: str, case: Case, top: Path, confirm_s: int, clocks: bool = True, late_s: float = LATE_S
+) -> tuple[str, list[str]]:
+    """Try one case; return how late the login came, in words, and what was wrong."""
+    before = rules(site, host)
+    collections = bad_rules.collection(case.rules, top, clocks)
+    play = Play(site, host, case, Path(tempfile.mkdtemp(dir=top)) / os.urandom(4).hex(), collections, confirm_s)
+    try:
+        return _go_through(play, case, before, late_s)
+    finally:
+        play.kill()
+        if not clocks:
+            _let_in(play)
+
+
+def _go_through(play: Play, case: Case, before: list[str], late_s: float) -> tuple[str, list[str]]:
+    site, host, wrong = play.site, play.host, []
+    entries = play.loaded()
+    bad = bad_rules.SETS[case.rules]
+    deadline = max([_moment(entry["confirm_by"]) for entry in entries if entry["confirm_by"]], default=time.time())
+    if [entry["state"] for entry in entries] != ["lifted" if case.rules == "a syntax error" else "applied"]:
+        wrong.append(f"the rules are not in, or are in: {[entry['state'] for entry in entries]}: {play.said()[-500:]}")
+    if case.fault == "controller killed":
+        play.kill()
+    elif case.fault == "ssh killed":
+        end_sessions(site, host)
+    elif case.fault == "link down":
+        site.link(host, up=False)
+    came_in = login(site, host, case.family)
+    if time.time() < deadline and came_in is (bad.shuts or case.fault == "link down"):
+        wrong.append(f"a login in the window {'came through' if came_in else 'did not come through'}")
+    time.sleep(max(0.0, deadline - time.time()))
+    if case.fault == "link down":
+        time.sleep(2)
+        site.link(host, up=True)
+        deadline = time.time()
+    late = wait_for_login(site, host, case.family, deadline, late_s)
+    if late is None:
+        return f"LOCKED OUT {late_s:.0f} s after the deadline", [*wrong, "locked out"]
+    wrong += left_behind(play, before, late_s)
+    if case.fault != "controller killed":
+        code = play.wait()
+        if code == 0 or (
+            case.rules == "loopback cut" and case.fault == "no fault" and "over loopback" not in play.said()
+        ):
+            wrong.append(f"ansible-playbook ended with {code}: {play.said()[-500:]}")
+    return f"login +{late:.1f} s", wrong
+
+
+def wait_for_login(site: Site, host: str, family: str, deadline: float, late_s: float) -> float | None:
+    """Try to log in until late_s after the deadline; return how long after it that was; None if nobody came in."""
+    while True:
+        began = time.time()
+        if began > deadline + late_s:
+            return None
+        if login(site, host, family):
+            return max(0.0, time.time() - deadline)
+        time.sleep(max(0.0, began + 0.2 - time.time()))
+
+
+def left_behind(play: Play, before: list[str] | None, patience_s: float) -> list[str]:
+    """Return what a clock that struck has left on a host, when it had the time to clear up."""
+    until = time.monotonic() + patience_s
+    while True:
+        states = [entry["state"] for entry in play.entries()]
+        now = rules(play.site, play.host)
+        ours = [line for line in now if "incidentctl" in line]
+        clocks = Path(f"{root(play.site, play.host)}{play.site.state_dir}", "clocks")
+        wrong = [f"still there: {ours}"] if ours else []
+        wrong += [f"the ledger says {states}"] if set(states) != {"lifted"} else []
+        wrong += ["a clock is left"] if clocks.exists() else []
+        if not wrong and before is not None and now != before:
+            wrong = [f"other rules: {set(now) ^ set(before)}"]
+        if not wrong or time.monotonic() > until:
+            return wrong
+        time.sleep(0.2)
+
+
+def _let_in(play: Play) -> None:
+    """Take out what no clock takes out, as a person at the console does."""
+    for entry in play.entries():
+        if entry["state"] != "lifted" and entry.get("clock"):
+            play.site.inside(play.host, "python3", entry["clock"]["script"])
+
+
+def _moment(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def lockouts(site: Site, asked: list[Case], top: Path, options: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
+    """Try cases, on each host one at a time; give what there is to say of each, and what was wrong."""
+    free: SimpleQueue[str] = SimpleQueue()
+    for name in site.names():
+        free.put(name)
+
+    def one(case: Case) -> tuple[str, list[str]]:
+        host = free.get()
+        try:
+            told, wrong = attempt(site, host, case, top, options.confirm, not options.without_clock)
+        except (OSError, subprocess.SubprocessError, TimeoutError) as error:
+            told, wrong = "not tried to its end", [repr(error)]
+        finally:
+            free.put(host)
+        return f"{case}: {told}", wrong
+
+    for name in bad_rules.SETS:
+        bad_rules.collection(name, top, not options.without_clock)
+    with ThreadPoolExecutor(len(site.names())) as pool:
+        yield from pool.map(one, asked)
+
+
+def main() -> int:
+    """Run the campaign; return 1 if anything was wrong."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--part", action="append", choices=("light", "lab", "boots"), help="only these; all, if none is named"
+    )
+    parser.add_argument("--host", default="web2", help="of the lab, which is made anew before and after")
+    parser.add_argument("--hosts", type=int, default=6, help="how many light hosts are tried at once")
+    parser.add_argument("--confirm", type=int, default=8, metavar="S", help="seconds until the clock strikes")
+    parser.add_argument("--act", action="append", choices=bad_rules.ACTS, help="only these acts, in turn")
+    parser.add_argument("--every", type=int, default=1, metavar="K", help="only every K-th case")
+    parser.add_argument("--without-clock", action="store_true", help="start no clock: must say LOCKED OUT")
+    options = parser.parse_args()
+    if why := light_hosts.missing():
+        raise SystemExit(f"not run: {why}")
+    asked = cases(options.act or list(bad_rules.ACTS))[:: options.every]
+    parts: dict[str, Callable[[], Any]] = {
+        "light": lambda: light(options.hosts),
+        "lab": lambda: of_the_lab(options.host),
+    }
+    failed, began = 0, time.monotonic()
+    with Results("lockout") as results, until_told(), ExitStack() as stack:
+        results.say(f"load: {os.getloadavg()[0]:.1f} when it began")
+        top = Path(stack.enter_context(light_hosts.short_folder()))
+        for part in options.part or [*parts, "boots"]:
+            begun, tried, bad = time.monotonic(), 0, 0
+            with parts.get(part, parts["lab"])() as site:
+                found = lockout_boots.boots(site, top) if part == "boots" else lockouts(site, asked, top, options)
+                for told, wrong in found:
+                    tried, bad = tried + 1, bad + bool(wrong)
+                    results.say(f"{part}: {told}", wrong=wrong)
+            failed += bad
+            took = time.monotonic() - begun
+            results.say(f"{part}: {tried - bad} of {tried} as promised; {took:.0f} s, load {os.getloadavg()[0]:.1f}")
+        results.say(f"{failed} not as promised; {time.monotonic() - began:.0f} s")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
