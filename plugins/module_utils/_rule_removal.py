@@ -114,12 +114,10 @@ def there(undo: dict[str, Any]) -> bool:
 
 def _remove(undo: dict[str, Any], family: str) -> bool:
     was_there = [_remove_from(backend, undo, family) for backend in backends(family, undo["table"])]
-    unseen = _left_in_nft(undo, family)
-    if unseen:
-        call(["nft", "-f", "-"], "\n".join([*unseen, ""]))
+    was_there.append(_remove_from_nft(undo, family))
     if _left_anywhere(undo, family):
         raise RuleError(f"{family}: something put {', '.join(undo['chains'])} back")
-    return any(was_there) or bool(unseen)
+    return any(was_there)
 
 
 def _remove_from(backend: str, undo: dict[str, Any], family: str) -> bool:
@@ -129,8 +127,19 @@ def _remove_from(backend: str, undo: dict[str, Any], family: str) -> bool:
         # First the effect goes; the empty chain after it, which somebody else's rule may hold on to.
         restore(family, table, [f"-D {line[3:]}" for line in found] + [f"-F {chain}" for chain in chains], backend)
     if chains:
-        restore(family, table, [f"-X {chain}" for chain in chains], backend)
+        try:
+            restore(family, table, [f"-X {chain}" for chain in chains], backend)
+        except RuleError:  # of jumps that nft has loaded without their marker it knows better
+            if not _remove_from_nft(undo, family):
+                raise
     return bool(found or chains)
+
+
+def _remove_from_nft(undo: dict[str, Any], family: str) -> bool:
+    unseen = _left_in_nft(undo, family)
+    if unseen:
+        call(["nft", "-f", "-"], "\n".join([*unseen, ""]))
+    return bool(unseen)
 
 
 def _left_anywhere(undo: dict[str, Any], family: str) -> bool:
@@ -160,10 +169,10 @@ def _is_used(family: str, table: str, backend: str) -> bool:
 
 
 def _left_in_nft(undo: dict[str, Any], family: str) -> list[str]:
-    """Return nft's commands for what is left, which iptables may not see.
+    """Return nft's commands for what is left, which iptables may not see, or not know as ours.
 
-    A table that was loaded from what `nft list ruleset` had saved is closed to iptables-save, which says nothing of
-    it and exits 0. There the jumps have lost their marker; what jumps to our chain goes with it.
+    A table that was loaded from what `nft list ruleset` had saved may be closed to iptables-save, which says nothing of
+    it and exits 0; and the jumps in it have lost their marker. What jumps to our chain goes with it.
     """
     commands: list[str] = []
     table = f"{_NFT[family]} {undo['table']}"

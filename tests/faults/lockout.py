@@ -14,17 +14,13 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import os
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from datetime import datetime
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, NamedTuple
@@ -34,13 +30,12 @@ sys.path[:0] = [str(ROOT / part) for part in ("", "driver")]
 
 from tests import light_hosts
 from tests.faults import bad_rules, lockout_boots
-from tests.faults.lockout_hosts import FAMILIES, Site, end_sessions, light, login, of_the_lab, root, rules
+from tests.faults.lockout_hosts import FAMILIES, Site, end_sessions, lab, light, login, of_the_lab, rules
+from tests.faults.lockout_play import Play, left_behind, moment, wait_for_login
 from tests.faults.results_file import Results, until_told
 
 FAULTS = ("no fault", "controller killed", "link down", "ssh killed")
 LATE_S = 5.0  # after the deadline
-_PLAY_S = 90.0
-_EGRESS = {"ipv4": "192.0.2.7", "ipv6": "2001:db8::7"}
 
 
 class Case(NamedTuple):
@@ -55,72 +50,6 @@ class Case(NamedTuple):
         return f"{self.rules}, {self.family}, {self.fault} ({self.act})"
 
 
-class Play:
-    """An act that is being done to a host, by the playbook of its name."""
-
-    def __init__(self, site: Site, host: str, case: Case, folder: Path, collections: Path, confirm_s: int) -> None:
-        """Start it."""
-        self.site, self.host, self.incident = site, host, f"INC-{folder.name}"
-        folder.mkdir()
-        cut = {"name": "search", "egress": {"host": _EGRESS[case.family], "port": 9200}}
-        common = {
-            "incident_services": [{"name": "shop", "hosts": "all", "ports": [8000], "circuit_breakers": [cut]}],
-            "incident_state_dir": site.state_dir,
-            "incident_management_cidrs": list(site.management),
-            "incident_id": self.incident,
-            f"{case.act}_confirm_within": confirm_s,
-            "quarantine_only": ["shop"],
-        }
-        known = {"all": {"hosts": {host: site.variables(host, case.family)}, "vars": common}}
-        (folder / "hosts.json").write_text(json.dumps(known))
-        (folder / "ansible.cfg").write_text("[defaults]\n")  # in place of the user's own
-        sockets = folder / "cp"
-        own = {"ANSIBLE_COLLECTIONS_PATH": str(collections), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_TIMEOUT": "5"}
-        own |= {"ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets)}
-        program = Path(sys.executable).with_name("ansible-playbook")
-        words = [str(program), f"incidentctl.response.{case.act}", "-i", str(folder / "hosts.json")]
-        self._said = folder / "said"
-        with self._said.open("wb") as stream:
-            self.process = subprocess.Popen(
-                site.beside(*words),
-                cwd=folder,
-                env={**os.environ, **own},
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=stream,
-                start_new_session=True,
-            )
-
-    def entries(self) -> list[dict[str, Any]]:
-        """Return what the host's ledger says of it now."""
-        folder = Path(f"{root(self.site, self.host)}{self.site.state_dir}", "ledger", self.incident)
-        return [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-
-    def loaded(self) -> list[dict[str, Any]]:
-        """Wait until the rules are in, or are not going to be; return the entries."""
-        until = time.monotonic() + _PLAY_S
-        while time.monotonic() < until:
-            ended = self.process.poll() is not None
-            found = self.entries()
-            if ended or any(entry["state"] != "intended" for entry in found):
-                return found
-            time.sleep(0.05)
-        raise TimeoutError(self.said())
-
-    def kill(self) -> None:
-        """Kill the controller: ansible-playbook and all its workers."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-
-    def wait(self) -> int:
-        """Wait for its end; return its exit code."""
-        return self.process.wait(_PLAY_S)
-
-    def said(self) -> str:
-        return self._said.read_text(errors="replace")
-
-
 def cases(acts: list[str]) -> list[Case]:
     """Return all there are, each with one of the acts in turn."""
     several = itertools.product(bad_rules.SETS, FAMILIES, FAULTS)
@@ -133,7 +62,7 @@ def attempt(
     """Try one case; return how late the login came, in words, and what was wrong."""
     before = rules(site, host)
     collections = bad_rules.collection(case.rules, top, clocks)
-    play = Play(site, host, case, Path(tempfile.mkdtemp(dir=top)) / os.urandom(4).hex(), collections, confirm_s)
+    play = Play(site, host, case.act, case.family, top, collections, **{f"{case.act}_confirm_within": confirm_s})
     try:
         return _go_through(play, case, before, late_s)
     finally:
@@ -146,7 +75,7 @@ def _go_through(play: Play, case: Case, before: list[str], late_s: float) -> tup
     site, host, wrong = play.site, play.host, []
     entries = play.loaded()
     bad = bad_rules.SETS[case.rules]
-    deadline = max([_moment(entry["confirm_by"]) for entry in entries if entry["confirm_by"]], default=time.time())
+    deadline = max([moment(entry["confirm_by"]) for entry in entries if entry["confirm_by"]], default=time.time())
     if [entry["state"] for entry in entries] != ["lifted" if case.rules == "a syntax error" else "applied"]:
         wrong.append(f"the rules are not in, or are in: {[entry['state'] for entry in entries]}: {play.said()[-500:]}")
     if case.fault == "controller killed":
@@ -176,44 +105,11 @@ def _go_through(play: Play, case: Case, before: list[str], late_s: float) -> tup
     return f"login +{late:.1f} s", wrong
 
 
-def wait_for_login(site: Site, host: str, family: str, deadline: float, late_s: float) -> float | None:
-    """Try to log in until late_s after the deadline; return how long after it that was; None if nobody came in."""
-    while True:
-        began = time.time()
-        if began > deadline + late_s:
-            return None
-        if login(site, host, family):
-            return max(0.0, time.time() - deadline)
-        time.sleep(max(0.0, began + 0.2 - time.time()))
-
-
-def left_behind(play: Play, before: list[str] | None, patience_s: float) -> list[str]:
-    """Return what a clock that struck has left on a host, when it had the time to clear up."""
-    until = time.monotonic() + patience_s
-    while True:
-        states = [entry["state"] for entry in play.entries()]
-        now = rules(play.site, play.host)
-        ours = [line for line in now if "incidentctl" in line]
-        clocks = Path(f"{root(play.site, play.host)}{play.site.state_dir}", "clocks")
-        wrong = [f"still there: {ours}"] if ours else []
-        wrong += [f"the ledger says {states}"] if set(states) != {"lifted"} else []
-        wrong += ["a clock is left"] if clocks.exists() else []
-        if not wrong and before is not None and now != before:
-            wrong = [f"other rules: {set(now) ^ set(before)}"]
-        if not wrong or time.monotonic() > until:
-            return wrong
-        time.sleep(0.2)
-
-
 def _let_in(play: Play) -> None:
     """Take out what no clock takes out, as a person at the console does."""
     for entry in play.entries():
         if entry["state"] != "lifted" and entry.get("clock"):
             play.site.inside(play.host, "python3", entry["clock"]["script"])
-
-
-def _moment(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()
 
 
 def lockouts(site: Site, asked: list[Case], top: Path, options: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
@@ -225,9 +121,7 @@ def lockouts(site: Site, asked: list[Case], top: Path, options: argparse.Namespa
     def one(case: Case) -> tuple[str, list[str]]:
         host = free.get()
         try:
-            told, wrong = attempt(site, host, case, top, options.confirm, not options.without_clock)
-        except (OSError, subprocess.SubprocessError, TimeoutError) as error:
-            told, wrong = "not tried to its end", [repr(error)]
+            told, wrong = _tried(lambda: attempt(site, host, case, top, options.confirm, not options.without_clock))
         finally:
             free.put(host)
         return f"{case}: {told}", wrong
@@ -236,6 +130,13 @@ def lockouts(site: Site, asked: list[Case], top: Path, options: argparse.Namespa
         bad_rules.collection(name, top, not options.without_clock)
     with ThreadPoolExecutor(len(site.names())) as pool:
         yield from pool.map(one, asked)
+
+
+def _tried(attempted: Callable[[], tuple[str, list[str]]]) -> tuple[str, list[str]]:
+    try:
+        return attempted()
+    except (OSError, ValueError, subprocess.SubprocessError, lab.LabError) as error:
+        return "not tried to its end", [repr(error)]
 
 
 def main() -> int:
@@ -248,11 +149,15 @@ def main() -> int:
     parser.add_argument("--hosts", type=int, default=6, help="how many light hosts are tried at once")
     parser.add_argument("--confirm", type=int, default=8, metavar="S", help="seconds until the clock strikes")
     parser.add_argument("--act", action="append", choices=bad_rules.ACTS, help="only these acts, in turn")
+    parser.add_argument(
+        "--way", action="append", choices=lockout_boots.WAYS, help="of saving rules; all, if none is named"
+    )
     parser.add_argument("--every", type=int, default=1, metavar="K", help="only every K-th case")
     parser.add_argument("--without-clock", action="store_true", help="start no clock: must say LOCKED OUT")
     options = parser.parse_args()
     if why := light_hosts.missing():
         raise SystemExit(f"not run: {why}")
+    ways = options.way or list(lockout_boots.WAYS)
     asked = cases(options.act or list(bad_rules.ACTS))[:: options.every]
     parts: dict[str, Callable[[], Any]] = {
         "light": lambda: light(options.hosts),
@@ -265,8 +170,10 @@ def main() -> int:
         for part in options.part or [*parts, "boots"]:
             begun, tried, bad = time.monotonic(), 0, 0
             with parts.get(part, parts["lab"])() as site:
-                found = lockout_boots.boots(site, top) if part == "boots" else lockouts(site, asked, top, options)
-                for told, wrong in found:
+                boots = part == "boots"
+                for told, wrong in (
+                    map(_tried, lockout_boots.boots(site, top, ways)) if boots else lockouts(site, asked, top, options)
+                ):
                     tried, bad = tried + 1, bad + bool(wrong)
                     results.say(f"{part}: {told}", wrong=wrong)
             failed += bad
