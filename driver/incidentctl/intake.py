@@ -105,9 +105,8 @@ class Intake:
         if told.firing and incident.status not in ENDED:
             self._tell(name)
             # A person may have set it lower since: that a known alert fires again is no reason to raise it anew.
-            if all(_is_higher(severity, other) for other in (incident.severity, *before)):
-                data = {"severity": severity, "reason": text, "by": "alert"}
-                session.pass_on(self._session, record.append(name, "severity_changed", data, ACTOR))
+            if all(SEVERITIES.index(severity) < SEVERITIES.index(other) for other in before):
+                session.raise_severity(self._session, name, severity, {"reason": text, "by": "alert"})
         return Heard(name, "added", text)
 
     def _facts(self, told: Notification, severity: str) -> dict[str, Any]:
@@ -165,7 +164,3 @@ def _was_looked_into(incident: Incident) -> bool:
     others = any(phase.name not in workflow.LOOKS for phase in incident.phases)
     given_up = any(note.get("diagnosed") is False for note in incident.notes)
     return others or given_up or all(incidents.phase_done(incident, name) for name in workflow.LOOKS)
-
-
-def _is_higher(one: str, other: str) -> bool:
-    return SEVERITIES.index(one) < SEVERITIES.index(other)

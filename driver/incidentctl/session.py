@@ -214,8 +214,11 @@ def join(
     return session.record.incident(found)
 
 
-def raise_severity(session: Session, incident_id: str, severity: str, facts: Mapping[str, Any]) -> None:
-    """Set a severity that is higher than the one there is, whatever happens meanwhile, and tell those concerned."""
+def raise_severity(session: Session, incident_id: str, severity: str, facts: Mapping[str, Any]) -> bool:
+    """Set a severity that is higher than the one there is, whatever happens meanwhile, and tell those concerned.
+
+    Say whether it was set; one that is as high, or higher, stays.
+    """
 
     def is_higher(incident: Incident) -> bool:
         return incidents.SEVERITIES.index(severity) < incidents.SEVERITIES.index(incident.severity)
@@ -224,6 +227,7 @@ def raise_severity(session: Session, incident_id: str, severity: str, facts: Map
     event = session.record.append_if(incident_id, "severity_changed", data, session.actor, is_higher)
     if event is not None:
         pass_on(session, event)
+    return event is not None
 
 
 def pass_on(session: Session, event: Event) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from incidentctl.incident import SEVERITIES, Incident
 from incidentctl.intake import Intake
 from incidentctl.outcome import Outcome, Step
 from incidentctl.plan import Service
-from incidentctl.session import Session, pass_on, take_up
+from incidentctl.session import Session, raise_severity, take_up
 from incidentctl.settings import Settings, resolve_secret
 from incidentctl.suggestion import STATES, Seen, Suggestion
 
@@ -147,10 +147,8 @@ def look(session: Session, desk: Desk) -> Look:
     desk.note("note", text=_in_words(told, before), watch=now, proposed=None if raise_it else proposed)
     if not raise_it or proposed is None:
         return told
-    event = session.record.append(
-        desk.incident_id, "severity_changed", {"severity": proposed, "reason": found.rule, "by": "watch"}, desk.actor
-    )
-    pass_on(session, event)
+    if not raise_severity(session, desk.incident_id, proposed, {"reason": found.rule, "by": "watch"}):
+        return replace(told, proposed=None)  # somebody has raised it meanwhile
     return Look(desk.incident_id, proposed, now, True, found.rule, raised_from=incident.severity)
 
 

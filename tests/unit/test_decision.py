@@ -256,3 +256,10 @@ def test_the_words_that_refuse_a_decision_name_the_nearest_option(desk: Desk) ->
     put(desk)
     with pytest.raises(UsageError, match="did you mean hotfix"):
         desks.record_decision(desk, "hotfx")
+
+
+def test_a_severity_is_raised_only_above_the_one_that_stands_by_then(desk: Desk) -> None:
+    session = Session(desk.settings, desk.record, "alertmanager")
+    raised = [sessions.raise_severity(session, ONE, severity, {}) for severity in ("low", "high", "high", "medium")]
+    assert raised == [False, True, False, False]
+    assert [data["severity"] for data in kinds(desk, "severity_changed")] == ["high"]
