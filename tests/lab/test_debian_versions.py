@@ -41,6 +41,7 @@ ACTS = [
     Act("maintenance_mode"),
     Act("circuit_breaker"),
     Act("rate_limit", {"rate_limit_services": [{"name": "exporter", "hosts": "all", "ports": [9100]}]}),
+    Act("quarantine", {"incident_only": ["shop"]}),
     Act("enhanced_monitoring", {"incident_prometheus_hosts": "all"}),
     Act("rollback", {"incident_only": ["shop"]}, stays=r"/srv/shop/(current\s|data/shop\.db)"),
     Act("hotfix", {"incident_only": ["shop"]}, stays=r"/srv/shop/(current\s|data/shop\.db|releases/43)"),
@@ -105,6 +106,23 @@ def site(request: pytest.FixtureRequest, hosts: Hosts, tmp_path_factory: pytest.
 
 @pytest.mark.parametrize("act", ACTS, ids=lambda act: act.role)
 def test_a_role_acts_once_and_lift_leaves_the_host_as_it_was(site: Site, act: Act) -> None:
+    go_through(site, act)
+
+
+@pytest.mark.parametrize("role", ["rate_limit", "quarantine"])
+def test_rules_are_put_in_and_taken_out_with_the_legacy_iptables_too(site: Site, role: str) -> None:
+    programs = ("iptables", "ip6tables")
+    for program in programs:
+        site.run(f"update-alternatives --set {program} /usr/sbin/{program}-legacy")
+    try:
+        go_through(site, next(act for act in ACTS if act.role == role))
+    finally:
+        for program in programs:
+            site.run(f"update-alternatives --auto {program}")
+
+
+def go_through(site: Site, act: Act) -> None:
+    """Check, act, act again and lift, and look at the host after each."""
     incident = f"INC-{secrets.token_hex(3)}"
     site.lay_out(act)
     before, kept = site.look(), site.look(act.stays)
