@@ -14,7 +14,10 @@ from typing import Any, NamedTuple
 from ansible_collections.incidentctl.response.plugins.module_utils import _capture, _command
 
 ENGINES = ("podman", "docker")
-_ALIVE = ("running", "restarting", "paused", "stopping")
+# One that is paused does nothing, and no engine stops it cleanly. To podman `stopped` is what ended a moment ago, and may
+# be about to be started again.
+_ALIVE = ("running", "restarting", "stopping")
+_RESTARTED = ("always", "unless-stopped", "on-failure")
 _LABEL = "com.docker.compose."
 _ANSWER_LIMIT = 8 << 20
 _ANSWER_S = 20.0
@@ -50,6 +53,11 @@ class Container(NamedTuple):
     service: str
     project: str
     alive: bool
+    name: str = ""
+    created: str = ""  # as the engine says it
+    exit_code: int | None = None
+    health: str = ""  # as its own check says: starting, healthy, unhealthy; nothing without one
+    needs: tuple[str, ...] = ()  # the services that it depends on, as far as the tool wrote them down
 
 
 class Deployment(NamedTuple):
@@ -91,16 +99,18 @@ def is_running(service: dict[str, Any]) -> bool:
 
 
 def argv(service: dict[str, Any], verb: str) -> list[str]:
-    """Return the command that stops, starts or renews a service, or reads its file, with what this host has.
+    """Return the command that stops, starts, renews or creates a service, or reads its file, with what this host has.
 
-    Renewed it runs as its file says now: what it depends on is left alone, nothing is built, and nothing pulled. Raise
-    ComposeError if the host has nothing to do it with.
+    Renewed it runs, and created it is, as its file says now: what it depends on is left alone, nothing is built, and
+    nothing pulled. Raise ComposeError if the host has nothing to do it with.
     """
     deployment = look(service)
     project = _project(service, deployment)
     tool = _tool(deployment.engine)
     words = {"stop": ["stop"], "start": ["up", "-d"], "renew": ["up", "-d", "--no-deps", "--no-build"]}.get(verb, [])
-    if verb == "renew" and deployment.engine == "docker":
+    if verb == "create":
+        words = ["up", "--no-start", "--no-deps", "--no-build"]
+    if verb in ("renew", "create") and deployment.engine == "docker":
         words += ["--pull", "never"]
     if verb == "parse" and tool == ["podman-compose"]:
         tool, words = [*tool, "--dry-run"], ["stop"]  # podman-compose 1.0 has no `config`
@@ -153,29 +163,47 @@ def _project(service: dict[str, Any], deployment: Deployment) -> str:
     return projects[0] if projects else service.get("compose_project", "")
 
 
+def inspect(engine: str, ids: list[str]) -> list[dict[str, Any]]:
+    """Return all that an engine says of these containers. Not by a template: docker fails where a field is not there."""
+    return list(json.loads(_ask([engine, "inspect", "--type=container", *ids]))) if ids else []
+
+
 def _containers(engine: str, service: dict[str, Any]) -> list[Container]:
     listing = [engine, "ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={_LABEL}project.working_dir"]
-    ids = _ask(listing).split()
-    if not ids:
-        return []
-    answer = _ask(
-        [engine, "inspect", "--type=container", "--format={{.Id}} {{.State.Status}} {{json .Config.Labels}}", *ids]
-    )
     found = []
-    for line in answer.splitlines():
-        container, status, text = line.split(" ", 2)
-        labels = {key[len(_LABEL) :]: str(value) for key, value in json.loads(text).items() if key.startswith(_LABEL)}
+    for said in inspect(engine, _ask(listing).split()):
+        own = said["Config"].get("Labels") or {}
+        labels = {key[len(_LABEL) :]: str(value) for key, value in own.items() if key.startswith(_LABEL)}
         if _is_of(labels, service):
-            project = labels.get("project", "")
-            found.append(Container(container, labels.get("service", ""), project, status in _ALIVE))
+            found.append(_container(said, labels))
     return found
+
+
+def _container(said: dict[str, Any], labels: dict[str, str]) -> Container:
+    state = said["State"]
+    policy = (said.get("HostConfig", {}).get("RestartPolicy") or {}).get("Name")
+    alive = state["Status"] in _ALIVE or (state["Status"] == "stopped" and policy in _RESTARTED)
+    return Container(
+        said["Id"],
+        labels.get("service", ""),
+        labels.get("project", ""),
+        alive,
+        str(said.get("Name", "")).lstrip("/"),
+        str(said.get("Created", "")),
+        state.get("ExitCode"),
+        (state.get("Health") or {}).get("Status", ""),
+        # Of docker compose: `db:service_healthy:false,cache:service_started:true`
+        tuple(word.split(":")[0] for word in labels.get("depends_on", "").split(",") if word),
+    )
 
 
 def _is_of(labels: dict[str, str], service: dict[str, Any]) -> bool:
     file = Path(service["compose_file"])
     names = [Path(path).name for path in labels.get("project.config_files", "").split(",")]
     here = Path(labels["project.working_dir"]).resolve() == file.parent.resolve()
-    return here and file.name in names and service.get("compose_service") in (None, labels.get("service"))
+    # What `compose run` started beside the services was begun by a person, who ends it, too.
+    counts = labels.get("oneoff", "").lower() != "true"
+    return here and file.name in names and counts and service.get("compose_service") in (None, labels.get("service"))
 
 
 def _ask(argv: list[str]) -> str:

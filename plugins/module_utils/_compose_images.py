@@ -12,7 +12,6 @@ from ansible_collections.incidentctl.response.plugins.module_utils import _captu
 
 _USUAL = ("docker.io/library/", "docker.io/", "localhost/")  # engines say and leave out these as they like
 _LIMIT = 1 << 20
-_CREATED = "{{.Id}} {{json .Created}} {{.Config.Image}}"
 
 
 class Instance(NamedTuple):
@@ -27,14 +26,8 @@ class Instance(NamedTuple):
 
 def instances(deployment: _compose.Deployment, image: str) -> list[Instance]:
     """Return the containers of a compose file that are of an image, whatever its tag."""
-    if not deployment.containers:
-        return []
-    ids = [container.id for container in deployment.containers]
-    said = _ask([deployment.engine, "inspect", "--type=container", f"--format={_CREATED}", *ids])
-    told = {}
-    for line in said.splitlines():
-        container, created, name = line.split(" ", 2)
-        told[container] = (created.strip('"'), *_split(name))
+    said = _compose.inspect(deployment.engine, [container.id for container in deployment.containers])
+    told = {one["Id"]: (str(one["Created"]), *_split(one["Config"]["Image"])) for one in said}
     found = [(c, *told[c.id]) for c in deployment.containers if c.id in told]
     return [Instance(c.id, c.service, tag, at, c.alive) for c, at, name, tag in found if _short(name) == _short(image)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _command, _compose
+from ansible_collections.incidentctl.response.plugins.module_utils import _command, _compose, _systemd
 
 WAIT_S = 20.0
 _COMMAND_S = 60.0
@@ -20,7 +20,7 @@ class ControlError(OSError):
 def is_running(service: dict[str, Any]) -> bool:
     """Ask the manager whether the service runs. Raise ControlError if the manager cannot tell."""
     if service.get("manager") == "systemd":
-        return _systemd_state(service["unit"]) in ("active", "activating", "reloading")
+        return _systemd.is_running(service["unit"])
     if service.get("manager") == "compose":
         return _compose.is_running(service)
     finished = _command.run(_argv(service, "status"))
@@ -29,9 +29,9 @@ def is_running(service: dict[str, Any]) -> bool:
     return finished.ok
 
 
-def stop(service: dict[str, Any]) -> None:
-    """Stop the service and see it stopped. Raise ControlError otherwise."""
-    _do(service, "stop", False)
+def stop(service: dict[str, Any], within_s: float | None = None) -> None:
+    """Stop the service and see it stopped, so many seconds after it was told at the latest. Raise ControlError otherwise."""
+    _do(service, "stop", False, within_s)
 
 
 def start(service: dict[str, Any]) -> None:
@@ -45,11 +45,13 @@ def renew(service: dict[str, Any]) -> None:
 
 
 def restart(service: dict[str, Any]) -> None:
-    """Stop, if it runs, and start."""
+    """Stop, if it runs, and start. (What depends on a unit is restarted by systemd, too, if it runs.)"""
+    if service.get("manager") == "systemd":
+        return _do(service, "restart", True)
     kept = handle(service)
     if is_running(service):
         stop(service)
-    start(kept)
+    return start(kept)
 
 
 def handle(service: dict[str, Any]) -> dict[str, Any]:
@@ -62,15 +64,16 @@ def handle(service: dict[str, Any]) -> dict[str, Any]:
     return {**{key: service[key] for key in kept if key in service}, **more}
 
 
-def _do(service: dict[str, Any], verb: str, running: bool) -> None:
+def _do(service: dict[str, Any], verb: str, running: bool, within_s: float | None = None) -> None:
     timeout_s = _COMPOSE_S if service.get("manager") == "compose" else _COMMAND_S
-    finished = _command.run(_argv(service, verb), timeout_s)
+    wait_s = WAIT_S if within_s is None else within_s
+    finished = _command.run(_argv(service, verb), max(timeout_s, wait_s))
     if not finished.ok:
         raise ControlError(str(finished))
-    deadline = time.monotonic() + WAIT_S
+    deadline = time.monotonic() + wait_s
     while is_running(service) is not running:
         if time.monotonic() > deadline:
-            raise ControlError(f"{service['name']}: {verb} was accepted, but nothing came of it in {WAIT_S:.0f} s")
+            raise ControlError(f"{service['name']}: {verb} was accepted, but nothing came of it in {wait_s:.0f} s")
         time.sleep(_PAUSE_S)
 
 
@@ -79,19 +82,9 @@ def _argv(service: dict[str, Any], verb: str) -> list[str]:
     if manager == "command":
         return list(service["control"][verb])
     if manager == "systemd":
-        return ["systemctl", verb, "--", service["unit"]]
+        return ["systemctl", verb, "--", *(_systemd.names(service["unit"]) or [service["unit"]])]
     if manager == "compose":
         return _compose.argv(service, verb)
     raise ControlError(
         f"{service['name']}: manager {manager!r} cannot be controlled (command, compose and systemd can)"
     )
-
-
-def _systemd_state(unit: str) -> str:
-    finished = _command.run(["systemctl", "show", "--property=LoadState,ActiveState", "--", unit])
-    if not finished.ok:
-        raise ControlError(str(finished))
-    state = dict(line.split("=", 1) for line in finished.said.splitlines() if "=" in line)
-    if state.get("LoadState") in ("not-found", "bad-setting", "error"):
-        raise ControlError(f"unit {unit}: {state['LoadState']}")
-    return state.get("ActiveState", "unknown")

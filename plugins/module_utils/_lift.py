@@ -29,7 +29,9 @@ UNDO: dict[str, Undo] = {
 
 
 def run(params: dict[str, Any], check_mode: bool) -> Result:
-    """Undo every open entry of the incident, newest first, by the ledger alone; or those that `only` names.
+    """Undo every open entry of the incident, by the ledger alone; or those that `only` names.
+
+    Newest first, but a service after those that it depends on.
 
     One that cannot be undone, or not even read, is failed and kept; the others are lifted all the same.
     An entry that says `keep`, as a rollback does, stays. What another incident holds as well is left to its lift.
@@ -40,7 +42,7 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
         _ledger.forget(params, params.get("forget_after_days") or 0)
     found, unreadable = _ledger.entries(params)
     damaged = [Path(path) for path in unreadable]
-    pending = [entry for entry in reversed(found) if entry["state"] != "lifted"]
+    pending = _service_state.in_order([entry for entry in reversed(found) if entry["state"] != "lifted"])
     words = params.get("only") or []
     if words:
         unknown = [word for word in words if not any(_is(word, e) for e in found) and word not in _stems(damaged)]
@@ -95,11 +97,7 @@ def _facts(params: dict[str, Any], pending: list[_ledger.Entry]) -> dict[str, An
     """
     found, unreadable = _ledger.entries(params)
     temporary = [entry for entry in reversed(found) if not entry["undo"].get("keep")]
-    held = {
-        e["target"]: _shared.names(others)
-        for e in temporary
-        if (others := _shared.holders(params, str(e["undo"].get("kind")), e["target"]))
-    }
+    held = {e["target"]: _shared.names(others) for e in temporary if (others := _shared.rest(params, e).others)}
     damaged = [{"entry": Path(path).stem, "path": path} for path in unreadable]
     held_back = {e["name"]: e["held_back"] for e in temporary if e["state"] == "lifted" and e.get("held_back")}
     return {
@@ -121,14 +119,14 @@ def _lift(params: dict[str, Any], entry: _ledger.Entry, check_mode: bool) -> dic
     if kind not in UNDO:
         return action(target, "failed", f"{name}: nothing here can undo {kind!r}; it is kept", entry=name)
     try:
-        others = _shared.holders(params, kind, target)
-        if others:
-            would, verified = "would stay" if check_mode else "stays", True
-            summary = (
-                f"{target} {would} as it is: {_shared.names(others)} holds it, and takes it back when that is lifted"
-            )
+        left, others, stays = _shared.rest(params, entry)
+        would = "would stay" if check_mode else "stays"
+        holds = f"{would} as it is: {_shared.names(others)} holds it, and takes it back when that is lifted"
+        if left is None:
+            summary, verified = f"{target} {holds}", True
         else:
-            summary, verified = UNDO[kind](entry, check_mode)
+            summary, verified = UNDO[kind](left, check_mode)
+            summary += f"; {', '.join(stays)} {holds}" if stays else ""
     except OSError as error:
         return action(target, "failed", f"{error}; {name} is kept", entry=name)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+import time
+from typing import Any, Callable, NamedTuple
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _control, _health, _ledger, _shared
+from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _compose_state,
+    _control,
+    _health,
+    _ledger,
+    _order,
+    _shared,
+    _systemd_state,
+)
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import services_of_host
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
 
+GRACE_S = 30.0
 HEALTH_WITHIN_S = 30.0
+HEALTH_IN_ALL_S = 120.0  # of one lift, however many services stay sick
+
+_waited: list[float] = []  # seconds that this process, one lift, has waited for health
+
+
+class _Plan(NamedTuple):
+    """What stopping a service comes to, whatever its manager."""
+
+    runs: list[str]  # what runs of it and is stopped, by name
+    undo: dict[str, Any]
+    said: str = ""  # how it is, in words, if there is more to say than that it does not run
+    refusal: str = ""
 
 
 def run(params: dict[str, Any], check_mode: bool) -> Result:
     """Stop this host's services that are meant: those in `only`, or, with `non_essential`, those marked so.
 
-    A service that already stands still is `unchanged` and gets no ledger entry, unless another incident stopped it:
-    lift starts exactly what was stopped here.
+    What depends on others is stopped first. A service that already stands still is `unchanged` and gets no ledger entry,
+    unless another incident stopped it: lift starts exactly what was stopped here.
     """
     capability = params["capability"]
     if not params["non_essential"] and not params.get("only"):
@@ -26,7 +49,9 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
         for service in services_of_host(params)
         if not params["non_essential"] or service.get("essential", True) is False
     ]
-    actions = [_stop(service, params, check_mode) for service in meant]
+    needed_first = _order.needed_first(meant, lambda service: service["name"], _needs_of(meant))
+    rows = {service["name"]: _stop(service, params, check_mode) for service in reversed(needed_first)}
+    actions = [rows[service["name"]] for service in meant]
     diff = [
         {"before_header": row["target"], "before": "running\n", "after": "stopped\n"}
         for row in actions
@@ -36,38 +61,156 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
     return result(capability, actions, diff=diff, nothing=f"no {which} runs on this host")
 
 
+def in_order(entries: list[_ledger.Entry]) -> list[_ledger.Entry]:
+    """Given what is to be lifted, newest first, return it so that a service comes after those it depends on."""
+    return _order.needed_first(entries, lambda entry: entry["target"], _needs)
+
+
 def start_again(entry: _ledger.Entry, check_mode: bool) -> tuple[str, bool]:
     """Start what a `service_start` entry says was stopped; return what to tell, and whether it was verified.
 
-    A service that runs but is not healthy within 30 seconds is told, not failed: it was started.
-    Raise ControlError if it does not start.
+    A service that runs but is not healthy within 30 seconds (120 for all of one lift) is told, not failed: it was started.
+    Raise OSError if it does not start.
     """
-    service = entry["undo"]["service"]
-    name = service["name"]
-    if _control.is_running(service):
-        return f"{name} was already running", True
+    undo = entry["undo"]
+    name = undo["service"]["name"]
+    todo, told = _missing(undo)
+    if not todo:
+        return "; ".join([f"{name} was already running", *told]), True
+    what = _in_brackets(todo, undo["service"])
     if check_mode:
-        return f"{name} would be started", False
-    _control.start(service)
-    if "health" not in service:
-        return f"{name} started", True
-    seen = _health.hold(service["health"], window_s=0, within_s=HEALTH_WITHIN_S)
-    how = "and healthy" if seen["healthy"] else "but not healthy"
-    return f"{name} started {how}: {seen['detail']}", True
+        return "; ".join([f"{name} would be started{what}", *told]), False
+    told += _start(undo, todo)
+    summary = f"{name} started{what}{_health_of(undo['service'])}"
+    return "; ".join([summary, *told]), True
 
 
 def _stop(service: dict[str, Any], params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     name = service["name"]
     try:
-        if not _control.is_running(service):
-            return _shared.join(params, "service_start", name, f"{name} is not running", check_mode)
+        plan = _plan(service, params)
+        undo = {
+            "kind": "service_start",
+            "service": _control.handle(service),
+            "after": _depends_on(service),
+            **plan.undo,
+        }
+        if not plan.runs:
+            said = f"{name} is not running" + (f": {plan.said}" if plan.said else "")
+            return _shared.join(params, "service_start", name, said, check_mode, undo)
+        if plan.refusal:
+            return action(name, "refused", f"{name} was not stopped: {plan.refusal}")
+        what = _in_brackets(plan.runs, service)
         if check_mode:
-            return action(name, "done", f"{name} would be stopped")
-        undo = {"kind": "service_start", "service": _control.handle(service)}
+            return action(name, "done", f"{name} would be stopped{what}")
+        undo = _begun(params, name, undo)
         entry = _ledger.intend_once(params, params["capability"], name, {"running": True}, undo)
-        _control.stop(service)
+        told = _halt(service, undo, float(params.get("grace_s", GRACE_S)))
         entry = _ledger.mark(entry, "applied")
     except OSError as error:
         return action(name, "failed", str(error))
-    summary = f"{name} stopped{_ledger.caveat(entry)}"
+    summary = "; ".join([f"{name} stopped{what}", *told]) + _ledger.caveat(entry)
     return action(name, "done", summary, entry=entry["name"], verified=True)
+
+
+def _in_brackets(parts: list[str], service: dict[str, Any]) -> str:
+    """Name what a service consists of, if it is more than the service itself."""
+    return "" if parts in ([service["name"]], [service.get("unit")]) else f" ({', '.join(parts)})"
+
+
+def _plan(service: dict[str, Any], params: dict[str, Any]) -> _Plan:
+    """Return what is to be stopped, and how to start it again: what runs, and what another incident keeps from running."""
+    if service.get("manager") == "systemd":
+        seen = _systemd_state.plan(service["unit"])
+        held = {
+            unit
+            for entry in _shared.holders(params, "service_start", "", seen.family)
+            for unit in entry["undo"]["units"]
+        }
+        units = [unit for unit in seen.family if unit in held or unit in seen.units]
+        undo = {"units": units, "down": seen.down, "definition": seen.definition}
+        return _Plan(seen.units, undo, seen.said, seen.refusal)
+    if service.get("manager") == "compose":
+        here = _compose_state.plan(service)
+        file = service["compose_file"]
+        wanted = [f"{file} {one}" for one in here.family]
+        others = [entry["undo"]["containers"] for entry in _shared.holders(params, "service_start", "", wanted)]
+        known = {one["id"]: one for one in here.containers}
+        known.update({one["id"]: one for several in others for one in several if one["service"] in here.family})
+        runs = [one["name"] for one in here.containers]
+        return _Plan(runs, {"containers": list(known.values())}, here.said)
+    return _Plan([service["name"]] if _control.is_running(service) else [], {})
+
+
+def _begun(params: dict[str, Any], name: str, undo: dict[str, Any]) -> dict[str, Any]:
+    """Return the undo of an earlier try that was cut off, if it holds all that this one does: what is down, it stopped."""
+    earlier = _ledger.latest_open(params, params["capability"], name)
+    if earlier is not None and earlier["state"] == "intended" and earlier["undo"].get("kind") == undo["kind"]:
+        before, today = earlier["undo"], set(_shared.things(undo))
+        if today and today <= set(_shared.things(before)):
+            return dict(before)
+    return undo
+
+
+def _halt(service: dict[str, Any], undo: dict[str, Any], grace_s: float) -> list[str]:
+    if "units" in undo:
+        return _systemd_state.stop(undo["units"], grace_s)
+    if "containers" in undo:
+        return _compose_state.stop(service, undo["containers"], grace_s)
+    _control.stop(service, grace_s)
+    return []
+
+
+def _missing(undo: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """Return what of an undo does not run now, by name, and what is to be told of how it is."""
+    service = undo["service"]
+    if "units" in undo:
+        changed = _systemd_state.changes(service["unit"], undo.get("definition", ""))
+        return _systemd_state.to_start(undo["units"]), [changed] if changed else []
+    if "containers" in undo:
+        now = _compose_state.now(service, undo["containers"])
+        return [*(one.name for one in now.start), *now.create], now.told
+    return ([] if _control.is_running(service) else [service["name"]]), []
+
+
+def _start(undo: dict[str, Any], todo: list[str]) -> list[str]:
+    service = undo["service"]
+    if "units" in undo:
+        return _systemd_state.start(todo, undo.get("down", []))
+    if "containers" in undo:
+        _compose_state.start(service, _compose_state.now(service, undo["containers"]))
+    else:
+        _control.start(service)
+    return []
+
+
+def _health_of(service: dict[str, Any]) -> str:
+    """Wait until a service is healthy, while there is time; return how it is, in words."""
+    if "health" not in service:
+        return ""
+    began = time.monotonic()
+    within_s = max(0.0, min(HEALTH_WITHIN_S, HEALTH_IN_ALL_S - sum(_waited)))
+    seen = _health.hold(service["health"], window_s=0, within_s=within_s)
+    _waited.append(time.monotonic() - began)
+    how = "and healthy" if seen["healthy"] else f"but not healthy within {within_s:g} s"
+    return f" {how}: {seen['detail']}"
+
+
+def _needs_of(services: list[dict[str, Any]]) -> Callable[[dict[str, Any]], list[str]]:
+    """Return what tells of a service what it depends on: by the catalogue, or because it goes down with it."""
+    goes_down: dict[str, list[str]] = {}
+    for service in services if len(services) > 1 else ():
+        if service.get("manager") == "systemd":
+            with contextlib.suppress(OSError):  # which is told when it is its turn
+                for unit in _systemd_state.plan(service["unit"]).family:
+                    goes_down.setdefault(unit, []).append(service["name"])
+    return lambda service: [*_depends_on(service), *goes_down.get(service.get("unit", ""), [])]
+
+
+def _depends_on(service: dict[str, Any]) -> list[str]:
+    return [dependency["name"] for dependency in service.get("depends_on", [])]
+
+
+def _needs(entry: _ledger.Entry) -> list[str]:
+    after = entry["undo"].get("after")
+    return [str(name) for name in after] if isinstance(after, list) else []

@@ -9,7 +9,13 @@ module: service_state
 short_description: Stop services during an incident, so that lift can start them again
 description:
   - Stops the services of this host that are named in O(only), or, with O(non_essential), those marked C(essential=false).
-  - Records each stop in the host's ledger before it acts. M(incidentctl.response.lift) starts exactly what was stopped.
+  - Records each stop in the host's ledger before it acts. M(incidentctl.response.lift) starts exactly what was stopped, what
+    others depend on first.
+  - A systemd unit is stopped together with the sockets, timers and paths that would start it again, and with what
+    goes down with it; those that ran are recorded. Nothing is disabled or masked, so an enabled unit starts again with the host.
+  - A unit that failed or is masked is left as it is. One that could not be started again (it is transient, or masked while it
+    runs) is refused, and so is one whose stop would take the SSH server down.
+  - Containers of a compose file are stopped, and started again, by their ids.
   - A service that another incident stopped is held by this one, too; M(incidentctl.response.lift) starts it when both are lifted.
 version_added: 0.1.0
 author: The incidentctl maintainers (@incidentctl)
@@ -24,6 +30,12 @@ options:
     description: Stop what the catalogue marks C(essential=false), instead of what O(only) names.
     type: bool
     default: false
+  grace_s:
+    description:
+      - Seconds that a unit or container has to end by itself. Then it is killed, and the summary says what was.
+      - A unit's own C(TimeoutStopSec) is kept, if that is shorter. A C(command) service is not killed, it fails if it still runs.
+    type: float
+    default: 30
 """
 
 EXAMPLES = r"""
@@ -32,6 +44,16 @@ EXAMPLES = r"""
     capability: isolation
     services: "{{ incident_services }}"
     only: [checkout]
+    host_name: "{{ inventory_hostname }}"
+    host_groups: "{{ group_names }}"
+    incident_id: INC-20260101-0300-abcd
+
+- name: Give what nobody will miss five seconds to end
+  incidentctl.response.service_state:
+    capability: scale_down
+    non_essential: true
+    grace_s: 5
+    services: "{{ incident_services }}"
     host_name: "{{ inventory_hostname }}"
     host_groups: "{{ group_names }}"
     incident_id: INC-20260101-0300-abcd
@@ -61,6 +83,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._service_stat
 ARGUMENT_SPEC = options(
     capability={"type": "str", "choices": ["isolation", "scale_down"], "required": True},
     non_essential={"type": "bool", "default": False},
+    grace_s={"type": "float", "default": 30},
 )
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -11,70 +10,15 @@ from typing import Any
 import pytest
 from ansible_collections.incidentctl.response.plugins.module_utils import (
     _compose,
+    _compose_state,
     _control,
     _evidence,
     _ledger,
+    _lift,
     _service_errors,
     _service_state,
 )
-
-# An engine and its compose, as small as can be: containers are in a file, calls in another.
-_FAKE = """#!{python}
-import json, pathlib, sys
-home, name, words = pathlib.Path({home!r}), pathlib.Path(sys.argv[0]).name, sys.argv[1:]
-state = home / (name.replace("-compose", "") + ".json")
-containers = json.loads(state.read_text())
-if words[:1] == ["ps"]:
-    print("\\n".join(c["id"] for c in containers))
-elif words[:1] == ["inspect"]:
-    for c in containers:
-        print(c["id"], c["status"], json.dumps(c["labels"]))
-elif "version" not in words:
-    with (home / "calls").open("a") as calls:
-        calls.write(" ".join([name, *words]) + "\\n")
-    verb = next(i for i, word in enumerate(words) if word in ("stop", "up"))
-    named = [word for word in words[verb + 1 :] if word != "-d"]
-    for c in containers:
-        if not named or c["labels"]["com.docker.compose.service"] in named:
-            c["status"] = "exited" if words[verb] == "stop" else "running"
-    state.write_text(json.dumps(containers))
-"""
-
-
-class Machine:
-    """A host with these tools alone."""
-
-    def __init__(self, home: Path) -> None:
-        self.home, self.folder = home, home / "shop"
-        self.folder.mkdir()
-        self.file = str(self.folder / "compose.yml")
-
-    def has(self, tool: str) -> None:
-        program = self.home / "bin" / tool
-        program.parent.mkdir(exist_ok=True)
-        program.write_text(_FAKE.format(python=sys.executable, home=str(self.home)))
-        program.chmod(0o755)
-        state = self.home / f"{tool.replace('-compose', '')}.json"
-        state.exists() or state.write_text("[]")
-
-    def runs(self, engine: str, *services: str, **labels: str) -> None:
-        """Add a container for each of `services`; one that ends in `!` is stopped."""
-        state = self.home / f"{engine}.json"
-        own = {"project": "shop", "project.working_dir": str(self.folder), "project.config_files": self.file}
-        found = json.loads(state.read_text())
-        for service in services:
-            given = {**own, **labels, "service": service.rstrip("!")}
-            status = "exited" if service.endswith("!") else "running"
-            named = {f"com.docker.compose.{key}": value for key, value in given.items()}
-            found.append({"id": f"{len(found)}", "status": status, "labels": named})
-        state.write_text(json.dumps(found))
-
-    def service(self, **more: Any) -> dict[str, Any]:
-        return {"name": "shop", "hosts": "all", "manager": "compose", "compose_file": self.file, **more}
-
-    def calls(self) -> list[str]:
-        calls = self.home / "calls"
-        return calls.read_text().replace(self.file, "FILE").splitlines() if calls.exists() else []
+from tests.unit.modules.engine import Machine
 
 
 @pytest.fixture
@@ -82,10 +26,11 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setattr(_ledger, "VOLATILE_DIR", str(tmp_path / "run"))
+    monkeypatch.setattr(_compose_state, "_STEADY_S", 0)
     return made
 
 
-def params(machine: Machine, **more: Any) -> dict[str, Any]:
+def params(machine: Machine, incident: str = "INC-1", **more: Any) -> dict[str, Any]:
     return {
         "capability": "isolation",
         "non_essential": False,
@@ -93,9 +38,14 @@ def params(machine: Machine, **more: Any) -> dict[str, Any]:
         "only": ["shop"],
         "host_name": "h1",
         "host_groups": [],
-        "incident_id": "INC-1",
+        "incident_id": incident,
         "state_dir": str(machine.home / "state"),
     }
+
+
+def summary(answer: dict[str, Any]) -> str:
+    (row,) = answer["incident"]["actions"]
+    return str(row["summary"])
 
 
 @pytest.mark.parametrize(
@@ -120,19 +70,61 @@ def test_the_tool_is_the_one_whose_engine_runs_the_file(
     assert machine.calls() == [f"{rest} -f FILE -p shop stop", f"{rest} -f FILE -p shop up -d"]
 
 
-def test_lift_starts_exactly_what_was_stopped(machine: Machine) -> None:
-    machine.has("podman")
-    machine.has("podman-compose")
-    machine.runs("podman", "web", "cache", "migrate!")
+BOTH = [("podman", ["podman", "podman-compose"]), ("docker", ["docker"])]
+
+
+@pytest.mark.parametrize(("engine", "tools"), BOTH)
+def test_lift_starts_exactly_what_was_stopped_by_its_id(machine: Machine, engine: str, tools: list[str]) -> None:
+    machine.has(*tools)
+    machine.runs(engine, "cache", "web", "migrate!")
     given = params(machine)
-    assert _service_state.run(given, False)["incident"]["outcome"] == "done"
+    answer = _service_state.run(given, False)
+    assert summary(answer) == "shop stopped (shop_cache_0, shop_web_1)"
     assert _compose.look(machine.service()).running == []
     assert _service_state.run(given, False)["incident"]["outcome"] == "unchanged"
-    (entry,) = _ledger.entries(given)[0]
-    assert _service_state.start_again(entry, False) == ("shop started", True)
+    machine.folder.joinpath("compose.yml").write_text("services: {}")  # it is not even asked
+    assert summary(_lift.run(given, False)) == "shop started (shop_cache_0, shop_web_1)"
     assert _compose.look(machine.service()).running == ["cache", "web"]
-    assert machine.calls()[-1] == "podman-compose -f FILE -p shop up -d cache web"
+    stops, starts = [f"{engine} stop -t 30 {one}" for one in (1, 0)], [f"{engine} start {one}" for one in (0, 1)]
+    assert machine.calls() == stops + starts, "what depends on others is stopped first, and started last"
+    (entry,) = _ledger.entries(given)[0]
     assert _service_state.start_again(entry, False) == ("shop was already running", True)
+
+
+def test_what_the_tool_wrote_down_as_needed_is_started_first_and_waited_for(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_compose_state, "_HEALTHY_S", 0.3)
+    machine.has("docker")
+    machine.runs("docker", "web", depends_on="db:service_healthy:false,gone:service_started:true")
+    machine.runs("docker", "db", more={"health": "starting"})  # made anew after what needs it
+    given = params(machine)
+    _service_state.run(given, False)
+    began = time.monotonic()
+    _lift.run(given, False)
+    assert machine.calls()[2:] == ["docker start 1", "docker start 0"]
+    assert time.monotonic() - began > 0.3
+
+
+@pytest.mark.parametrize(("engine", "tools"), BOTH)
+def test_what_had_to_be_killed_is_named(machine: Machine, engine: str, tools: list[str]) -> None:
+    machine.has(*tools)
+    machine.runs(engine, "web", more={"deaf": True})
+    machine.runs(engine, "cache")
+    told = summary(_service_state.run({**params(machine), "grace_s": 2.5}, False))
+    assert told == "shop stopped (shop_web_0, shop_cache_1); had to kill shop_web_0 after 2.5 s (exit code 137)"
+    assert machine.calls()[0] == f"{engine} stop -t 3 1"
+
+
+def test_one_between_an_end_and_a_new_start_runs_and_a_paused_one_does_not(machine: Machine) -> None:
+    machine.has("docker", "podman")
+    machine.runs("docker", "web", more={"status": "restarting"})
+    machine.runs("docker", "cache", more={"status": "paused"})
+    assert _compose.look(machine.service()).running == ["web"]
+    machine.write("docker", [])
+    machine.runs("podman", "web", more={"status": "stopped", "restart": "always"})
+    machine.runs("podman", "cache", more={"status": "stopped"})
+    assert _compose.look(machine.service()).running == ["web"]
 
 
 def test_a_part_that_somebody_started_meanwhile_does_not_keep_the_rest_stopped(machine: Machine) -> None:
@@ -140,9 +132,97 @@ def test_a_part_that_somebody_started_meanwhile_does_not_keep_the_rest_stopped(m
     machine.runs("docker", "web", "cache")
     given = params(machine)
     _service_state.run(given, False)
-    _control.start(machine.service(compose_service="cache"))
-    _service_state.start_again(_ledger.entries(given)[0][0], False)
+    machine.change("docker", "cache", status="running")
+    assert summary(_lift.run(given, False)) == "shop started (shop_web_0)"
     assert _compose.look(machine.service()).running == ["cache", "web"]
+
+
+@pytest.mark.parametrize(
+    ("became", "told", "starts"),
+    [
+        ("removed", "the containers of web were removed meanwhile: it is made anew, as its file says now", "new-web"),
+        ("anew", "web was deployed anew meanwhile: shop_web_1 is started", "9"),
+        ("anew and runs", "web was deployed anew meanwhile, and runs", None),
+    ],
+)
+@pytest.mark.parametrize(("engine", "tools"), BOTH)
+def test_what_was_deployed_meanwhile_is_started_once_in_place_of_what_was_stopped(
+    machine: Machine, engine: str, tools: list[str], became: str, told: str, starts: str | None
+) -> None:
+    machine.has(*tools)
+    machine.runs(engine, "cache", "web")
+    given = params(machine, compose_service="web")
+    _service_state.run(given, False)
+    if became == "removed":
+        machine.remove(engine, "web")
+    else:
+        status = "running" if "runs" in became else "exited"
+        machine.change(engine, "web", id="9", status=status)
+    said = summary(_lift.run(given, False))
+    assert told in said
+    assert ("already running" in said) is (starts is None)
+    assert _compose.look(machine.service()).running == ["cache", "web"]
+    assert [call for call in machine.calls() if " start " in call] == ([f"{engine} start {starts}"] if starts else [])
+    if became == "removed":
+        (create,) = [call for call in machine.calls() if " up " in call]
+        assert " --no-start --no-deps --no-build" in create
+        assert create.endswith(" web")
+
+
+def test_what_does_not_stay_up_is_failed_and_kept(machine: Machine) -> None:
+    machine.has("docker")
+    machine.runs("docker", "web", "cache")
+    given = params(machine)
+    _service_state.run(given, False)
+    machine.change("docker", "web", broken=True)
+    block = _lift.run(given, False)["incident"]
+    assert block["outcome"] == "failed"
+    assert "shop_web_0 did not stay up: exit code 1; 000001-isolation-shop is kept" in block["reason"]
+    assert _compose.look(machine.service()).running == ["cache"]
+    machine.change("docker", "web", broken=False)
+    assert _lift.run(given, False)["incident"]["outcome"] == "done"
+
+
+def test_what_was_cut_off_while_it_was_stopped_is_known_whole(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.has("docker")
+    machine.runs("docker", "web", "cache")
+    given = params(machine)
+
+    def cut_off(*_any: Any) -> list[str]:
+        machine.change("docker", "cache", status="exited")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_compose_state, "stop", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            _service_state.run(given, False)
+    assert _service_state.run(given, False)["incident"]["outcome"] == "done"
+    assert [entry["state"] for entry in _ledger.entries(given)[0]] == ["applied"]
+    _lift.run(given, False)
+    assert _compose.look(machine.service()).running == ["cache", "web"]
+
+
+def test_a_part_that_another_incident_stopped_is_held_by_both(machine: Machine) -> None:
+    machine.has("docker")
+    machine.runs("docker", "web", "cache")
+    whole, part = params(machine, "INC-A"), params(machine, "INC-B", compose_service="cache")
+    for first, second in ((whole, part), (part, whole)):
+        assert _service_state.run(first, False)["incident"]["outcome"] == "done"
+        _service_state.run(second, False)
+        told = summary(_lift.run(part, False))
+        assert "stays as it is: isolation of INC-A holds it" in told
+        assert _compose.look(machine.service()).running == []
+        _lift.run(whole, False)
+        assert _compose.look(machine.service()).running == ["cache", "web"]
+        # Lifted the other way round.
+        _service_state.run(first, False)
+        _service_state.run(second, False)
+        told = summary(_lift.run(whole, False))
+        assert "stays as it is: isolation of INC-B holds it" in told, told
+        _lift.run(part, False)
+        assert _compose.look(machine.service()).running == ["cache", "web"]
 
 
 def test_one_service_of_a_file_is_stopped_alone(machine: Machine) -> None:
@@ -151,10 +231,14 @@ def test_one_service_of_a_file_is_stopped_alone(machine: Machine) -> None:
     given = params(machine, compose_service="cache")
     _service_state.run(given, False)
     assert _compose.look(machine.service()).running == ["web"]
-    (entry,) = _ledger.entries(given)[0]
-    assert entry["undo"]["service"]["compose_service"] == "cache"
-    _service_state.start_again(entry, False)
-    assert machine.calls()[-1] == "docker compose -f FILE -p shop up -d cache"
+    assert summary(_lift.run(given, False)) == "shop started (shop_cache_1)"
+    assert _compose.look(machine.service()).running == ["cache", "web"]
+
+
+def test_what_compose_run_started_beside_the_services_is_nobodys_service(machine: Machine) -> None:
+    machine.has("docker")
+    machine.runs("docker", "web", oneoff="True")
+    assert not _control.is_running(machine.service())
 
 
 def test_containers_of_other_files_and_folders_are_not_the_services(machine: Machine) -> None:
@@ -216,7 +300,9 @@ def talking(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Machine:
     machine.has("podman")
     labels = {"project.working_dir": str(machine.folder), "project.config_files": machine.file, "service": "web"}
     named = {f"com.docker.compose.{key}": value for key, value in labels.items()}
-    (machine.home / "labels").write_text(f"0123456789abcdef exited {json.dumps(named)}\n")
+    state = {"Status": "exited", "ExitCode": 1}
+    said = [{"Id": "0123456789abcdef", "State": state, "Config": {"Labels": named}, "Name": "shop_web_1"}]
+    (machine.home / "labels").write_text(json.dumps(said))
     script = _LOGS.format(home=machine.home, labels=machine.home / "labels")
     (machine.home / "bin" / "podman").write_text(script)
     monkeypatch.setenv("PATH", f"{machine.home / 'bin'}:/usr/bin:/bin")

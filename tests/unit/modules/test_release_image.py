@@ -35,15 +35,15 @@ containers, images = now["containers"], now["images"]
 if words[0] == "ps":
     print("\\n".join(containers))
 elif words[0] == "inspect":
-    for one in words[3:]:
+    said = []
+    for one in words[2:]:
         it = containers[one]
         labels = {{f"com.docker.compose.{{key}}": it[key] for key in ("project", "service")}}
         labels["com.docker.compose.project.working_dir"] = str(home)
         labels["com.docker.compose.project.config_files"] = str(home / "compose.yml")
-        if "Labels" in words[2]:
-            print(one, it["status"], json.dumps(labels))
-        else:
-            print(one, json.dumps(it["created"]), it["image"])
+        config = {{"Image": it["image"], "Labels": labels}}
+        said.append({{"Id": one, "Created": it["created"], "State": {{"Status": it["status"]}}, "Config": config}})
+    print(json.dumps(said))
 elif words[0] == "images":
     print("\\n".join(images))
 elif words[:2] == ["image", "inspect"]:

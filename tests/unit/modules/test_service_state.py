@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.incidentctl.response.plugins.module_utils import _control, _ledger, _service_state
+from ansible_collections.incidentctl.response.plugins.module_utils import _ledger, _lift, _service_state
 from tests.small_service import SmallService
 
 
@@ -112,16 +112,16 @@ def test_scaling_down_takes_only_what_is_marked(shop: SmallService, params: dict
 
 
 def test_one_service_that_will_not_stop_leaves_the_others_to_be_stopped(
-    shop: SmallService, params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shop: SmallService, params: dict[str, Any], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(_control, "WAIT_S", 0.3)
     deaf = SmallService(tmp_path / "deaf", "deaf")
     try:
         shop.start()
         deaf.start()
         entry = deaf.entry()
         entry["control"]["stop"] = ["true"]
-        answer = _service_state.run({**params, "services": [entry, shop.entry()], "only": ["deaf", "shop"]}, False)
+        services = {"services": [entry, shop.entry()], "only": ["deaf", "shop"]}
+        answer = _service_state.run({**params, **services, "grace_s": 0.3}, False)
         assert [row["outcome"] for row in answer["incident"]["actions"]] == ["failed", "done"]
         assert "nothing came of it" in answer["incident"]["reason"]
         # It was tried, so lift has to look at it.
@@ -151,5 +151,59 @@ def test_a_service_that_starts_but_is_not_healthy_was_started(
     shop.start()
     _service_state.run(params, False)
     summary, verified = _service_state.start_again(_ledger.latest(params, "isolation", "shop") or {}, False)
-    assert "started but not healthy: 500" in summary
+    assert "started but not healthy within 0.2 s: 500" in summary
     assert (verified, shop.running()) == (True, True)
+
+
+def test_what_others_need_is_stopped_last_and_started_first(params: dict[str, Any], tmp_path: Path) -> None:
+    names = ["worker", "shop", "db"]
+    needs = {"worker": "shop", "shop": "db"}
+    made, log = {name: SmallService(tmp_path / "made" / name, name) for name in names}, tmp_path / "order"
+    services = {}
+    for name, service in made.items():
+        entry = service.entry(depends_on=[{"name": needs[name], "check": "tcp://127.0.0.1:1"}] if name in needs else [])
+        for verb in ("start", "stop"):
+            argv = entry["control"][verb]
+            entry["control"][verb] = ["sh", "-c", f'echo {verb} {name} >>{log}; exec "$0" "$@"', *argv]
+        services[name] = entry
+        service.start()
+    try:
+        given = {**params, "services": [services[name] for name in ("db", "worker", "shop")], "only": names}
+        answer = _service_state.run(given, False)
+        assert [row["target"] for row in answer["incident"]["actions"]] == ["db", "worker", "shop"]
+        assert log.read_text().split("\n")[:-1] == ["stop worker", "stop shop", "stop db"]
+        log.unlink()
+        assert _lift.run(given, False)["incident"]["outcome"] == "done"
+        assert log.read_text().split("\n")[:-1] == ["start db", "start shop", "start worker"]
+        # One by one, the other way round: the newest is not what the others need.
+        for name in ("db", "shop", "worker"):
+            _service_state.run({**given, "only": [name]}, False)
+        log.unlink()
+        _lift.run(given, False)
+        assert log.read_text().split("\n")[:-1] == ["start db", "start shop", "start worker"]
+    finally:
+        for service in made.values():
+            service.end()
+
+
+def test_those_that_stay_sick_hold_up_a_lift_for_a_time_only(
+    shop: SmallService, params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_service_state, "HEALTH_WITHIN_S", 0.4)
+    monkeypatch.setattr(_service_state, "HEALTH_IN_ALL_S", 0.6)
+    monkeypatch.setattr(_service_state, "_waited", [])
+    sick = [SmallService(tmp_path / name, name) for name in ("one", "two", "three")]
+    for service in sick:
+        service.release("1", health="500")
+        service.point("1")
+        service.start()
+    try:
+        services = [service.entry("health") for service in sick]
+        _service_state.run({**params, "services": services, "only": ["one", "two", "three"]}, False)
+        rows = _lift.run(params, False)["incident"]["actions"]
+        assert [row["outcome"] for row in rows] == ["done"] * 3
+        assert all("but not healthy within" in row["summary"] for row in rows)
+        assert sum(_service_state._waited) < 0.4 + 3 * 0.6
+    finally:
+        for service in sick:
+            service.end()
