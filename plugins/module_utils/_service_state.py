@@ -49,8 +49,8 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
         for service in services_of_host(params)
         if not params["non_essential"] or service.get("essential", True) is False
     ]
-    needed_first = _order.needed_first(meant, lambda service: service["name"], _needs_of(meant))
-    rows = {service["name"]: _stop(service, params, check_mode) for service in reversed(needed_first)}
+    needed_last = _order.needed_first(meant, lambda service: service["name"], _who_needs(meant))
+    rows = {service["name"]: _stop(service, params, check_mode) for service in needed_last}
     actions = [rows[service["name"]] for service in meant]
     diff = [
         {"before_header": row["target"], "before": "running\n", "after": "stopped\n"}
@@ -196,15 +196,18 @@ def _health_of(service: dict[str, Any]) -> str:
     return f" {how}: {seen['detail']}"
 
 
-def _needs_of(services: list[dict[str, Any]]) -> Callable[[dict[str, Any]], list[str]]:
-    """Return what tells of a service what it depends on: by the catalogue, or because it goes down with it."""
-    goes_down: dict[str, list[str]] = {}
+def _who_needs(services: list[dict[str, Any]]) -> Callable[[dict[str, Any]], list[str]]:
+    """Return what tells of a service which others depend on it: by the catalogue, or because they go down with it."""
+    needy = {
+        service["name"]: [one["name"] for one in services if service["name"] in _depends_on(one)]
+        for service in services
+    }
     for service in services if len(services) > 1 else ():
         if service.get("manager") == "systemd":
             with contextlib.suppress(OSError):  # which is told when it is its turn
-                for unit in _systemd_state.plan(service["unit"]).family:
-                    goes_down.setdefault(unit, []).append(service["name"])
-    return lambda service: [*_depends_on(service), *goes_down.get(service.get("unit", ""), [])]
+                family = _systemd_state.plan(service["unit"]).family
+                needy[service["name"]] += [one["name"] for one in services if one.get("unit") in family]
+    return lambda service: needy[service["name"]]
 
 
 def _depends_on(service: dict[str, Any]) -> list[str]:

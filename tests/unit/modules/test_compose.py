@@ -43,6 +43,10 @@ def params(machine: Machine, incident: str = "INC-1", **more: Any) -> dict[str, 
     }
 
 
+def lift(given: dict[str, Any]) -> dict[str, Any]:
+    return dict(_lift.run({**given, "only": []}, False))
+
+
 def summary(answer: dict[str, Any]) -> str:
     (row,) = answer["incident"]["actions"]
     return str(row["summary"])
@@ -83,7 +87,7 @@ def test_lift_starts_exactly_what_was_stopped_by_its_id(machine: Machine, engine
     assert _compose.look(machine.service()).running == []
     assert _service_state.run(given, False)["incident"]["outcome"] == "unchanged"
     machine.folder.joinpath("compose.yml").write_text("services: {}")  # it is not even asked
-    assert summary(_lift.run(given, False)) == "shop started (shop_cache_0, shop_web_1)"
+    assert summary(lift(given)) == "shop started (shop_cache_0, shop_web_1)"
     assert _compose.look(machine.service()).running == ["cache", "web"]
     stops, starts = [f"{engine} stop -t 30 {one}" for one in (1, 0)], [f"{engine} start {one}" for one in (0, 1)]
     assert machine.calls() == stops + starts, "what depends on others is stopped first, and started last"
@@ -101,7 +105,7 @@ def test_what_the_tool_wrote_down_as_needed_is_started_first_and_waited_for(
     given = params(machine)
     _service_state.run(given, False)
     began = time.monotonic()
-    _lift.run(given, False)
+    lift(given)
     assert machine.calls()[2:] == ["docker start 1", "docker start 0"]
     assert time.monotonic() - began > 0.3
 
@@ -133,7 +137,7 @@ def test_a_part_that_somebody_started_meanwhile_does_not_keep_the_rest_stopped(m
     given = params(machine)
     _service_state.run(given, False)
     machine.change("docker", "cache", status="running")
-    assert summary(_lift.run(given, False)) == "shop started (shop_web_0)"
+    assert summary(lift(given)) == "shop started (shop_web_0)"
     assert _compose.look(machine.service()).running == ["cache", "web"]
 
 
@@ -158,7 +162,7 @@ def test_what_was_deployed_meanwhile_is_started_once_in_place_of_what_was_stoppe
     else:
         status = "running" if "runs" in became else "exited"
         machine.change(engine, "web", id="9", status=status)
-    said = summary(_lift.run(given, False))
+    said = summary(lift(given))
     assert told in said
     assert ("already running" in said) is (starts is None)
     assert _compose.look(machine.service()).running == ["cache", "web"]
@@ -175,12 +179,12 @@ def test_what_does_not_stay_up_is_failed_and_kept(machine: Machine) -> None:
     given = params(machine)
     _service_state.run(given, False)
     machine.change("docker", "web", broken=True)
-    block = _lift.run(given, False)["incident"]
+    block = lift(given)["incident"]
     assert block["outcome"] == "failed"
     assert "shop_web_0 did not stay up: exit code 1; 000001-isolation-shop is kept" in block["reason"]
     assert _compose.look(machine.service()).running == ["cache"]
     machine.change("docker", "web", broken=False)
-    assert _lift.run(given, False)["incident"]["outcome"] == "done"
+    assert lift(given)["incident"]["outcome"] == "done"
 
 
 def test_what_was_cut_off_while_it_was_stopped_is_known_whole(
@@ -200,7 +204,7 @@ def test_what_was_cut_off_while_it_was_stopped_is_known_whole(
             _service_state.run(given, False)
     assert _service_state.run(given, False)["incident"]["outcome"] == "done"
     assert [entry["state"] for entry in _ledger.entries(given)[0]] == ["applied"]
-    _lift.run(given, False)
+    lift(given)
     assert _compose.look(machine.service()).running == ["cache", "web"]
 
 
@@ -211,17 +215,17 @@ def test_a_part_that_another_incident_stopped_is_held_by_both(machine: Machine) 
     for first, second in ((whole, part), (part, whole)):
         assert _service_state.run(first, False)["incident"]["outcome"] == "done"
         _service_state.run(second, False)
-        told = summary(_lift.run(part, False))
+        told = summary(lift(part))
         assert "stays as it is: isolation of INC-A holds it" in told
         assert _compose.look(machine.service()).running == []
-        _lift.run(whole, False)
+        lift(whole)
         assert _compose.look(machine.service()).running == ["cache", "web"]
         # Lifted the other way round.
         _service_state.run(first, False)
         _service_state.run(second, False)
-        told = summary(_lift.run(whole, False))
+        told = summary(lift(whole))
         assert "stays as it is: isolation of INC-B holds it" in told, told
-        _lift.run(part, False)
+        lift(part)
         assert _compose.look(machine.service()).running == ["cache", "web"]
 
 
@@ -231,7 +235,7 @@ def test_one_service_of_a_file_is_stopped_alone(machine: Machine) -> None:
     given = params(machine, compose_service="cache")
     _service_state.run(given, False)
     assert _compose.look(machine.service()).running == ["web"]
-    assert summary(_lift.run(given, False)) == "shop started (shop_cache_1)"
+    assert summary(lift(given)) == "shop started (shop_cache_1)"
     assert _compose.look(machine.service()).running == ["cache", "web"]
 
 

@@ -34,6 +34,10 @@ def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shop: SmallService) 
     }
 
 
+def lift(given: dict[str, Any]) -> dict[str, Any]:
+    return dict(_lift.run({**given, "only": []}, False))
+
+
 def block(answer: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return answer["incident"]["outcome"], answer["incident"]["actions"][0]
 
@@ -173,13 +177,13 @@ def test_what_others_need_is_stopped_last_and_started_first(params: dict[str, An
         assert [row["target"] for row in answer["incident"]["actions"]] == ["db", "worker", "shop"]
         assert log.read_text().split("\n")[:-1] == ["stop worker", "stop shop", "stop db"]
         log.unlink()
-        assert _lift.run(given, False)["incident"]["outcome"] == "done"
+        assert lift(given)["incident"]["outcome"] == "done"
         assert log.read_text().split("\n")[:-1] == ["start db", "start shop", "start worker"]
         # One by one, the other way round: the newest is not what the others need.
         for name in ("db", "shop", "worker"):
             _service_state.run({**given, "only": [name]}, False)
         log.unlink()
-        _lift.run(given, False)
+        lift(given)
         assert log.read_text().split("\n")[:-1] == ["start db", "start shop", "start worker"]
     finally:
         for service in made.values():
@@ -200,7 +204,7 @@ def test_those_that_stay_sick_hold_up_a_lift_for_a_time_only(
     try:
         services = [service.entry("health") for service in sick]
         _service_state.run({**params, "services": services, "only": ["one", "two", "three"]}, False)
-        rows = _lift.run(params, False)["incident"]["actions"]
+        rows = lift(params)["incident"]["actions"]
         assert [row["outcome"] for row in rows] == ["done"] * 3
         assert all("but not healthy within" in row["summary"] for row in rows)
         assert sum(_service_state._waited) < 0.4 + 3 * 0.6
