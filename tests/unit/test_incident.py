@@ -272,7 +272,7 @@ ROWS = st.lists(
 
 
 @given(rows=ROWS.filter(bool))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_record_however_odd_breaks_the_fold(rows: list[tuple[str, dict[str, Any]]]) -> None:
     incident = told(*rows)
     interrupted(incident)

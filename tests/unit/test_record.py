@@ -147,7 +147,7 @@ def test_any_plain_data_survives_the_round_trip() -> None:
     with open_record("sqlite://") as memory:
 
         @given(data=st.dictionaries(st.text(), PLAIN))
-        @settings(max_examples=200, deadline=None)
+        @settings(max_examples=200)
         def survives(data: dict[str, Any]) -> None:
             assert memory.append(ONE, "note", data, "ada").data == data
             assert memory.events(ONE)[-1].data == data
@@ -284,7 +284,7 @@ def test_a_flipped_bit_in_the_file_shows_in_each_column_of_each_row(
 
 
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_deleting_inserting_and_reordering_show(forty: Any, data: st.DataObject) -> None:
     _file, rows, head = forty
     at = data.draw(st.integers(0, len(rows) - 1))

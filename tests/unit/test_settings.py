@@ -404,7 +404,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 )
 SIGNS = ["\n  ", "<<: ", "&a ", "*a", "!!set ", "!!int ", "!!binary ", "0x", "\0", "\ud800"]
 WORDS = st.lists(st.sampled_from([*KEYS, *SIGNS, *"{}[]:,-#&*!|>'\"%@`?~<\n\t "]))
-fuzzed = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+fuzzed = settings(max_examples=300, suppress_health_check=list(HealthCheck))
 
 
 def settle(tmp_path: Path, text: str) -> None:
