@@ -54,7 +54,7 @@ _OPTIONAL = {
     "command": ("hotfix", "forward"),
     "postgresql": ("user", "host", "port"),
 }
-_HEALTH = ("url", "expect_status", "timeout_s")
+_HEALTH = ("url", "expect_status", "timeout_s", "ca_file")
 _DEPENDENCY = ("name", "check")
 _CHECKS = ("tcp://", "http://", "https://")
 _TOGGLE = ("on", "off", "status")
@@ -168,8 +168,8 @@ def _check_probes(service: dict[str, Any]) -> list[str]:
         problems += _check_keys(service["health"], _HEALTH, ("url",), "health.")
         figures = [key for key in ("expect_status", "timeout_s") if not _is_figure(service["health"].get(key, 0))]
         problems += [f"health.{key} must be a number from 0 to 3600" for key in figures]
-        if "url" in service["health"] and (why := _http_request.wrong_url(service["health"]["url"])):
-            problems.append(f"health.url {why}")
+        asked = {key: service["health"][key] for key in ("url", "ca_file") if key in service["health"]}
+        problems += [f"health.{text}" for text in _http_request.check(asked) if "url" in asked]
     for dependency in service.get("depends_on", []):
         problems += _check_dependency(dependency)
     for alert in service.get("alerts", []):
@@ -233,12 +233,15 @@ def _check_egress(breaker: dict[str, Any]) -> list[str]:
 
 
 def _check_dependency(item: Any) -> list[str]:
-    problems = _check_keys(item, _DEPENDENCY, _DEPENDENCY, "depends_on.")
-    if not problems and not str(item["check"]).startswith(_CHECKS):
-        problems.append(f"depends_on.check must begin with one of {', '.join(_CHECKS)}: {item['check']!r}")
-    elif not problems and not item["check"].startswith("tcp://") and (why := _http_request.wrong_url(item["check"])):
-        problems.append(f"depends_on.check {why}")
-    return problems
+    problems = _check_keys(item, (*_DEPENDENCY, "ca_file"), _DEPENDENCY, "depends_on.")
+    if problems:
+        return problems
+    if not str(item["check"]).startswith(_CHECKS):
+        return [f"depends_on.check must begin with one of {', '.join(_CHECKS)}: {item['check']!r}"]
+    if item["check"].startswith("tcp://"):
+        return ["depends_on.ca_file belongs to an https address"] if "ca_file" in item else []
+    asked = {"url": item["check"], **{key: item[key] for key in ("ca_file",) if key in item}}
+    return [f"depends_on.{text.replace('url ', 'check ', 1)}" for text in _http_request.check(asked)]
 
 
 def _check_kind(key: str, item: Any) -> list[str]:

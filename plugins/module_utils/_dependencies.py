@@ -17,7 +17,7 @@ DETAIL_CHARS = 200
 def check(dependency: dict[str, Any]) -> dict[str, Any]:
     """Given one entry of `depends_on`, ask once: {name, check, ok, detail}."""
     address = str(dependency["check"])
-    ok, detail = _tcp(address) if address.startswith("tcp://") else _web(address)
+    ok, detail = _tcp(address) if address.startswith("tcp://") else _web(address, dependency.get("ca_file"))
     return _answer(dependency, ok, detail)
 
 
@@ -43,8 +43,8 @@ def _tcp(address: str) -> tuple[bool, str]:
     return True, f"connected in {(time.monotonic() - started) * 1000:.0f} ms"
 
 
-def _web(address: str) -> tuple[bool, str]:
-    answer = _http.call({"url": address, "timeout_s": TIMEOUT_S})
+def _web(address: str, ca_file: str | None) -> tuple[bool, str]:
+    answer = _http.call({"url": address, "timeout_s": TIMEOUT_S, "ca_file": ca_file})
     if answer["status"] is None:
         return False, f"no answer: {answer['error']}"
     if 200 <= answer["status"] < 300:

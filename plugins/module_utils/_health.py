@@ -16,7 +16,9 @@ def probe(health: dict[str, Any]) -> dict[str, Any]:
     `detail` says in words what came back; status None means no answer at all.
     """
     wanted = int(health.get("expect_status", 200))
-    answer = _http.call({"url": health["url"], "timeout_s": health.get("timeout_s", 3)})
+    answer = _http.call(
+        {"url": health["url"], "timeout_s": health.get("timeout_s", 3), "ca_file": health.get("ca_file")}
+    )
     healthy = answer["status"] == wanted
     if answer["status"] is None:
         detail = f"no answer from {health['url']}: {answer['error']}"

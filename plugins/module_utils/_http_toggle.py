@@ -142,10 +142,13 @@ def _call_on(request: dict[str, Any], entry: _ledger.Entry, again: bool) -> dict
     answer = _http.call(request)
     told = f"{words.on} of {target} answered {_http.in_words(answer, 0)}"
     took = _http.accepted(request, answer)
-    seen = _wait_for(undo, True) if took or (answer["sent"] and answer["status"] is None) else _look(undo)
+    if not answer["sent"] and not again:
+        _ledger.mark(entry, "lifted")  # nothing was asked, so there is nothing to take back
+        return action(target, "failed", told, verified=False)
+    # Without an answer it may yet come on.
+    seen = _wait_for(undo, True) if took or answer["status"] is None else _look(undo)
     if not took and not seen["on"]:
-        # Never sent, or refused and seen to be off: nothing is left to take back. Else it may yet come on.
-        if (not answer["sent"] and not again) or (answer["status"] is not None and seen["on"] is False):
+        if answer["status"] is not None and seen["on"] is False:  # refused, and seen to be off
             _ledger.mark(entry, "lifted")
             return action(target, "failed", told, verified=False)
         return action(target, "failed", told, entry=entry["name"], verified=False)

@@ -8,11 +8,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.incidentctl.response.plugins.module_utils import _diagnosis, _parallel
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import CatalogueError
+from tests.certificates import Authority
+from tests.small_service import endpoint
 
 COMMON = {
     "capability": "health_check",
@@ -225,6 +228,33 @@ def test_password_in_an_address_is_not_told(closed_port: int) -> None:
     ) as caught:
         check(service(address, depends_on=[{"name": "db", "check": address}]))
     assert "hunter2" not in str(caught.value)
+
+
+def test_health_and_dependencies_over_tls_are_asked_under_an_authority_of_their_own(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "authority")
+    with endpoint(lambda *_: (200, {}), authority.vouch("IP:127.0.0.1").server()) as app:
+        trusted = {"ca_file": str(authority.file)}
+        needed = [{"name": "payments", "check": app.url, **trusted}, {"name": "search", "check": app.url}]
+        health = {"url": app.url, "timeout_s": 5}
+        found = seen(check({"name": "shop", "hosts": "here", "health": {**health, **trusted}, "depends_on": needed}))
+        assert (found["healthy"], [one["ok"] for one in found["depends_on"]]) == (True, [True, False])
+        found = seen(check({"name": "shop", "hosts": "here", "health": health}))
+    assert found["healthy"] is False
+    assert "its certificate is not trusted" in found["detail"]
+    wrong = {"url": app.url, "ca_file": "ca.pem"}
+    needed = [
+        {"name": "db", "check": "tcp://db:5432", "ca_file": "/x"},
+        {"name": "payments", "check": "https://a:x", "ca_file": "y"},
+    ]
+    with pytest.raises(CatalogueError) as caught:
+        check({"name": "shop", "hosts": "here", "health": wrong, "depends_on": needed})
+    for told in (
+        "health.ca_file must be",
+        "depends_on.ca_file belongs to an https",
+        "depends_on.check has a port",
+        "depends_on.ca_file must",
+    ):
+        assert told in str(caught.value)
 
 
 def test_health_that_holds_passes_the_window(shop: Any) -> None:

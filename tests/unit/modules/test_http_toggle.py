@@ -307,6 +307,7 @@ def test_an_endpoint_that_was_never_reached_leaves_nothing_to_take_back(tmp_path
     assert [row["outcome"] for row in rows] == ["failed", "done"]
     assert rows[0]["summary"] == "on of shop answered nothing (Connection refused)"
     assert states(given) == ["lifted", "applied"]
+    assert paths(app) == ["/status", "/status", "/on", "/status"], "who was never asked is not waited for"
 
 
 def test_what_an_earlier_try_may_have_turned_on_is_kept_when_a_later_one_cannot_be_sent(tmp_path: Path) -> None:
