@@ -50,11 +50,16 @@ pid.with_suffix(".new").write_text(str(os.getpid()))
 pid.with_suffix(".new").rename(pid)
 server.serve_forever()
 """
+PAGES = """\
+import http.server, signal, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+http.server.HTTPServer(("", 8600), http.server.SimpleHTTPRequestHandler).serve_forever()
+"""
 COMPOSE = {
     "services": {
         "cache": {
             "image": "localhost/python",
-            "command": ["/usr/bin/python3", "-m", "http.server", "8600"],
+            "command": ["/usr/bin/python3", "-c", PAGES],
             "ports": ["8600:8600"],
         }
     },
