@@ -70,10 +70,11 @@ def without_counts(value: Any) -> Any:
 
 
 def units() -> list[str]:
-    """Return every unit that runs or could: its state, and whether it is enabled."""
+    """Return every unit that is not at rest, with its state; and of each that there is whether it is enabled."""
     kinds = "--type=service,socket,timer,path"
     there = said("systemctl", "list-units", "--all", "--plain", "--no-legend", kinds).splitlines()
     rows = [" ".join(line.split()[:4]) for line in there]
+    rows = [row for row in rows if not row.endswith(" inactive dead")]  # such a one is known while another names it
     files = said("systemctl", "list-unit-files", "--plain", "--no-legend", kinds).splitlines()
     rows += ["file " + " ".join(line.split()[:2]) for line in files]
     return sorted(row for row in rows if not _PASSING.search(row))
