@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import json
 import shlex
 import subprocess
@@ -20,6 +21,7 @@ from tests.faults import lift_look
 from tests.faults.acts import UTILS, world
 from tests.small_service import free_port
 
+MODULES = "ansible_collections.incidentctl.response.plugins.modules"
 PATIENCE_S = 300
 RULES = "/etc/prometheus/rules.d"
 # What is a service's own that must outlive it: its toggles and its release. What changes with each start is in `run`.
@@ -123,7 +125,7 @@ class Site:
     def act(self, name: str, incident: str, *before: str, **more: Any) -> dict[str, Any] | None:
         """Run an act's module behind other words; return its block, None if it was killed."""
         act = self.acts[name]
-        own = {"host_name": "here", "host_groups": ["all"], "only": [], **act.options, **more}
+        own = {"host_name": "here", "host_groups": ["all"], **act.options, **more}
         return self._module(act.module, incident, own, before)
 
     def lift(self, incident: str, *before: str, sabotaged: bool = False) -> dict[str, Any] | None:
@@ -133,7 +135,9 @@ class Site:
     def _module(
         self, module: str, incident: str, options: dict[str, Any], before: tuple[str, ...], sabotaged: bool = False
     ) -> dict[str, Any] | None:
-        params = {"incident_id": incident, "state_dir": str(self.state), "keep_going": True, **options}
+        spec = importlib.import_module(f"{MODULES}.{module[1:]}").ARGUMENT_SPEC
+        params = {name: about.get("default") for name, about in spec.items()}
+        params |= {"incident_id": incident, "state_dir": str(self.state), "keep_going": True, **options}
         message = {
             "module": module, "run": (f"{UTILS}.{module}", "run"), "capability": params["capability"], "params": params,
             "paths": [], "check_mode": False, "environment": {}, "log": False,
