@@ -50,14 +50,15 @@ def silence(
 def _silence_at(
     alertmanager: Server, params: dict[str, Any], capability: str, services: dict[str, list[str]], check_mode: bool
 ) -> dict[str, Any] | None:
-    target = f"alerts at {alertmanager['url'].partition('://')[2]}"
+    place = _place(alertmanager)
+    target = f"alerts at {place}"
     try:
         found = _firing(alertmanager, services)
         if not found:
             return None
         names = ", ".join(sorted(_name(labels) for labels in found))
         if check_mode:
-            return action(target, "done", f"would be silenced until it is lifted: {names}")
+            return action(target, "done", f"would be silenced at {place} until it is lifted: {names}")
         comment = f"{params['incident_id']} is being worked on; lift removes this"
         alerts = sorted({labels["alertname"] for labels in found})
         undo = {"kind": "silence", **alertmanager, "comment": comment, "alerts": alerts}
@@ -73,7 +74,7 @@ def _silence_at(
             raise MonitoringError(f"it took the silences, and does not keep {', '.join(left)} silent")
     except OSError as error:
         return action(target, "failed", str(error))
-    told = f"silenced until it is lifted: {names}{_ledger.caveat(entry)}"
+    told = f"silenced at {place} until it is lifted: {names}{_ledger.caveat(entry)}"
     return action(target, "done", told, entry=entry["name"], verified=True)
 
 
@@ -81,13 +82,13 @@ def end(entry: _ledger.Entry, check_mode: bool) -> tuple[str, bool]:
     """End the silences of an entry, and see that they have ended. Raise OSError when that cannot be done."""
     undo = entry["undo"]
     ours = _ours(undo)
-    told = f"{len(ours)} silence(s)"
+    told = f"{len(ours)} silence(s) at {_place(undo)}"
     if check_mode:
         return f"{told} would be ended", False
     _end(undo, [number for _labels, number in ours])
     if ours and _ours(undo):
         raise MonitoringError(f"{undo['url']} still has the silences of {entry['incident']}")
-    return (f"{told} ended" if ours else "the silences were already gone"), True
+    return (f"{told} ended" if ours else f"the silences at {_place(undo)} were already gone"), True
 
 
 def _end(undo: dict[str, Any], numbers: list[str]) -> None:
@@ -153,6 +154,10 @@ def _silenced(answer: Any, comment: str) -> dict[str, dict[str, str]]:
         for one in answer
         if (one["createdBy"], one["comment"]) == (_BY, comment) and one["status"]["state"] != "expired"
     }
+
+
+def _place(alertmanager: Server) -> str:
+    return str(alertmanager["url"]).partition("://")[2]
 
 
 def _name(labels: dict[str, str]) -> str:

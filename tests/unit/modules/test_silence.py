@@ -71,7 +71,9 @@ def test_what_fires_for_the_services_and_their_hosts_is_silenced_and_nothing_els
 ) -> None:
     (row,) = _silence.silence(params(tmp_path, alertmanager.url), "enhanced_monitoring", SERVICES, check_mode=False)
     assert (row["outcome"], row["verified"]) == ("done", True)
-    assert row["summary"] == "silenced until it is lifted: CheckoutFails web1:8000, DiskFull web2:9100"
+    place = alertmanager.url.partition("://")[2]
+    assert row["target"] == f"alerts at {place}"
+    assert row["summary"] == f"silenced at {place} until it is lifted: CheckoutFails web1:8000, DiskFull web2:9100"
     silent = [{m["name"]: m["value"] for m in one["matchers"]} for one in alertmanager.silences]
     assert silent == [SHOP, HOST]
 
@@ -89,7 +91,8 @@ def test_lift_ends_ours_and_leaves_those_of_others(tmp_path: Path, alertmanager:
     theirs = {"id": "2", "createdBy": "ann", "comment": "maintenance", "matchers": [], "status": {"state": "active"}}
     alertmanager.silences.append(theirs)
     block = _lift.run({**about, "only": []}, check_mode=False)["incident"]
-    assert [(row["outcome"], row["summary"]) for row in block["actions"]] == [("done", "2 silence(s) ended")]
+    told = f"2 silence(s) at {alertmanager.url.partition('://')[2]} ended"
+    assert [(row["outcome"], row["summary"]) for row in block["actions"]] == [("done", told)]
     assert [one["status"]["state"] for one in alertmanager.silences] == ["expired", "expired", "active"]
 
 
