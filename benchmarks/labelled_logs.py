@@ -348,6 +348,28 @@ FORMATS: dict[str, tuple[Renderer, str]] = {
         requested WAL segment {hex} has already been removed
         syntax error at or near "{word}" at character {n}"""),
 }  # fmt: skip
+# Lines that are no errors: most speak of none, one in a hundred does.
+_CALM = (
+    "order {n} of {user} placed in {duration}",
+    "GET /{table}/{n} 200 {n} {duration}",
+    "session {hex} of {user} opened from {ip}",
+    "sent mail {uuid} to {mail}",
+    "evicted {n} of {n} entries of region {word}",
+    "pulled {size} from {url} in {duration}",
+    "{service} answers on {host}:{port}",
+    "wrote {path}",
+)
+_CALM_HEADS = {
+    "json": '{{"time": "{at:%Y-%m-%dT%H:%M:%SZ}", "level": "info", "msg": "{said}", "pid": {n}}}',
+    "logfmt": 'time="{at:%Y-%m-%dT%H:%M:%SZ}" level=info msg="{said}" took={n}ms',
+    "klog": "I{at:%m%d %H:%M:%S}.000001 {n:7} kubelet.go:7] {said}",
+    "syslog": "{at:%b %e %H:%M:%S} web1 app[{n}]: {said}",
+    "nginx": "{at:%Y/%m/%d %H:%M:%S} [info] {n}#{n}: {said}",
+    "postgresql": "{at:%Y-%m-%d %H:%M:%S}.123 UTC [{n}] bob@shop LOG:  {said}",
+    "go": "{at:%Y-%m-%dT%H:%M:%S}.123Z\tINFO\tshop/server.go:9\t{said}",
+    "node": "{at:%Y-%m-%dT%H:%M:%S}.123Z [shop] info: {said}",
+}
+_CALM_HEAD_ELSE = "{at:%Y-%m-%d %H:%M:%S},123 INFO  [worker-{n}] shop.web - {said}"
 _QUIET = {
     "json": '{{"time": "{at:%Y-%m-%dT%H:%M:%SZ}", "level": "info", "msg": "0 errors in {n} ms", "error_count": 0}}',
     "logfmt": 'time="{at:%Y-%m-%dT%H:%M:%SZ}" level=info msg="no error since {n}" error_count=0',
@@ -374,10 +396,18 @@ def log(form: str, errors: int, seed: int, quiet: float = 1.0) -> Iterator[Event
         while owed >= 1:
             owed -= 1
             at += timedelta(milliseconds=draw.random.randrange(400))
-            yield _QUIET.get(form, _QUIET_ELSE).format(at=at, n=int(draw.value("n")))
+            yield _calm(draw, form, at)
         template = draw.zipf(names)
         at += timedelta(milliseconds=draw.random.randrange(400))
         yield Event(render(draw, at, template, draw.fill(template)), template)
+
+
+def _calm(draw: Draw, form: str, at: datetime) -> str:
+    number = int(draw.value("n"))
+    if draw.random.randrange(100) == 0:
+        return _QUIET.get(form, _QUIET_ELSE).format(at=at, n=number)
+    said = draw.fill(draw.random.choice(_CALM))
+    return _CALM_HEADS.get(form, _CALM_HEAD_ELSE).format(at=at, n=number, said=said)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _log_levels, _masks, _timestamps
@@ -18,7 +18,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._log_traces i
 from ansible_collections.incidentctl.response.plugins.module_utils._text import clean, plain
 
 _SAID_CHARS = 400
-_ALIKE_CHARS, _ALIKE_KEPT = 600, 4000  # of longer lines hardly two are alike; how many kinds are remembered
+_ALIKE_CHARS, _ALIKE_KEPT = 600, 16_000  # of longer lines hardly two are alike; how many kinds are remembered
 _NO_DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _IDS = re.compile(rb"[0-9a-f]{6,}(?:-[0-9a-f]{4,}){0,4}")
 _LEVEL_NUMBER = re.compile(rb"(?:evel|ity|Number|_number|velno|el_value)\" ?: ?\"?\d+", re.IGNORECASE)
@@ -55,16 +55,33 @@ class Reader:
         self._clock = _timestamps.Clock()
         self._known: dict[bytes, str | None] = {}
 
-    def errors(self, lines: Iterable[Line]) -> Iterator[Error]:
-        """Given the lines of a log, return its errors one by one, each with the stack trace that follows it."""
+    def errors(self, lines: Iterable[Line], following: Callable[[], Iterator[Line]] | None = None) -> Iterator[Error]:
+        """Given the lines of a log, return its errors one by one, each with the stack trace that follows it.
+
+        With `following`, the lines are not all there are: it gives those after the one given last.
+        """
+        if following is None:
+            yield from self._of_all(lines)
+            return
+        for line in lines:
+            error = self.of_line(line)
+            if error is None:
+                continue
+            trace: Trace | None = None
+            for more in following():
+                trace = trace or Trace(error.line, error.cause)
+                if not trace.takes(more.text):
+                    break
+            yield error if trace is None else _with_cause(error, trace)
+
+    def _of_all(self, lines: Iterable[Line]) -> Iterator[Error]:
         current: Error | None = None
         trace: Trace | None = None
         for line in lines:
             if current is not None:
-                if line.joined:
-                    trace = trace or Trace(current.line, current.cause)
-                    if trace.takes(line.text):
-                        continue
+                trace = trace or Trace(current.line, current.cause)
+                if trace.takes(line.text):
+                    continue
                 yield _with_cause(current, trace)
                 trace = None
             current = self.of_line(line)

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -32,28 +32,29 @@ _MOST = 16 << 20  # bytes of journal or container: the one is slow to tell, the 
 
 
 class Line(NamedTuple):
-    """One line. `at` (seconds since 1970) and `error` only if the source itself tells when it was and that it is an error.
-
-    `joined` says that nothing was left out between it and the line before.
-    """
+    """One line; `at` (seconds since 1970) and `error` only if the source itself tells when it was and that it is an error."""
 
     text: str
     at: float | None = None
     error: bool = False
-    joined: bool = True
 
 
 class Source:
-    """A log that is open: its lines, whether older ones exist that are not read, and what else to say."""
+    """A log that is open: its lines, whether older ones exist that are not read, and what else to say.
+
+    `following` is None where all lines are given. Else those are that may be errors, and it gives what may belong to
+    the last one, each line being taken when the next one is asked for.
+    """
 
     def __init__(
-        self, lines: Iterator[Line], older: bool = False, note: str | None = None, first: float | None = None
+        self, lines: Iterator[Line], older: bool = False, following: Callable[[], Iterator[Line]] | None = None
     ) -> None:
         """`lines` can be read once; `older`, `note` and `first`, the time of the first line, are final when they have been."""
         self.lines = lines
-        self.first = first
+        self.following = following
         self.older = older
-        self.note = note
+        self.note: str | None = None
+        self.first: float | None = None
 
 
 @contextlib.contextmanager
@@ -65,16 +66,21 @@ def of_file(path: str, limit: int, until: float) -> Iterator[Source]:
     with open_regular(Path(path)) as stream:
         size = stream.seek(0, os.SEEK_END)  # what is written meanwhile is left alone: it could go on for ever
         start = max(0, size - max(0, limit))
-        first = _first_time(os.pread(stream.fileno(), _HEAD, start), whole=not start)
-        yield Source(
-            _of_file(stream.fileno(), start, size, until), older=start > 0 or _rotated(Path(path)), first=first
-        )
+        scan = _log_scan.Scan(stream.fileno(), start, size, until)
+        older = start > 0 or _rotated(Path(path))
+        source = Source(_of_file(scan), older, lambda: map(_line, scan.following()))
+        source.first = _first_time(os.pread(stream.fileno(), _HEAD, start), whole=not start)
+        yield source
 
 
-def _of_file(descriptor: int, start: int, end: int, until: float) -> Iterator[Line]:
+def _line(raw: bytes) -> Line:
+    return Line(raw.decode("utf-8", "replace").rstrip("\r"))
+
+
+def _of_file(scan: _log_scan.Scan) -> Iterator[Line]:
     try:
-        for raw, joined in _log_scan.lines(descriptor, start, end, until):
-            yield Line(raw.decode("utf-8", "replace").rstrip("\r"), None, False, joined)
+        for raw in scan:
+            yield _line(raw)
     except _log_scan.OutOfTime:
         raise OSError("it takes longer than there is time: only its older part was read") from None
 

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 
+from ansible_collections.incidentctl.response.plugins.module_utils import _log_hints
 from ansible_collections.incidentctl.response.plugins.module_utils._log_traces import may_follow
 
 LINE_LIMIT = 32 * 1024  # of a longer line, the rest is passed over
@@ -21,23 +22,6 @@ _CHUNK = 1 << 20
 _PEEKED = 256  # bytes: enough to see whether a line may belong to the one before
 _BLOCK = 64 * 1024
 
-# Where one will do, an alternative begins in the middle of its word, with a letter that is rare: as grep then seldom leaves
-# the state it starts in, it is about twice as fast.
-PATTERN = "|".join(
-    (
-        r"[Rr][Rr]([Oo][Rr]|O\[|[^A-Za-z]|$)",  # error, err, ERRO[
-        r"[Rr][Ii][Tt]([Ii][Cc]|[^A-Za-z]|$)",  # crit, critical
-        r"[Ff][Aa][Tt][Aa]|[Pp][Aa][Nn][Ii]([Cc]|\[)",
-        r"[Ll][Ee][Rr][Tt]([^A-Za-z]|$)|[Mm][Ee][Rr][Gg]([^A-Za-z]|[Ee][Nn][Cc]|$)|[Vv][Ee][Rr][Ee][^A-Za-z]|SEV[^A-Za-z]",
-        r"[Xx][Cc][Ee][Pp][Tt][Ii]|[Rr][Aa][Cc][Ee][Bb][Aa]|Throwable|Unhandled|Uncaught|^fail: ",
-        r'^[EF]([0-9]{4} |[ /,])|[EF][ /][A-Za-z_([]|[EF]"|[EF]\||vl=ero|vl":"ero',  # a letter alone; log15's eror
-        rf"^<({'|'.join(str(number) for number in range(192) if number % 8 < 4)})>",  # syslog's priorities
-        r'vel": ?([56][0-9]|[0-3])[,} ]|rity": ?"?[0-3]["}, ]|RITY": ?"?[0-3]["}, ]',  # pino and bunyan, GELF, journal
-        r'velno": ?[4-9][0-9]|vel_value": ?[4-9]|Number": ?(1[7-9]|2)|_number": ?(1[7-9]|2)',  # Python, logback, OTel
-    )
-)
-_COMPILED = re.compile(PATTERN.replace("[^A-Za-z]", "[^A-Za-z\n]").encode(), re.MULTILINE)
-
 _Found = tuple[int, bytes, int]  # where a line begins, the first part of it, and how long it is
 
 
@@ -45,20 +29,47 @@ class OutOfTime(Exception):
     """The time for reading is over."""
 
 
-def lines(descriptor: int, start: int, end: int, until: float) -> Iterator[tuple[bytes, bool]]:
-    """Given an open file, return the lines between two offsets that may be errors, each with what may follow it.
+class Scan:
+    """The lines between two offsets of an open file that may be errors, and what follows the one given last.
 
-    With each line comes whether it follows right after the one before, nothing being left out. Raise OutOfTime when
-    the monotonic time `until` has come.
+    Iterating raises OutOfTime when the monotonic time `until` has come.
     """
-    last = start = _line_start(descriptor, start, end, until)
-    for offset, line, length in _candidates(descriptor, start, end, until):
-        if offset < last:
-            continue  # it was given as what follows another
-        yield line, offset == last
-        last = offset + length + 1
-        if last < end and may_follow(os.pread(descriptor, _PEEKED, last).partition(b"\n")[0]):
-            last = yield from _following(descriptor, last, end)
+
+    def __init__(self, descriptor: int, start: int, end: int, until: float) -> None:
+        """Nothing is read yet."""
+        self._descriptor, self._start, self._end, self._until = descriptor, start, end, until
+        self._last = start  # where what was given, or taken of what follows it, ends
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Give the lines, but none that was taken for what follows another."""
+        self._last = _line_start(self._descriptor, self._start, self._end, self._until)
+        for offset, line, length in _candidates(self._descriptor, self._last, self._end, self._until):
+            if offset >= self._last:
+                self._last = offset + length + 1
+                yield line
+
+    def following(self) -> Iterator[bytes]:
+        """Give the lines after the last one, if they may belong to it. A line is taken when the next one is asked for."""
+        if self._last >= self._end:
+            return
+        if not may_follow(os.pread(self._descriptor, _PEEKED, self._last).partition(b"\n")[0]):
+            return
+        block, begun = b"", 0
+        while True:
+            stop = block.find(b"\n", begun)
+            if stop < 0:
+                block, begun = os.pread(self._descriptor, min(_BLOCK, self._end - self._last), self._last), 0
+                stop = block.find(b"\n")
+                if stop < 0 and self._last + len(block) < self._end:
+                    return  # a line as long as that is no part of a trace
+                stop = len(block) if stop < 0 else stop
+            if self._last + stop - begun > self._end or not block:
+                return
+            yield block[begun:stop][:LINE_LIMIT]
+            self._last += stop - begun + 1
+            begun = stop + 1
+            if self._last >= self._end:
+                return
 
 
 def _line_start(descriptor: int, start: int, end: int, until: float) -> int:
@@ -79,42 +90,21 @@ def _next_line(descriptor: int, at: int, end: int, until: float) -> int:
     return end
 
 
-def _following(descriptor: int, at: int, end: int) -> Generator[tuple[bytes, bool], None, int]:
-    """Give the lines from an offset on that may belong to the one before, and one more; return where they end."""
-    block = os.pread(descriptor, min(_BLOCK, end - at), at)
-    begun, likely = 0, True
-    while likely:
-        stop = block.find(b"\n", begun)
-        if stop < 0:
-            if at + len(block) >= end and begun < len(block):  # the last line, which nothing ends
-                yield block[begun:][:LINE_LIMIT], True
-                return end
-            if not begun or at + len(block) >= end:
-                break
-            at, block, begun = at + begun, os.pread(descriptor, min(_BLOCK, end - at - begun), at + begun), 0
-            continue
-        line = block[begun:stop]
-        likely = may_follow(line)
-        yield line[:LINE_LIMIT], True
-        begun = stop + 1
-    return at + begun
-
-
 def _candidates(descriptor: int, start: int, end: int, until: float) -> Iterator[_Found]:
-    at = start
+    at, pattern = start, _log_hints.of_log(descriptor, start, end)
     while at < end:
-        at = yield from _by_grep(descriptor, at, end, until)
+        at = yield from _by_grep(descriptor, at, end, until, pattern)
         if at < end:
-            at = yield from _by_hand(descriptor, at, end, until)
+            at = yield from _by_hand(descriptor, at, end, until, _log_hints.compiled(pattern))
 
 
-def _by_grep(descriptor: int, start: int, end: int, until: float) -> Generator[_Found, None, int]:
+def _by_grep(descriptor: int, start: int, end: int, until: float, pattern: str) -> Generator[_Found, None, int]:
     """Let grep search; return up to where it did."""
     os.lseek(descriptor, start, os.SEEK_SET)
     limited = f'ulimit -v {GREP_KIB} && exec grep -a -b -E -e "$1"'
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
     process = subprocess.Popen(
-        ["sh", "-c", limited, "sh", PATTERN],
+        ["sh", "-c", limited, "sh", pattern],
         stdin=descriptor,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -165,7 +155,9 @@ def _found(line: bytes, dropped: int) -> _Found:
     return int(number), text[:LINE_LIMIT], len(text) + dropped
 
 
-def _by_hand(descriptor: int, start: int, end: int, until: float) -> Generator[_Found, None, int]:
+def _by_hand(
+    descriptor: int, start: int, end: int, until: float, pattern: re.Pattern[bytes]
+) -> Generator[_Found, None, int]:
     """Search without grep, until a line is passed that may have been too long for it; return up to where."""
     at = start
     while at < end:
@@ -176,23 +168,23 @@ def _by_hand(descriptor: int, start: int, end: int, until: float) -> Generator[_
         stop = block.rfind(b"\n") + 1
         if not stop and len(block) == _CHUNK:
             after = _next_line(descriptor, at + _CHUNK, end, until)
-            if _COMPILED.search(block, 0, LINE_LIMIT):
+            if pattern.search(block, 0, LINE_LIMIT):
                 yield at, block[:LINE_LIMIT], after - at - 1
             return after
         block = block[:stop] if stop else block
-        yield from _matches(block, at)
+        yield from _matches(block, at, pattern)
         at += len(block)
     return end
 
 
-def _matches(block: bytes, at: int) -> Iterator[_Found]:
-    match = _COMPILED.search(block)
+def _matches(block: bytes, at: int, pattern: re.Pattern[bytes]) -> Iterator[_Found]:
+    match = pattern.search(block)
     while match:
         begun = block.rfind(b"\n", 0, match.start()) + 1
         stop = block.find(b"\n", match.start())
         stop = len(block) if stop < 0 else stop
         yield at + begun, block[begun:stop][:LINE_LIMIT], stop - begun
-        match = _COMPILED.search(block, stop)
+        match = pattern.search(block, stop)
 
 
 def _check(until: float) -> None:

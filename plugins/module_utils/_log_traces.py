@@ -8,10 +8,8 @@ TRACEBACK = "Traceback (most recent call last)"
 _CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
 _CAUSED_BY = re.compile(r"(?:Caused by|Wrapped by): (.*)")
 _RAISED = re.compile(r"[A-Za-z_][\w.$]*(?::\s.*)?$")
-_JAVA_RAISED = re.compile(
-    r"(?:Exception in thread \"[^\"]*\" |Uncaught )?"
-    r"((?:[\w.$]*\w)?(?:Exception|Error|Throwable|ExceptionGroup)(?: \[\w+\])?(?::\s.*)?)$"
-)
+_JAVA_RAISED = re.compile(r"((?:[\w.$]*\w)?(?:Exception|Error|Throwable|ExceptionGroup)(?: \[\w+\])?(?::\s.*)?)$")
+_ANNOUNCED = re.compile(r"Exception in thread \"[^\"]*\" |Uncaught ")  # begins another error, never a cause
 _NODE_CAUSE = re.compile(r"\s+\[cause\]: (.*?)(?: \{)?$")
 _GO_STARTS = ("panic: ", "fatal error: ", "goroutine ")
 _GO_LINE = re.compile(
@@ -27,22 +25,28 @@ _PASSED_ON = (
     r"(?:<\d+>)?(?:[A-Z][a-z]{2} [ \d]\d [\d:]{8}|\d{4}-\S+) (?:(?:stdout|stderr) [FP] |\S+ [\w./-]+(?:\[\d+\])?: )"
 )
 _PREFIX = re.compile(_PASSED_ON)
-_FOLLOWS = re.compile(
-    rf"(?:{_PASSED_ON})?"
+_BARE = (
     r"(?:[ \t}]|$|Traceback \(|Caused by: |Wrapped by: |During handling of|The above exception|goroutine \d|created by "
     r"|exit status \d|\[signal |[\w./-]+(?:\.\(\*?[\w.\[\]]+\))?\.[\w.-]+\("
-    r"|[\w.$]*(?:Exception|Error|Throwable|ExceptionGroup)(?:: | \[|$))".encode()
+    r"|[\w.$]*(?:Exception|Error|Throwable|ExceptionGroup)(?:: | \[|$))"
 )
+_FOLLOWS = re.compile(_BARE.encode())
+_PASSED_ON_FOLLOWS = re.compile(f"{_PASSED_ON}{_BARE}".encode())
 
 
 def may_follow(line: bytes) -> bool:
     """Say whether a line may be part of the trace under an error, by its looks alone."""
-    return _FOLLOWS.match(line) is not None
+    # Most lines begin with a time: for those the few that were passed on are all there is to look for.
+    passed_on = b"0" <= line[:1] <= b"9" or line[:1] == b"<"
+    if not passed_on and _FOLLOWS.match(line):
+        return True
+    return _PASSED_ON_FOLLOWS.match(line) is not None
 
 
 def raised(text: str) -> str | None:
     """Return the exception that a text names, with what it says, if it begins with one."""
-    match = _JAVA_RAISED.match(text)
+    announced = _ANNOUNCED.match(text)
+    match = _JAVA_RAISED.match(text, announced.end() if announced else 0)
     return match.group(1) if match else None
 
 

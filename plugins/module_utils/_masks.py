@@ -47,8 +47,10 @@ _DOMAINS = (
 )
 _DOMAIN = re.compile(rf"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.(?:{_DOMAINS})(?::\d+)?")
 _CODE = re.compile(r"(\w[\w./-]*\.(?:go|py|js|mjs|ts|java|rb|rs|c|cc|cpp|h|cs|php|kt|scala|ex|pl)):\d+(?::\d+)?")
+_CLASS = re.compile(r"[A-Za-z_]\w*\.(?:[A-Za-z_]\w*\.)*[A-Z][A-Za-z]+")  # sqlite3.OperationalError
 _SEGMENT = re.compile(r"[A-Za-z0-9]+")
 _HEX = re.compile(r"(?:0[xX])?[0-9a-fA-F]{3,}")
+_LETTERS_ALONE = re.compile(r"[a-f]{8,}")  # an id that by chance has no digit: no word looks so
 _NAMED = re.compile(r"([A-Za-z]{2,})\d+")  # worker12
 _NUMBERS = re.compile(rf"[+-]?{_NUMBER}(?:[^A-Za-z\x02\s]{{0,3}}{_NUMBER})*")
 _DIGIT = re.compile(r"\d")
@@ -87,7 +89,7 @@ def _word(word: str) -> str:
     before, core, after = _CORE.fullmatch(word).groups()  # type: ignore[union-attr] # it matches any text
     if not core:
         return word
-    has_digit = _DIGIT.search(core) is not None
+    has_digit = _DIGIT.search(core) is not None or _LETTERS_ALONE.fullmatch(core) is not None
     code = _CODE.fullmatch(core) if has_digit else None
     if code:
         core = f"{code.group(1)}:{_NUMBER}"
@@ -97,7 +99,7 @@ def _word(word: str) -> str:
         core = _MAIL
     elif _DOMAIN.fullmatch(core):
         core = _HOST
-    elif has_digit:
+    elif has_digit and not _CLASS.fullmatch(core):
         core = _NUMBERS.sub(_NUMBER, _SEGMENT.sub(_segment, core))
     return f"{before}{core}{after}"
 
@@ -116,6 +118,6 @@ def _segment(match: re.Match[str]) -> str:
     """A run of letters and digits: a name keeps its letters, an id loses all."""
     text = match.group()
     if text.isalpha():
-        return text
+        return _NUMBER if _LETTERS_ALONE.fullmatch(text) else text
     named = None if _HEX.fullmatch(text) else _NAMED.fullmatch(text)
     return f"{named.group(1)}{_NUMBER}" if named else _NUMBER

@@ -81,7 +81,7 @@ def _read_one(
     """Read one log; return since when it is known what it says, and its first time. Both in seconds since 1970."""
     try:
         with _open(log, limit, until) as source:
-            patterns.add(_log_errors.Reader().errors(source.lines))
+            patterns.add(_log_errors.Reader().errors(source.lines, source.following))
     except FileNotFoundError as error:
         reading.notes.append(f"{_name(log)}: {error.strerror or error}")
         return _ALWAYS, None

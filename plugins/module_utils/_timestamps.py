@@ -39,14 +39,14 @@ def split(text: str) -> tuple[datetime | None, str]:
 
 
 class Clock:
-    """Reads the times of one log, whose lines say them all alike: most of what a line says is known from another."""
+    """Reads the times of one log, whose lines say them all alike: an hour is understood once, then only counted on."""
 
     _KNOWN = 1000
 
     def __init__(self) -> None:
         """Begin without knowing how this log says its times."""
-        self._span = slice(0, 0)
-        self._seconds: dict[str, float] = {}
+        self._hour = slice(0, 0)  # where a line says everything down to the hour
+        self._hours: dict[str, float] = {}
 
     def split(self, text: str) -> tuple[float | None, str]:
         """Do as `split` does, with the time in seconds since 1970."""
@@ -62,22 +62,23 @@ class Clock:
         return None, text
 
     def at(self, text: str) -> float | None:
-        """Return the time of a line."""
-        seconds = self._seconds.get(text[self._span])
-        if seconds is None:
+        """Return the time of a line, to the millisecond."""
+        hour = self._hours.get(text[self._hour])
+        end = self._hour.stop
+        clock = text[end : end + 10]  # ":51:16,123"
+        if hour is None or clock[:1] != ":" or clock[3:4] != ":":
             return self.split(text)[0]
-        end = self._span.stop
-        if text[end : end + 1] not in (".", ","):
-            return seconds
-        digits = text[end + 1 : end + 4]
-        return seconds + int(digits) / 1000 if len(digits) == 3 and digits.isdecimal() else self.split(text)[0]
+        try:
+            seconds = hour + int(clock[1:3]) * 60 + int(clock[4:6])
+            return seconds + int(clock[7:10]) / 1000 if clock[6:7] in (",", ".") else seconds
+        except ValueError:  # fewer than three digits after the second
+            return self.split(text)[0]
 
     def _learn(self, match: re.Match[str], found: datetime) -> None:
-        """Remember which second is meant, for the next line that says it at the same place."""
-        if len(self._seconds) >= self._KNOWN:
-            self._seconds.clear()
-        self._span = slice(match.start(), match.end("S"))
-        self._seconds[match.string[self._span]] = found.replace(microsecond=0).timestamp()
+        if len(self._hours) >= self._KNOWN:
+            self._hours.clear()
+        self._hour = slice(match.start(), match.end("H"))
+        self._hours[match.string[self._hour]] = found.replace(minute=0, second=0, microsecond=0).timestamp()
 
 
 def moment(value: Any) -> datetime | None:
@@ -108,13 +109,13 @@ def iso_of(seconds: float | None) -> str | None:
 def _moment(parts: dict[str, Any]) -> datetime | None:
     try:
         month = _MONTHS.index(parts["b"]) + 1 if parts.get("b") else int(parts["m"])
-        now = datetime.now().astimezone()
-        year = int(parts["y"]) if parts.get("y") else now.year
+        now = None if parts.get("y") else datetime.now().astimezone()
+        year = now.year if now else int(parts["y"])
         clock = (int(parts["H"]), int(parts["M"]), min(int(parts["S"]), 59))  # a leap second is 60
         micro = int((parts.get("f") or "0").ljust(6, "0")[:6])
         naive = datetime(year, month, int(parts["d"]), *clock, micro)
         found = _zoned(naive, parts.get("z"))
-        if not parts.get("y") and found > now + timedelta(days=1):
+        if now and found > now + timedelta(days=1):
             found = _zoned(naive.replace(year=year - 1), None)  # syslog says no year: December, seen in January
     except (ValueError, OverflowError, OSError):
         return None

@@ -94,7 +94,7 @@ incident:
               last_seen: "2026-01-01T09:55:40.000+00:00"
               sample: "2026-01-01T09:51:16Z ERROR order 7 failed"
               cause: "sqlite3.OperationalError: no such column: unit_price"
-              cause_template: "sqlite<n>.OperationalError: no such column: unit_price"
+              cause_template: "sqlite3.OperationalError: no such column: unit_price"
               rate:
                 since: "2026-01-01T09:51:16.000+00:00"
                 until: "2026-01-01T09:55:40.000+00:00"

@@ -7,12 +7,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ansible_collections.incidentctl.response.plugins.module_utils import (
     _log_errors,
+    _log_hints,
     _log_lines,
     _log_scan,
 )
@@ -36,19 +36,23 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pat
     return str(request.param)
 
 
-def scanned(path: Path, start: int = 0, end: int | None = None) -> list[tuple[bytes, bool]]:
+def scanned(path: Path, start: int = 0, end: int | None = None) -> list[bytes]:
     with path.open("rb") as stream:
         size = path.stat().st_size if end is None else end
-        return list(_log_scan.lines(stream.fileno(), start, size, time.monotonic() + 30))
+        return list(_log_scan.Scan(stream.fileno(), start, size, time.monotonic() + 30))
 
 
-def told(lines: Iterator[_log_lines.Line]) -> list[tuple[str, str | None]]:
+def told(text: str) -> list[tuple[str, str | None]]:
+    """What all lines of a text tell of errors."""
+    lines = (_log_lines.Line(line) for line in text.splitlines())
     return [(error.said, error.cause) for error in _log_errors.Reader().errors(lines)]
 
 
 def read(path: Path) -> list[tuple[str, str | None]]:
+    """What those lines of a file tell that are found in it."""
     with _log_lines.of_file(str(path), 1 << 40, time.monotonic() + 30) as source:
-        return told(source.lines)
+        found = _log_errors.Reader().errors(source.lines, source.following)
+        return [(error.said, error.cause) for error in found]
 
 
 @pytest.mark.usefixtures("way")
@@ -57,7 +61,7 @@ def test_every_error_is_found_and_a_plain_line_is_passed_over(tmp_path: Path) ->
     broken = BROKEN.strip().splitlines()
     for line in broken:
         log.write_text(f"2025-11-23 all is well\n{line}\n2025-11-23 all is well\n")
-        assert [found.decode() for found, _joined in scanned(log)] == [line]
+        assert [found.decode() for found in scanned(log)] == [line]
 
 
 @pytest.mark.usefixtures("way")
@@ -68,17 +72,17 @@ def test_what_is_found_tells_the_same_as_the_whole_log(tmp_path: Path) -> None:
     text = "".join(f"{quiet}{line}\n{quiet}{trace}" for line, trace in zip(lines, TRACES * 20))
     text += f"2025-11-23T09:51:15Z ERROR one\n{PYTHON}{quiet * 2000}2025-11-23T09:51:15Z ERROR two\n{JAVA.rstrip()}"
     log.write_text(text)
-    assert read(log) == told(_log_lines.Line(line) for line in text.splitlines())
+    assert read(log) == told(text)
 
 
 @pytest.mark.usefixtures("way")
 def test_only_whole_lines_between_two_offsets_are_given(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     log.write_text("ERROR a\nERROR b\nERROR c\nERROR d")
-    assert scanned(log, 3) == [(b"ERROR b", True), (b"ERROR c", True), (b"ERROR d", True)]
-    assert scanned(log, 8)[0] == (b"ERROR b", True)
-    assert scanned(log, 0, 16) == [(b"ERROR a", True), (b"ERROR b", True)]
-    assert scanned(log, 0, 19)[2] == (b"ERR", True)
+    assert scanned(log, 3) == [b"ERROR b", b"ERROR c", b"ERROR d"]
+    assert scanned(log, 8)[0] == b"ERROR b"
+    assert scanned(log, 0, 16) == [b"ERROR a", b"ERROR b"]
+    assert scanned(log, 0, 19)[2] == b"ERR"
 
 
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -92,10 +96,52 @@ def test_grep_and_hand_find_the_same_in_whatever_bytes(tmp_path: Path, parts: li
     log.write_bytes(b"\n".join(parts))
     with log.open("rb") as stream:
         until, size = time.monotonic() + 30, log.stat().st_size
-        ways = []
-        for way in (_log_scan._by_grep, _log_scan._by_hand):
-            ways.append([found[:2] for found in way(stream.fileno(), 0, size, until)])
-    assert ways[0] == ways[1]
+        for pattern in (_log_hints.ALL, _log_hints.IN_CAPITALS, _log_hints.IN_FIELDS):
+            grep = _log_scan._by_grep(stream.fileno(), 0, size, until, pattern)
+            hand = _log_scan._by_hand(stream.fileno(), 0, size, until, _log_hints.compiled(pattern))
+            assert [found[:2] for found in grep] == [found[:2] for found in hand]
+
+
+LAST_WORDS = ("panic: ", "fatal error", "thread ", "Uncaught", "TypeError", "java.lang", "Exception in")
+IN_CAPITALS = [line for line in BROKEN.strip().splitlines() if " ERROR " in line or line.startswith(LAST_WORDS)]
+IN_FIELDS = [line for line in BROKEN.strip().splitlines() if line[0] == "{" or "level=" in line or "lvl=" in line]
+
+
+@pytest.mark.parametrize(
+    ("quiet", "broken", "pattern"),
+    [
+        ("2025-11-23 09:51:16 INFO all is well, no error", IN_CAPITALS, _log_hints.IN_CAPITALS),
+        (
+            '{"level":"info","msg":"no error"}',
+            IN_FIELDS,
+            _log_hints.IN_FIELDS,
+        ),
+        ("time=x level=info msg=fine", IN_FIELDS + IN_CAPITALS, _log_hints.IN_FIELDS),
+        ("2025-11-23 09:51:16 [info] all is well", ["[error] it broke"], _log_hints.ALL),
+        ("all is well", ["app: error: it broke"], _log_hints.ALL),
+    ],
+)
+def test_large_log_is_searched_as_it_says_its_levels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quiet: str, broken: list[str], pattern: str
+) -> None:
+    monkeypatch.setattr(_log_hints, "LARGE", 1 << 14)
+    monkeypatch.setattr(_log_hints, "_SAMPLES", 4)
+    monkeypatch.setattr(_log_hints, "_SAMPLE", 1 << 10)
+    log = tmp_path / "a.log"
+    lines = [*[quiet] * 2000, *broken, *[quiet] * 2000]  # in the middle, where no sample is taken
+    log.write_text("".join(f"{line}\n" for line in lines))
+    with log.open("rb") as stream:
+        assert _log_hints.of_log(stream.fileno(), 0, log.stat().st_size) == pattern
+    assert read(log) == told("\n".join(lines))
+
+
+def test_large_log_with_one_line_of_another_kind_is_searched_for_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_log_hints, "LARGE", 1 << 16)
+    log = tmp_path / "a.log"
+    log.write_text("2025-11-23 INFO fine\n" * 2000 + "app: error: it broke\n" + "2025-11-23 INFO fine\n" * 2000)
+    assert read(log) == [("it broke", None)]
 
 
 def test_line_too_long_for_grep_hides_nothing_before_or_after(tmp_path: Path) -> None:
@@ -106,8 +152,8 @@ def test_line_too_long_for_grep_hides_nothing_before_or_after(tmp_path: Path) ->
         stream.seek(0, os.SEEK_END)
         stream.write(b"\nfine\nERROR after\n")
     found = scanned(log)
-    assert [line[:12] for line, _joined in found] == [b"ERROR before", b"ERROR within", b"ERROR after"]
-    assert all(len(line) <= _log_scan.LINE_LIMIT for line, _joined in found)
+    assert [line[:12] for line in found] == [b"ERROR before", b"ERROR within", b"ERROR after"]
+    assert all(len(line) <= _log_scan.LINE_LIMIT for line in found)
 
 
 def test_memory_stays_small_whatever_the_file(tmp_path: Path) -> None:
@@ -140,15 +186,15 @@ def test_log_that_grows_or_is_cut_off_meanwhile_is_read_to_where_it_was(tmp_path
     log = tmp_path / "a.log"
     log.write_text("ERROR a\nfine\n" * 20_000)
     with log.open("rb") as stream:
-        found = _log_scan.lines(stream.fileno(), 0, log.stat().st_size, time.monotonic() + 30)
+        found = iter(_log_scan.Scan(stream.fileno(), 0, log.stat().st_size, time.monotonic() + 30))
         next(found)
         with log.open("a") as more:
             more.write("ERROR late\n" * 100_000)
-        assert all(line == b"ERROR a" for line, _joined in found)
-        found = _log_scan.lines(stream.fileno(), 0, log.stat().st_size, time.monotonic() + 30)
+        assert all(line == b"ERROR a" for line in found)
+        found = iter(_log_scan.Scan(stream.fileno(), 0, log.stat().st_size, time.monotonic() + 30))
         next(found)
         os.truncate(log, 0)
-        assert all(line.startswith(b"ERROR") for line, _joined in found)
+        assert all(line.startswith(b"ERROR") for line in found)
 
 
 def test_reading_ends_when_the_time_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

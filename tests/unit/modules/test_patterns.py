@@ -356,7 +356,7 @@ def test_what_varies_by_its_looks_is_masked() -> None:
 
 def test_number_that_is_part_of_a_name_is_masked_alone() -> None:
     assert templates("worker12: sqlite3.OperationalError in shop/db.py:77 after 1.5s") == [
-        "worker<n>: sqlite<n>.OperationalError in shop/db.py:<n> after <n>"
+        "worker<n>: sqlite3.OperationalError in shop/db.py:<n> after <n>"
     ]
 
 
