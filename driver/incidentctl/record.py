@@ -192,6 +192,11 @@ class Record:
         """Say whether it is we who hold the incident's lock."""
         return incident_id in self._held
 
+    def must_be_ours(self, incident_id: str) -> None:
+        """Raise LockedError if we held the incident's lock and it was taken from us."""
+        with self._transaction(writes=True) as connection:
+            self._still_ours(connection, incident_id)
+
     def _still_ours(self, connection: sa.Connection, incident_id: str) -> None:
         """Who took the lock over may act already: whoever held it before begins nothing and decides nothing any more."""
         _lock(connection, incident_id)

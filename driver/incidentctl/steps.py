@@ -30,11 +30,13 @@ def run_rolling(desk: Desk, step: PlannedStep, variables: Mapping[str, Any]) -> 
     """Run a step that may hurt: one host first, then in batches of a quarter, and no further once one has failed.
 
     A host that cannot be reached stops nobody: the next one is tried in its place. The caller finishes the step.
+    Raise LockedError, and go to no further host, if somebody took the incident over meanwhile.
     """
     _begin(desk, step)
     parts: list[Outcome] = []
     waiting = step.hosts
     while waiting:
+        desk.record.must_be_ours(desk.incident_id)
         proven = any(row.outcome in SUCCESS for part in parts for row in part.rows)
         size = max(1, len(step.hosts) // 4) if proven else 1
         parts.append(_run(desk, step, waiting[:size], variables))

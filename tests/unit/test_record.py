@@ -533,6 +533,7 @@ def test_who_was_taken_over_after_all_begins_and_decides_nothing_more(record: Re
         for write in (
             lambda: record.append(ONE, "step_started", {"phase": "recover"}, "bob"),
             lambda: record.append_if(ONE, "decided", {"option": "rollback"}, "bob", lambda _: True),
+            lambda: record.must_be_ours(ONE),
         ):
             with pytest.raises(LockedError, match="taken over"):
                 write()
