@@ -19,6 +19,7 @@ SEVERITY_ALIASES = {
 }
 ENDED = ("closed", "cancelled")
 BEFORE_DECISION = ("triage", "contain", "diagnose", "assess", "decide")
+IN_ORDER = (*BEFORE_DECISION, "recover", "verify", "lift", "monitor")
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 _ID = re.compile(rf"INC-[0-9]{{8}}-[0-9]{{4}}-[{_BASE32}]{{4}}")
 
@@ -285,12 +286,22 @@ _CHANGES: dict[str, Callable[[Incident, Event], Changes]] = {
     "resolved": lambda i, e: {"status": "resolved", "resolved_at": e.at, **_milestone(i, e, "resolved")},
     "follow_up": _listed("follow_ups"),
     "closed": lambda _i, e: {"status": "closed", "closed_at": e.at, "left_contained": e.data.get("left_contained")},
-    "resumed": lambda i, _e: {"phases": _interrupt(i.phases)},
+    "resumed": lambda i, _e: {"phases": _settle(_interrupt(i.phases))},
     "locked": lambda i, e: {"holder": _row(e), "phases": _interrupt(i.phases)},
     "unlocked": _unlocked,
 }
 _CONTAINMENT = ("containment_applied", "containment_lifted")
 KINDS = frozenset({*_CHANGES, "host_outcome", *_CONTAINMENT})
+
+
+def _settle(phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
+    """End what was cut off beside the order of an incident: the hosts are asked what came of it, and nobody runs it again."""
+    return tuple(
+        replace(phase, state="done", outcome="unknown")
+        if phase.state == "interrupted" and phase.name not in IN_ORDER
+        else phase
+        for phase in phases
+    )
 
 
 def _interrupt(phases: tuple[Phase, ...]) -> tuple[Phase, ...]:

@@ -120,6 +120,13 @@ def test_a_phase_runs_while_somebody_holds_the_lock() -> None:
     assert not phase_done(incident, "contain")
 
 
+@pytest.mark.parametrize(("name", "left"), [("contain", True), ("lift_only", False), ("rate_limit", False)])
+def test_what_was_cut_off_beside_the_order_is_over_once_the_hosts_are_asked(name: str, left: bool) -> None:
+    incident = told(DECLARED, LOCKED, started(name), LOCKED, ("resumed", {"phase": name}), UNLOCKED)
+    assert (interrupted(incident) is not None) is left
+    assert incident.phases[-1].outcome == (None if left else "unknown")
+
+
 @pytest.mark.parametrize("after", [[UNLOCKED], [LOCKED], [("resumed", {})], [started("diagnose")]])
 def test_a_phase_without_its_end_is_interrupted(after: list[tuple[str, dict[str, Any]]]) -> None:
     incident = told(DECLARED, LOCKED, started("contain", "web1"), *after)

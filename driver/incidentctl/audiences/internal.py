@@ -14,6 +14,7 @@ _DOING = {
     "recover": "carrying out the recovery",
     "verify": "watching whether it holds",
     "lift": "taking the containment back",
+    "lift_only": "taking a part of the containment back",
     "monitor": "watching the services without containment",
 }
 
