@@ -17,7 +17,7 @@ from typing import Any
 from ansible_collections.incidentctl.response.plugins.module_utils import _http_request, _parallel
 from ansible_collections.incidentctl.response.plugins.module_utils._http_request import SecretError
 
-__all__ = ["SecretError", "accepted", "call", "check_secret", "in_words"]
+__all__ = ["SecretError", "accepted", "call", "check", "in_words"]
 
 BODY_LIMIT = 64 * 1024
 DEFAULT_TIMEOUT_S = 5.0
@@ -76,9 +76,14 @@ def in_words(answer: dict[str, Any], shown: int = _SHOWN) -> str:
     return f"{status}{needs} {_plain(answer['body'])[:shown]}".rstrip()
 
 
-def check_secret(request: dict[str, Any]) -> None:
-    """Raise SecretError if the secret that a request refers to is missing."""
+def check(request: dict[str, Any]) -> None:
+    """Raise SecretError if the secret, or the authority, that a request refers to cannot be used on this host."""
     _http_request.secret(request.get("secret_ref"))
+    try:
+        if request.get("ca_file"):
+            _trust(request)
+    except ValueError as error:
+        raise SecretError(str(error)) from error
 
 
 class _Attempt:

@@ -28,7 +28,7 @@ _OURS = ("connection", "content-length", "host", "transfer-encoding")
 
 
 class SecretError(OSError):
-    """The secret that a request refers to is not there, or cannot be used; the message never holds it."""
+    """What a request refers to is not there, or cannot be used; the message never holds a secret."""
 
 
 class Address(NamedTuple):

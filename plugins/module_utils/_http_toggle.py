@@ -98,6 +98,17 @@ def turn_off(entry: _ledger.Entry, check_mode: bool) -> tuple[str, bool]:
     return f"{name} {words.turned_off}", True
 
 
+def requests(service: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return each request that a service declares, with its capability and where it stands in the catalogue."""
+    return [
+        (capability, ".".join(filter(None, (words.key, target.partition("/")[2], key))), toggle[key])
+        for capability, words in WORDS.items()
+        for target, toggle in _toggles(service, words)
+        for key in (words.on, words.off, "status")
+        if key in toggle
+    ]
+
+
 def _toggles(service: dict[str, Any], words: Words) -> list[tuple[str, dict[str, Any]]]:
     """Return what a service declares, each with the target that the ledger knows it by."""
     if words.key not in service:
@@ -124,8 +135,8 @@ def _turn_on(target: str, toggle: dict[str, Any], params: dict[str, Any], check_
             summary = f"{name} was {words.turned_on} earlier in this incident; {before['said']}"
             return action(target, "unchanged", summary, entry=earlier["name"], verified=False)
         # Before anything is recorded or done: what cannot be turned off again must not be turned on.
-        _http.check_secret(on)
-        _http.check_secret(undo["request"])
+        _http.check(on)
+        _http.check(undo["request"])
         if check_mode:
             return action(target, "done", f"{name} would be {words.turned_on}")
         if earlier is not None and earlier["undo"] == undo:

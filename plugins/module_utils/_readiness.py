@@ -1,4 +1,4 @@
-"""What would be missing on a host when it is needed: room on disks, programs, the backups' password. Changes nothing."""
+"""What would be missing on a host when it is needed: room on disks, programs, passwords. Changes nothing."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _egress,
     _evidence,
     _findings,
+    _http,
+    _http_toggle,
     _postgresql,
     _resources,
 )
@@ -41,6 +43,7 @@ def run(params: dict[str, Any], _check_mode: bool) -> Result:
         "disks": list(_disks(services, params)),
         "programs": list(_programs(services, params)),
         "backups": list(_backups(services, params)),
+        "logins": list(_logins(services)),
     }
     clock = {"asked_at": params["asked_at"], "began_at": began, "ended_at": time.time()}
     answer = result(
@@ -124,6 +127,20 @@ def _lacking(service: Service) -> Iterator[tuple[str, str]]:
     for part, key, argv in commands:
         if argv and shutil.which(str(argv[0])) is None:
             yield f"{argv[0]} is not here, or not a program", f"{part}.{key}"
+
+
+def _logins(services: list[Service]) -> Iterator[Finding]:
+    """Name each secret and authority that a request of the catalogue refers to and that cannot be used here."""
+    for service in services:
+        needed_for: dict[str, tuple[str, str]] = {}
+        for capability, place, request in _http_toggle.requests(service):
+            try:
+                _http.check(request)
+            except OSError as error:
+                needed_for.setdefault(str(error), (place, capability))
+        for what, (place, capability) in needed_for.items():
+            fix = "put it there on this host, readable for the user that the role becomes, or correct the catalogue"
+            yield _finding(f"{service['name']}: {place}: {what}: {capability} would fail", fix)
 
 
 def _backups(services: list[Service], params: dict[str, Any]) -> Iterator[Finding]:

@@ -9,7 +9,8 @@ module: readiness_info
 short_description: Look whether a host has what an incident would need
 description:
   - Looks at the disks where ledger, evidence and backups would go, at the programs that the catalogue makes necessary on this
-    host, and whether the password of the backups opens their repository.
+    host, at the secrets and authorities that its requests refer to, and whether the password of the backups opens their
+    repository.
   - What is missing fails it. What is only poor (a disk from 85 % full, no promtool beside Prometheus) is a warning.
   - Changes nothing, and does the same in check mode.
 version_added: 0.1.0
@@ -73,6 +74,9 @@ incident:
       - target: backups
         outcome: unchanged
         summary: "backups: nothing is missing"
+      - target: logins
+        outcome: unchanged
+        summary: "logins: nothing is missing"
     facts:
       clock: {asked_at: 1767262800.113, began_at: 1767262800.482, ended_at: 1767262801.127}
       findings:

@@ -268,7 +268,7 @@ def test_a_secret_that_cannot_be_used_is_said_and_not_shown(tmp_path: Path, kept
 def test_a_variable_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SHOP_SECRET", raising=False)
     with pytest.raises(_http.SecretError, match="'SHOP_SECRET' is not set on this host"):
-        _http.check_secret({"secret_ref": {"env": "SHOP_SECRET"}})
+        _http.check({"secret_ref": {"env": "SHOP_SECRET"}})
 
 
 @pytest.fixture(scope="module")
@@ -306,6 +306,8 @@ def test_a_certificate_for_somebody_else_is_refused(authority: Authority) -> Non
 def test_an_authority_that_cannot_be_read_is_said(tmp_path: Path, kept: str | None, told: str) -> None:
     if kept:
         (tmp_path / "ca").write_text(kept)
+    with pytest.raises(_http.SecretError, match=told):
+        _http.check({"ca_file": str(tmp_path / "ca")})
     answer = _http.call({"url": "https://127.0.0.1:9/", "ca_file": str(tmp_path / "ca")})
     assert told in answer["error"]
     assert str(tmp_path / "ca") in answer["error"]

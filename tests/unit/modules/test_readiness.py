@@ -49,6 +49,24 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_a_login_that_could_not_be_used_is_told_once_for_each_service(bare: Path) -> None:
+    (bare / "there").write_text("sesame")
+    request = {"url": "https://127.0.0.1:8443/x", "method": "POST", "secret_ref": {"file": str(bare / "there")}}
+    missing = {**request, "secret_ref": {"file": str(bare / "missing"), "scheme": "bearer"}}
+    authority = {**request, "ca_file": str(bare / "there")}
+    well = {"name": "well", "hosts": "web1", "maintenance": {"on": request, "off": request}}
+    shop = {
+        "name": "shop",
+        "hosts": "web1",
+        "maintenance": {"on": request, "off": missing},
+        "circuit_breakers": [{"name": "payments", "open": missing, "close": authority}],
+    }
+    assert [finding["text"] for finding in look(bare, well, shop)] == [
+        f"shop: maintenance.off: secret file {bare}/missing: No such file or directory: maintenance_mode would fail",
+        f"shop: circuit_breakers.payments.close: ca_file {bare}/there holds no certificate in PEM: circuit_breaker would fail",
+    ]
+
+
 @pytest.mark.parametrize(
     ("service", "missed"),
     [
