@@ -150,6 +150,29 @@ def go_through(site: Site, act: Act) -> None:
     assert site.look(act.stays) == kept
 
 
+def test_the_commands_that_are_named_bring_the_data_back(site: Site) -> None:
+    site.lay_out(Act("backup"))
+    site.run("systemctl stop shop.service")
+    read = "import sqlite3; print(list(sqlite3.connect('/srv/shop/data/shop.db').iterdump()))"
+    orders = "runuser -u postgres -- psql -XqAtc 'SELECT count(*), sum(id) FROM orders' shop"
+    look = f'python3 -c "{read}"; {orders}; sha256sum /srv/shop/releases/41/*.py'
+    data = [
+        {"kind": "files", "path": "/srv/shop/releases"},
+        {"kind": "sqlite", "path": "/srv/shop/data/shop.db"},
+        {"kind": "postgresql", "database": "shop", "user": "postgres"},
+    ]
+    before = site.run(look)
+    services = [{"name": "shop", "hosts": "all", "data": data}]
+    backups = site.play("backup", "INC-1", incident_services=services).block(site.name)["facts"]["services"]["shop"]
+    assert [backup["verified"] for backup in backups] == [True] * 3, backups
+
+    site.run("rm -rf /srv/shop/releases/41 /srv/shop/data/shop.db")
+    site.run("runuser -u postgres -- psql -Xqc 'DELETE FROM orders' shop")
+    for backup in backups:
+        site.run(backup["restore"])
+    assert site.run(look) == before
+
+
 def test_what_restic_says_of_a_repository_is_understood(site: Site) -> None:
     """Its exit codes have changed: up to 0.16 each of these was 1 and a sentence."""
     act = Act("backup")
