@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from incidentctl import ansible_setup, gate, notify, plan, workflow
+from incidentctl import ansible_setup, catalogue, gate, notify, plan, workflow
 from incidentctl import incident as incidents
 from incidentctl import settings as configuration
 from incidentctl.desk import Ask, Desk, Show
@@ -244,10 +244,14 @@ def pass_on(session: Session, event: Event) -> None:
 def plans(
     session: Session, severity: str | None, limit: str | None, services: Iterable[str]
 ) -> list[tuple[plan.Plan, tuple[Refusal, ...]]]:
-    """Return the plan of one severity, or of each, and which guards would refuse it. Nothing is connected to."""
+    """Return the plan of one severity, or of each, and which guards would refuse it. Nothing is connected to.
+
+    Raise ConfigurationError, with all errors at once, if the catalogue is wrong.
+    """
     policies = session.settings.severities
     names = list(policies) if severity is None else [incidents.parse_severity(severity, policies)]
     inventory = session.hosts()
+    catalogue.unless_wrong(service.spec for service in inventory.services)
     hosts = plan.narrow(inventory, limit)
     scope = plan.in_scope(inventory, hosts, services)
     made = [plan.make(name, policies[name].contain, hosts, scope) for name in names]

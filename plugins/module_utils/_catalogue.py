@@ -105,7 +105,7 @@ def check(services: Any) -> list[str]:
         return ["must be a list of services"]
     problems: list[str] = []
     names: list[Any] = []
-    for index, service in enumerate(services):
+    for index, service in enumerate(map(_with_words, services)):
         if not isinstance(service, dict):
             problems.append(f"entry {index + 1} must be a mapping")
             continue

@@ -79,6 +79,15 @@ def test_the_driver_of_a_wheel_runs_the_collection_of_that_wheel(installed: Path
     assert (root / "ansible_collections/incidentctl/response/roles/rollback").is_dir()
 
 
+def test_the_driver_of_a_wheel_checks_the_catalogue_by_the_schema_of_that_wheel(
+    installed: Path, tmp_path: Path
+) -> None:
+    wrong = {"name": "lamp", "hosts": "here", "manager": "systemd"}
+    code = f"from incidentctl import catalogue; catalogue.unless_wrong([{wrong}])"
+    done = subprocess.run([installed / "python", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "lamp: manager systemd needs unit" in done.stderr
+
+
 def test_the_command_of_a_wheel_answers(installed: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [installed / "incidentctl", "--help"], cwd=tmp_path, capture_output=True, text=True, check=True

@@ -1,0 +1,52 @@
+"""What is wrong with the catalogue of services, by the collection's own schema, without a look at any host."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from incidentctl import ansible_setup
+from incidentctl.errors import ConfigurationError, IncidentctlError
+
+# In a Python of its own: into this one, somebody else's ansible_collections may have come before ours.
+_CHECK = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from ansible_collections.incidentctl.response.plugins.module_utils import _catalogue
+print(json.dumps([_catalogue.check(services) for services in json.load(sys.stdin)]))
+"""
+# What a template comes to is known only where it is used. So it is tried as one of each kind: what is wrong with all is wrong.
+_STAND_INS: tuple[Any, ...] = ("x", "http://x/", 1, True, ["x"], {})
+
+
+def unless_wrong(services: Iterable[Mapping[str, Any]]) -> None:
+    """Raise ConfigurationError, with all errors at once, if one of these services is not described as it must be."""
+    described = [dict(service) for service in services]
+    tried = _checked([_filled(described, value) for value in _STAND_INS])
+    if wrong := [text for text in tried[0] if all(text in others for others in tried)]:
+        raise ConfigurationError(
+            "The catalogue of services cannot be used.",
+            "\n".join(f"- {text}" for text in wrong),
+            "mend incident_services in group_vars/all (docs/contracts.md, 1)",
+        )
+
+
+def _filled(value: Any, stand_in: Any) -> Any:
+    """Return it with the stand-in for each template."""
+    if isinstance(value, dict):
+        return {key: _filled(inner, stand_in) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_filled(inner, stand_in) for inner in value]
+    return stand_in if isinstance(value, str) and "{{" in value else value
+
+
+def _checked(catalogues: list[Any]) -> list[list[str]]:
+    argv = [sys.executable, "-I", "-S", "-B", "-c", _CHECK, str(ansible_setup.collection_root())]
+    done = subprocess.run(argv, input=json.dumps(catalogues), capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise IncidentctlError("The catalogue could not be checked.", done.stderr.strip(), "install incidentctl anew")
+    answer: list[list[str]] = json.loads(done.stdout)
+    return answer

@@ -1,0 +1,89 @@
+"""The catalogue, as the driver sees it before any host does: what is wrong whatever its templates come to is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from incidentctl import catalogue, plan
+from incidentctl import session as sessions
+from incidentctl.errors import ConfigurationError
+from incidentctl.record import open_record
+from incidentctl.session import Session
+from incidentctl.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+ARGV = {"start": ["a"], "stop": ["b"], "status": ["c"]}
+
+
+def told(*services: dict[str, Any]) -> list[str]:
+    """Return what is said to be wrong."""
+    try:
+        catalogue.unless_wrong(services)
+    except ConfigurationError as error:
+        return error.why.splitlines()
+    return []
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "inventories/demo/group_vars/all.yml",
+        "inventories/lab/group_vars/all.yml",
+        "driver/incidentctl/data/services.yml",
+    ],
+)
+def test_ours_are_right(file: str) -> None:
+    written = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))
+    assert written["incident_services"]
+    assert told(*written["incident_services"]) == []
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    shop = {"name": "shop", "hosts": "web", "manager": "systmed", "prots": [80]}
+    mail = {"name": "mail", "hosts": "web", "manager": "command", "control": {**ARGV, "stop": "b"}}
+    assert told(shop, mail) == [
+        "- shop: unknown key prots (did you mean ports?)",
+        "- mail: control.stop must be a list of words (argv)",
+    ]
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        {"manager": "command", "control": {**ARGV, "start": "{{ control + ['start'] }}"}},
+        {"manager": "command", "control": "{{ control }}"},
+        {"ports": "{{ ports }}", "health": {"url": "{{ url }}/health", "timeout_s": "{{ patience }}"}},
+        {"manager": "{{ manager }}", "compose_file": "{{ file }}"},
+        {"maintenance": {"on": "{{ on }}", "off": {"url": "{{ url }}"}}},
+        {"logs": "{{ logs }}", "data": [{"kind": "{{ kind }}", "path": "{{ path }}"}], "releases": "{{ releases }}"},
+    ],
+)
+def test_a_template_may_come_to_what_is_right(service: dict[str, Any]) -> None:
+    assert told({"name": "shop", "hosts": "web", **service}) == []
+
+
+def test_what_is_wrong_beside_a_template_is_told() -> None:
+    control = {**ARGV, "start": "{{ control + ['start'] }}", "restart": ["d"]}
+    (said,) = told({"name": "shop", "hosts": "web", "manager": "command", "control": control})
+    assert said == "- shop: unknown key control.restart (did you mean start?)"
+
+
+def test_a_bare_on_is_taken_as_it_was_meant() -> None:
+    """As it comes out of `ansible-inventory`: YAML made a boolean of the word, JSON a text of that."""
+    toggle = {"true": {"url": "http://x/on"}, "false": {"url": "http://x/off"}}
+    assert told({"name": "shop", "hosts": "web", "maintenance": toggle}) == []
+
+
+def test_no_plan_is_made_of_what_no_host_will_understand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = {"name": "shop", "hosts": "all", "manager": "systemd"}
+    listed = {"_meta": {"hostvars": {"web1": {"incident_services": [shop]}}}, "ungrouped": {"hosts": ["web1"]}}
+    monkeypatch.setattr(Session, "hosts", lambda _self: plan.parse_inventory(listed))
+    with open_record(f"sqlite:///{tmp_path}/record.db") as record:
+        session = Session(Settings(state_dir=tmp_path, memory_bank=tmp_path), record, "ann")
+        with pytest.raises(ConfigurationError) as caught:
+            sessions.plans(session, "high", None, ())
+    assert caught.value.why == "- shop: manager systemd needs unit"
