@@ -74,7 +74,7 @@ def test_one_that_drips_for_ever_holds_nobody(monkeypatch: pytest.MonkeyPatch) -
         over.set()
         thread.join()
     assert seen["problems"] == [f"{url}: no complete answer within 0.5 s"]
-    assert took < 3
+    assert took < 10
 
 
 def test_one_that_is_down_is_said_at_once() -> None:

@@ -199,15 +199,16 @@ SICK = {
     "an error page": ((500, "<html>"), "500 <html>"),
     "elsewhere": ((302, ""), "302 (a redirect is not followed)"),
     "other json": ((200, {"status": "ok"}), "it answers, but not as it should"),
-    "silence": (None, "no complete answer within 0.3 s"),
+    "silence": (None, "no complete answer within 2 s"),
 }
 
 
 @pytest.mark.parametrize("kind", SICK)
 def test_a_sick_one_is_told_and_the_others_go_on(site: Site, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_monitoring_rule, "_RELOADED_WITHIN_S", 0.3)
-    monkeypatch.setattr(_monitoring_rule._monitoring_api, "_TIMEOUT_S", 0.3)
     answer, told = SICK[kind]
+    if answer is None:
+        monkeypatch.setattr(_monitoring_rule, "_RELOADED_WITHIN_S", 0.3)
+        monkeypatch.setattr(_monitoring_rule._monitoring_api, "_TIMEOUT_S", 2.0)
     healthy, rules = site.login(site.prometheus[1]), site.prometheus[1].rules
     well = site.login(site.alertmanager[0])
     OVER.clear()
@@ -316,6 +317,7 @@ def test_the_driver_asks_all_of_them_and_tells_who_does_not_answer(site: Site, m
         {"url": server.url, "user": USER, "password": {"env": "MONITORING_PASSWORD"}, "ca_file": str(server.ca_file)}
         for server in (site.prometheus[0], site.alertmanager[0])
     ]
+    monkeypatch.setattr(monitoring, "_TIMEOUT_S", 6.0)
     seen = look(site.folder, [secure[0], site.prometheus[1].url], [secure[1], site.alertmanager[1].url])
     assert seen == {
         "down": [],
@@ -354,7 +356,7 @@ def test_the_driver_asks_all_of_them_and_tells_who_does_not_answer(site: Site, m
             f"{url}: its certificate is not trusted: unable to get local issuer certificate. Fix: name the file",
             f"{url}: ca_file {site.folder}/missing.pem cannot be read No such file",
             f"{url.replace('https', 'http')} answers 400",
-            f"{hanging.url}: no complete answer within 4 s",
+            f"{hanging.url}: no complete answer within 6 s",
             f"{html.url} does not answer as it should: is it really there?",
             f"{away.url} answers 302, a redirect, which is not followed",
             f"{refused}: Connection refused",
@@ -365,4 +367,4 @@ def test_the_driver_asks_all_of_them_and_tells_who_does_not_answer(site: Site, m
         assert problem.startswith(told)
     assert "hunter" not in str(seen)
     assert PASSWORD not in str(seen)
-    assert took < 8
+    assert took < 15
