@@ -70,6 +70,7 @@ class Kind(NamedTuple):
     rules: Callable[[str, str, Spec], list[str]]  # (chain, family, spec)
     identity: Callable[[Spec], tuple[str, ...]]  # what tells one spec from another
     told: Callable[[Spec], str]
+    begin: Callable[[Spec], None]  # what has to come just before the rules is done; the spec may note what came of it
     finish: Callable[[Spec], str]  # what has to follow the rules is done; returns what to tell of it
 
 

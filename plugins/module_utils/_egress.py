@@ -140,5 +140,6 @@ KIND = _chain.Kind(
     rules=rules,
     identity=_identity,
     told=_told,
-    finish=lambda cut: _sockets.end(_sockets.to(cut["addresses"], cut["port"])),
+    begin=lambda _cut: None,  # the rules themselves answer with a reset
+    finish=lambda cut: _sockets.told(_sockets.end(_sockets.to(cut["addresses"], cut["port"]))),
 )

@@ -124,8 +124,17 @@ def _told(cut: _chain.Spec) -> str:
     return f"in and out, but for {', '.join(spared)}" if spared else "in and out"
 
 
+def _begin(cut: _chain.Spec) -> None:
+    """End what is open while packets still pass: behind one that was dropped, the other side does not believe a reset."""
+    cut["ended"] = _sockets.end(_beyond(cut))
+
+
 def _finish(cut: _chain.Spec) -> str:
-    return _sockets.end(_sockets.beyond([*cut["spared"], *_inside(cut["bridges"])]))
+    return _sockets.told(cut["ended"], _sockets.end(_beyond(cut)))
+
+
+def _beyond(cut: _chain.Spec) -> str:
+    return _sockets.beyond([*cut["spared"], *_inside(cut["bridges"])])
 
 
 KIND = _chain.Kind(
@@ -142,5 +151,6 @@ KIND = _chain.Kind(
     rules=rules,
     identity=_identity,
     told=_told,
+    begin=_begin,
     finish=_finish,
 )

@@ -123,5 +123,6 @@ KIND = _chain.Kind(
     rules=rules,
     identity=_identity,
     told=_told,
+    begin=lambda _limit: None,
     finish=lambda _limit: "",  # open connections live on
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _rule_removal
 
@@ -20,15 +21,23 @@ def beyond(networks: list[str]) -> str:
     return " and ".join(f"not dst {_place(network)}" for network in dict.fromkeys(["127.0.0.0/8", "::1", *networks]))
 
 
-def end(which: str) -> str:
-    """End all connections that ss knows by these words; return what to tell.
+class Ended(NamedTuple):
+    """How many connections were ended, how many could not be, and why none could."""
+
+    ended: int
+    left: int
+    why: str
+
+
+def end(which: str) -> Ended:
+    """End all connections that ss knows by these words.
 
     A packet filter ends a connection only when a packet comes by. One whose thread waits for an answer that does not
     come sends none, so the kernel is asked to end it.
     """
     missing = [name for name in ("ss", "nsenter") if not _rule_removal.tool(name)]
     if missing:
-        return f"{missing[0]} is not installed: an open connection ends when it next sends something"
+        return Ended(0, 0, f"{missing[0]} is not installed")
     ended = left = 0
     for enter in ([], *(["nsenter", f"--net={path}"] for path in _other_networks())):
         try:
@@ -36,10 +45,18 @@ def end(which: str) -> str:
             left += len(_connections(enter, which))
         except _rule_removal.RuleError as error:
             if not enter:
-                return f"{error}: an open connection ends when it next sends something"
+                return Ended(ended, left, str(error))
             continue  # its container is gone meanwhile, and so are its connections
-    told = f"{ended - left} open connection{'' if ended - left == 1 else 's'} ended"
-    return f"{told}; {left} could not be ended, and end when they next send something" if left else told
+    return Ended(ended - left, left, "")
+
+
+def told(*times: Ended) -> str:
+    """Return what to tell of connections that were ended one time or several."""
+    number, (_ended, left, why) = sum(time.ended for time in times), times[-1]
+    if why:
+        return f"{why}: an open connection ends when it next sends something"
+    words = f"{number} open connection{'' if number == 1 else 's'} ended"
+    return f"{words}; {left} could not be ended, and end when they next send something" if left else words
 
 
 def _place(address: str) -> str:

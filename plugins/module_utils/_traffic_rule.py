@@ -148,6 +148,7 @@ def _put_in(kind: _chain.Kind, undo: dict[str, Any], spec: _chain.Spec, before: 
     loads = {family: _chain.load(kind, undo, family, spec, lines) for family, lines in before.items()}
     if astray := [line for lines in loads.values() for line in _chain.astray(undo, lines)]:
         raise _rule_removal.RuleError(f"nothing was loaded, for no lift would take this back: {'; '.join(astray)}")
+    kind.begin(spec)
     for family, lines in loads.items():
         _rule_removal.restore(family, undo["table"], lines)
     for family in before:
