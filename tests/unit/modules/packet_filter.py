@@ -62,6 +62,6 @@ def row(answer: dict[str, Any]) -> tuple[str, str]:
 
 
 def wait_until_gone(*paths: Path) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 40  # of a busy machine
     while any(path.exists() for path in paths) and time.monotonic() < deadline:
         time.sleep(0.05)

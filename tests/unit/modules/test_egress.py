@@ -229,7 +229,7 @@ def test_that_the_kernel_was_not_asked_is_said(tools: Path, tmp_path: Path) -> N
 
 
 def test_what_nobody_confirms_takes_itself_back(tools: Path, tmp_path: Path) -> None:
-    params = {**asked(tmp_path, breaker(SEARCH)), "confirm_within": 2}
+    params = {**asked(tmp_path, breaker(SEARCH)), "confirm_within": 6}
     answer = _traffic_rule.run(params, False)
     assert answer["incident"]["facts"]["to_confirm"] == ["shop/search"]
     assert table(tools)

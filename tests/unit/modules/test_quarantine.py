@@ -188,7 +188,7 @@ def test_when_the_second_family_fails_the_first_is_taken_back(tools: Path, param
 
 
 def test_without_a_confirmation_it_is_taken_back(tools: Path, params: dict[str, Any]) -> None:
-    answer = _traffic_rule.run({**params, "confirm_within": 2}, False)
+    answer = _traffic_rule.run({**params, "confirm_within": 6}, False)
     assert answer["incident"]["facts"]["to_confirm"] == ["host"]
     assert table(tools)
     wait_until_gone(Path(params["state_dir"]) / "clocks")

@@ -243,7 +243,7 @@ def test_the_port_of_ssh_is_never_limited(tools: Path, params: dict[str, Any]) -
 
 
 def test_a_limit_that_nobody_confirms_takes_itself_back(tools: Path, params: dict[str, Any]) -> None:
-    params["confirm_within"] = 4
+    params["confirm_within"] = 6
     answer = _traffic_rule.run(params, False)
     assert answer["incident"]["facts"]["to_confirm"] == ["shop"]
     assert table(tools)
