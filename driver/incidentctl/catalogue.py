@@ -19,7 +19,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import _catal
 print(json.dumps([_catalogue.check(services) for services in json.load(sys.stdin)]))
 """
 # What a template comes to is known only where it is used. So it is tried as one of each kind: what is wrong with all is wrong.
-_STAND_INS: tuple[Any, ...] = ("x", "http://x/", 1, True, ["x"], {})
+_STAND_INS: tuple[Any, ...] = ("x", "http://x/", "/x", 1, 200, True, ["x"], {}, {"x": "x"})
 
 
 def unless_wrong(services: Iterable[Mapping[str, Any]]) -> None:

@@ -152,9 +152,9 @@ def wrong_secret(reference: Any) -> list[str]:
     if "header" in reference and not _TOKEN.fullmatch(str(reference["header"])):
         problems.append("secret_ref.header must be the name of a header")
     if "scheme" in reference and reference["scheme"] not in _SCHEMES:
-        problems.append(f"secret_ref.scheme must be one of {', '.join(_SCHEMES)}")
+        problems.append(f"secret_ref.scheme must be one of {', '.join(_SCHEMES)}: {reference['scheme']!r}")
     if "user" in reference and (
-        reference.get("scheme") != "basic" or not re.fullmatch(r"[^:]+", str(reference["user"]))
+        reference.get("scheme", "bearer") == "bearer" or not re.fullmatch(r"[^:]+", str(reference["user"]))
     ):
         problems.append("secret_ref.user is a name without a colon, and belongs to scheme basic")
     return problems

@@ -18,6 +18,12 @@ from incidentctl.settings import Settings
 ROOT = Path(__file__).resolve().parents[2]
 ARGV = {"start": ["a"], "stop": ["b"], "status": ["c"]}
 
+REQUEST = {
+    "url": "https://{{ host }}:{{ port }}/x", "method": "{{ method }}", "headers": {"X-Reason": "{{ reason }}"},
+    "secret_ref": {"file": "{{ etc }}/admin", "scheme": "{{ scheme }}", "user": "{{ user }}"}, "ca_file": "{{ etc }}/ca.pem",
+    "expect_status": "{{ status }}", "timeout_s": "{{ patience }}",
+}  # fmt: skip
+
 
 def told(*services: dict[str, Any]) -> list[str]:
     """Return what is said to be wrong."""
@@ -59,6 +65,15 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
         {"ports": "{{ ports }}", "health": {"url": "{{ url }}/health", "timeout_s": "{{ patience }}"}},
         {"manager": "{{ manager }}", "compose_file": "{{ file }}"},
         {"maintenance": {"on": "{{ on }}", "off": {"url": "{{ url }}"}}},
+        {
+            "maintenance": {
+                "on": REQUEST,
+                "off": REQUEST,
+                "status": {**REQUEST, "expect": "{{ said }}", "within_s": "{{ s }}"},
+            }
+        },
+        {"maintenance": {"on": {**REQUEST, "json": "{{ said }}"}, "off": REQUEST, "status": REQUEST}},
+        {"circuit_breakers": [{"name": "payments", "open": "{{ on }}", "close": {**REQUEST, "form": "{{ f }}"}}]},
         {"logs": "{{ logs }}", "data": [{"kind": "{{ kind }}", "path": "{{ path }}"}], "releases": "{{ releases }}"},
     ],
 )
@@ -70,6 +85,13 @@ def test_what_is_wrong_beside_a_template_is_told() -> None:
     control = {**ARGV, "start": "{{ control + ['start'] }}", "restart": ["d"]}
     (said,) = told({"name": "shop", "hosts": "web", "manager": "command", "control": control})
     assert said == "- shop: unknown key control.restart (did you mean start?)"
+
+
+def test_what_is_wrong_with_a_request_is_told() -> None:
+    off = {**REQUEST, "url": "http://ann:hunter2@shop/", "timeout_s": 1000, "form": {}, "body": "x"}
+    found = told({"name": "shop", "hosts": "web", "maintenance": {"on": REQUEST, "off": off}})
+    assert [line.partition("maintenance.off.")[2].split()[0] for line in found] == ["url", "form", "timeout_s"]
+    assert "hunter2" not in str(found)
 
 
 def test_a_bare_on_is_taken_as_it_was_meant() -> None:

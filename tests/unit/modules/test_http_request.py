@@ -62,7 +62,7 @@ def test_all_that_is_wrong_with_a_request_comes_at_once() -> None:
         "form": ["x"],
         "body": 1,
         "headers": {"X Y": "z", "Authorization": "Bearer hunter2", "Content-Length": 1, "X-A": "b\r\nc", "X-B": ["b"]},
-        "secret_ref": {"file": "token", "env": "A B", "header": "X:", "scheme": "digest", "user": "ann", "password": "hunter2"},
+        "secret_ref": {"file": "token", "env": "A B", "header": "X:", "scheme": "digest", "user": "an:n", "password": "hunter2"},
         "ca_file": "ca.pem",
         "expect_status": [200, "2xx"],
         "timeout_s": "soon",
