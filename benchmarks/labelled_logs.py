@@ -195,6 +195,29 @@ def postgresql(draw: Draw, at: datetime, template: str, message: str) -> list[st
     ]
 
 
+def dotnet(draw: Draw, at: datetime, template: str, message: str) -> list[str]:
+    """As Serilog writes, with an exception under some."""
+    message, _, raised = message.partition(" | ")
+    head = f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03} +00:00 [{'FTL' if len(template) % 7 == 0 else 'ERR'}] {message}"
+    place = f"   at Shop.{draw.value('service').title().replace('-', '')}.Call() in /src/Shop.cs:line {draw.value('n')}"
+    return [head, *([raised, place, "--- End of stack trace from previous location ---", place] if raised else [])]
+
+
+def ruby(draw: Draw, at: datetime, template: str, message: str) -> list[str]:
+    """As Ruby's Logger writes."""
+    return [
+        f"E, [{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond:06} #{draw.value('n')}] ERROR -- : [{draw.value('uuid')}] {message}"
+    ]
+
+
+def logcat(draw: Draw, at: datetime, template: str, message: str) -> list[str]:
+    """As Android writes."""
+    tag = ("ActivityManager", "SQLiteLog", "OkHttp", "WifiService")[len(template) % 4]
+    return [
+        f"{at:%m-%d %H:%M:%S}.{at.microsecond // 1000:03} {int(draw.value('n')):5} {int(draw.value('n')):5} E {tag}: {message}"
+    ]
+
+
 Renderer = Callable[[Draw, datetime, str, str], list[str]]
 FORMATS: dict[str, tuple[Renderer, str]] = {
     "java": (java, """
@@ -329,6 +352,46 @@ FORMATS: dict[str, tuple[Renderer, str]] = {
         directory index of "{path}" is forbidden, client: {ip}, server: {host}, request: "GET / HTTP/1.1", host: "{host}"
         SSL_do_handshake() failed (SSL: error:0A000086:SSL routines::certificate verify failed) while SSL handshaking to upstream, client: {ip}, server: {host}, request: "GET /{table} HTTP/1.1", upstream: "{url}", host: "{host}"
         {service} could not be resolved (3: Host not found), client: {ip}, server: {host}, request: "GET /{table} HTTP/1.1", host: "{host}" """),
+    "dotnet": (dotnet, """
+        An unhandled exception has occurred while executing the request. | System.InvalidOperationException: Sequence contains no elements
+        An unhandled exception has occurred while executing the request. | System.NullReferenceException: Object reference not set to an instance of an object.
+        Failed executing DbCommand ({n}ms) [Parameters=[@p0='{n}'], CommandType='Text', CommandTimeout='30']
+        An exception occurred while iterating over the results of a query for context type {service}. | Npgsql.PostgresException (0x80004005): 42703: column "{column}" does not exist
+        Connection id "{hex}", Request id "{hex}": An unhandled exception was thrown by the application.
+        HTTP {method} {path} responded {n} in {float} ms
+        Unable to resolve host {host}
+        Message {uuid} was moved to the error queue after {n} attempts
+        Hosting failed to start | System.IO.IOException: Failed to bind to address http://{ip}:{port}: address already in use.
+        User {mail} could not be authorized for policy {word}
+        Cache key {service}:{n} could not be deserialized
+        Job {word} overran its schedule by {duration}"""),
+    "ruby": (ruby, """
+        ActiveRecord::RecordNotFound (Couldn't find Order with 'id'={n}):
+        ActiveRecord::StatementInvalid (PG::UndefinedColumn: ERROR:  column "{column}" does not exist):
+        ActionController::RoutingError (No route matches [{method}] "{path}"):
+        Net::ReadTimeout (Net::ReadTimeout with #<TCPSocket:(closed)>):
+        Faraday::ConnectionFailed (Failed to open TCP connection to {host}:{port} (Connection refused - connect(2) for "{ip}" port {port})):
+        Redis::CannotConnectError: Error connecting to Redis on {host}:{port}
+        Sidekiq job {service} (JID {hex}) died after {n} retries
+        Webhook to {url} returned {n}
+        Coupon {word} used by {user} is expired
+        Coupon {word} used by {user} is exhausted
+        Could not lock {table} {n} for {user}
+        S3 upload of {path} ({size}) failed
+        Mailer {service} has no template {word}"""),
+    "logcat": (logcat, """
+        ANR in com.example.{service} (com.example.{service}/.MainActivity)
+        Process com.example.{service} (pid {n}) has died
+        (1) no such column: {column}
+        (5) database is locked
+        failed to connect to {host}/{ip} (port {port}) from /{ip} (port {port}) after {n}ms
+        unexpected end of stream on {url}
+        Unable to start receiver com.example.{service}.BootReceiver
+        Could not read {path}
+        Could not write {path}
+        Scan {n} on wlan0 failed with status {n}
+        Roaming from {hex} to {hex} timed out
+        Permission {word} denied for uid {n}"""),
     "postgresql": (postgresql, """
         relation "{table}" does not exist at character {n}
         column "{column}" does not exist at character {n}

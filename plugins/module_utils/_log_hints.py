@@ -13,7 +13,7 @@ _HEAD = 250  # bytes at the start of a line: its level stands there
 _LAST_WORDS = r"xcepti|Traceb|Throwable|Unhandled|Uncaught|^[A-Za-z_.]*(rror|anic|atal)|^thread '"
 _SYSLOG = rf"^<({'|'.join(str(number) for number in range(192) if number % 8 < 4)})>"
 _LETTER = r'^[EF]([0-9]{4} |[ /,])|[EF][ /][A-Za-z_([]|[EF]"|[EF]\|'
-_CAPITALS = r"ERR|CRIT|FATA|SEV|ALERT|EMERG|PANI"
+_CAPITALS = r"ERR|FTL|CRIT|FATA|SEV|ALERT|EMERG|PANI"
 _FIELDS = (  # of JSON and logfmt: words, and the numbers of pino, bunyan, GELF, syslog, Python, logback, OpenTelemetry
     r'vel(name)?"?[=:] ?"?([EeCcFfAaPpSs]|[56][0-9]|[0-3][,} ])|[Rr][Ii][Tt][Yy]"?[=:] ?"?([EeCcFfAaPpSs]|[0-3]["}, ])'
     r'|vl"?[=:] ?"?[EeCcFfAaPp]|velno"?[=:] ?[4-9][0-9]|vel_value": ?[4-9]|Number": ?(1[7-9]|2)|_number": ?(1[7-9]|2)'
@@ -23,13 +23,16 @@ _FIELDS = (  # of JSON and logfmt: words, and the numbers of pino, bunyan, GELF,
 # seldom leaves the state that it starts in, and is about twice as fast.
 _ANY_LETTERS = (
     r"[Rr][Rr]([Oo][Rr]|O\[|[^A-Za-z]|$)|[Rr][Ii][Tt]([Ii][Cc]|[^A-Za-z]|$)|[Ff][Aa][Tt][Aa]|[Pp][Aa][Nn][Ii]([Cc]|\[)"
-    r"|[Ll][Ee][Rr][Tt]([^A-Za-z]|$)|[Mm][Ee][Rr][Gg]([^A-Za-z]|[Ee][Nn][Cc]|$)|[Vv][Ee][Rr][Ee][^A-Za-z]|SEV[^A-Za-z]|^fail: "
+    r"|[Ll][Ee][Rr][Tt]([^A-Za-z]|$)|[Mm][Ee][Rr][Gg]([^A-Za-z]|[Ee][Nn][Cc]|$)|[Vv][Ee][Rr][Ee][^A-Za-z]|SEV[^A-Za-z]"
+    r"|FTL|^fail: "
 )
 ALL = "|".join((_ANY_LETTERS, _LAST_WORDS, _LETTER, _SYSLOG, _FIELDS))
 IN_CAPITALS = "|".join((_CAPITALS, _LAST_WORDS, _LETTER, _SYSLOG))
 IN_FIELDS = "|".join((_CAPITALS, _LAST_WORDS, _FIELDS))
 
-_CAPITAL_LEVEL = re.compile(rb"\b(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|CRITICAL|FATAL|SEVERE)\b")
+_CAPITAL_LEVEL = re.compile(
+    rb"\b(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|CRITICAL|FATAL|SEVERE|VRB|DBG|INF|WRN|ERR)\b"
+)
 _FIELD_LEVEL = re.compile(rb"(?:level|severity|lvl|levelname)\"?[=:] ?\"?\w")
 
 

@@ -10,16 +10,16 @@ from typing import Any
 _ERRORS = frozenset(
     {
         *("error", "err", "erro", "eror", "critical", "crit", "fatal", "fata", "severe", "sev", "alert", "emerg"),
-        *("emergency", "panic", "pani", "dpanic", "e", "f", "fail"),
+        *("emergency", "panic", "pani", "dpanic", "e", "f", "fail", "ftl"),
     }
 )
 _OTHERS = frozenset(
     {
         *("trace", "trac", "debug", "debu", "dbug", "verbose", "info", "information", "notice", "warn", "warning"),
-        *("d", "i", "w", "t", "v", "config", "fine", "finer", "finest", "success"),
+        *("d", "i", "w", "t", "v", "config", "fine", "finer", "finest", "success", "vrb", "dbg", "inf", "wrn"),
     }
 )
-_UPPER_OTHERS = "TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|VERBOSE|FINE(?:R|ST)?|CONFIG|TRAC|DEBU|WARN|SUCCESS"
+_UPPER_OTHERS = "TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|VERBOSE|FINE(?:R|ST)?|CONFIG|TRAC|DEBU|VRB|DBG|INF|WRN|SUCCESS"
 _LOWER = (
     "error|err|eror|critical|crit|fatal|severe|alert|emerg(?:ency)?|panic"
     "|trace|debug|dbug|info(?:rmation)?|notice|warn(?:ing)?|verbose"
@@ -27,7 +27,7 @@ _LOWER = (
 _WINDOW = 250  # characters at the start of a line: its level stands there
 _LEVEL = re.compile(
     # In capitals, as a word of its own: not in a URL, not "ERROR=0". PostgreSQL's other lines have a colon.
-    rf"(?<![\w/=?&.%-])(ERRO?R?|CRITICAL|CRIT|FATA(?:L)?|SEVERE|SEV|ALERT|EMERG(?:ENCY)?|PANIC?|DPANIC|{_UPPER_OTHERS}"
+    rf"(?<![\w/=?&.%-])(ERRO?R?|FTL|CRITICAL|CRIT|FATA(?:L)?|SEVERE|SEV|ALERT|EMERG(?:ENCY)?|PANIC?|DPANIC|{_UPPER_OTHERS}"
     r"|(?:LOG|STATEMENT|DETAIL|HINT|CONTEXT|QUERY|LOCATION)(?=:))(?![\w=%/-]|\.\w)(?:\[\d+\])?[\]>):|]*"
     # In any letters, in brackets; or followed by a colon or a dash, where no word stands before it.
     rf"|[\[<(](?:\w+[:.])?(?i:({_LOWER}))[\]>)]:?"

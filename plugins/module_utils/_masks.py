@@ -8,8 +8,8 @@ import re
 # Masks stand between two characters that no cleaned text has, so that a message which says "<n>" is not one of ours.
 _OPEN, _CLOSE = "\x02", "\x03"
 ANYTHING = f"{_OPEN}*{_CLOSE}"
-_NUMBER, _PATH, _MAIL, _HOST, _URL, _VALUE, _QUOTED, _REQUEST = (
-    f"{_OPEN}{name}{_CLOSE}" for name in ("n", "path", "mail", "host", "url", "v", "str", "request")
+_NUMBER, _PATH, _MAIL, _HOST, _URL, _VALUE, _QUOTED, _REQUEST, _METHOD = (
+    f"{_OPEN}{name}{_CLOSE}" for name in ("n", "path", "mail", "host", "url", "v", "str", "request", "method")
 )
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH = rf"(?:{'|'.join(_MONTHS)})[a-z]*"
@@ -18,6 +18,7 @@ _DATE = (
     rf"\b{_DAY}(?:{_MONTH} +\d{{1,2}}|\d{{1,2}} +{_MONTH})\b,?"
     r"(?: +\d{4})?(?: +\d\d:[\d:.]*)?(?: +[A-Z]{3,4}\b)?(?: +\d{4}\b)?"
 )
+_METHODS = "GET|POST|PUT|DELETE|HEAD|PATCH|OPTIONS"
 # Each with what a message must hold for it to be tried: most hold little, and a search for a sign costs next to nothing.
 _WHOLE = (
     (
@@ -27,9 +28,10 @@ _WHOLE = (
     ),
     (
         (" /", "://"),
-        re.compile(r"\b(?:GET|POST|PUT|DELETE|HEAD|PATCH|OPTIONS) (?:/|\w+://)[^\s\"]*"),
+        re.compile(r"\b(?:" + _METHODS + r") (?:/|\w+://)[^\s\"]*"),
         _REQUEST,
     ),
+    (("GET", "POST", "PUT", "DELETE", "PATCH"), re.compile(rf"(?<=[\[(])(?:{_METHODS})(?=[\])])"), _METHOD),
     (("://",), re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>)\]}]*[^\s\"'<>)\]},.;:]"), _URL),
     (("-",), re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"), _NUMBER),
     (_MONTHS, re.compile(_DATE), _NUMBER),

@@ -134,6 +134,8 @@ level=ERROR msg="it broke"
 2025-11-23 09:51:16.123 UTC [77] PANIC:  it broke
 2025-11-23 09:51:16.123 [ERR] it broke
 2025-11-23 09:51:16.123 +00:00 [Error] it broke
+2025-11-23 09:51:16.123 +00:00 [FTL] it broke
+[09:51:16 FTL] it broke
 ts=2025 caller=x level=error err="it broke"
 *** ERROR: it broke
 """
@@ -161,6 +163,7 @@ last error: none
 I1123 09:51:16.123456 12 file.cc:10] error budget
 W1123 09:51:16.123456 12 file.cc:10] ERROR budget
 2025-11-23 09:51:16 [warn] error ratio 0
+2025-11-23 09:51:16.123 +00:00 [WRN] ERR ratio 0
 2025-11-23 09:51:16 WARN ERROR ratio
 2025-11-23 09:51:16.123 UTC [77] STATEMENT:  SELECT * FROM ERROR
 2025-11-23 09:51:16.123 UTC [77] LOG:  ERROR rate
