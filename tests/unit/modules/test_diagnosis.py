@@ -107,6 +107,16 @@ def test_release_long_before_the_error_is_not_blamed(host: Host) -> None:
     assert texts(host.diagnose()) == ["shop: 'out of paper' once since 2025-03-01 00:00:00 UTC"]
 
 
+def test_error_that_lasts_is_told_with_how_often_it_comes_and_what_it_is_on_every_host(host: Host) -> None:
+    host.deployed(datetime(2025, 1, 1, tzinfo=timezone.utc))
+    begin = datetime(2025, 3, 1, tzinfo=timezone.utc)
+    lines = [f"{begin + timedelta(seconds=6 * n):%Y-%m-%dT%H:%M:%SZ} ERROR user {n} is locked\n" for n in range(50)]
+    host.log.write_text("2024-12-31T00:00:00Z INFO begin\n" + "".join(lines))
+    finding = next(finding for finding in host.diagnose()["facts"]["findings"] if finding["service"])
+    assert finding["text"] == "shop: 'user <n> is locked' 50 times since 2025-03-01 00:00:00 UTC, 10 a minute"
+    assert finding["about"] == {"error": "user <n> is locked", "count": 50}
+
+
 def test_check_mode_sees_the_same_and_nothing_is_written(host: Host) -> None:
     before = sorted(host.folder.rglob("*"))
     looks = [host.diagnose(check_mode=mode)["facts"]["services"] for mode in (False, True)]
