@@ -73,7 +73,7 @@ def _nftables(name: str, verb: str) -> None:
     """nftables.service, with what `nft list ruleset` says of rules that iptables has put in: their comments are lost."""
     if verb == "prepare":
         lab.inside(name, "sh", "-c", "cp /etc/nftables.conf /root/before.conf; systemctl enable nftables.service")
-    if verb == "save":
+    if verb in ("save", "anew"):
         lab.inside(
             name, "sh", "-c", "(echo flush ruleset; nft list ruleset) >/etc/nftables.conf; nft -c -f /etc/nftables.conf"
         )
@@ -143,7 +143,8 @@ def _in_the_window(site: Lab, top: Path, family: str, bad: str, confirm_s: int, 
 def _later(site: Lab, top: Path, family: str, way: Way) -> Told:
     """Put in what is good, have it saved, lift it, restart: it must not be back, and nothing is left once it is saved anew."""
     (host,) = site.names()
-    play = Play(site, host, "rate_limit", family, top)
+    # A rate limit has a match that `nft list` can show, and nft cannot load.
+    play = Play(site, host, "circuit_breaker", family, top)
     wrong = [] if play.wait() == 0 else [play.said()[-500:]]
     if way is _at_shutdown:
         restart(host)
