@@ -90,14 +90,17 @@ def remove(undo: dict[str, Any]) -> bool:
 
     Raise RuleError if something remains, after all families were tried.
     """
-    there, problems = False, []
-    for family in undo["families"]:
-        try:
-            there = _remove(undo, family) or there
-        except RuleError as error:
-            problems.append(str(error))
+    there, problems = False, {}
+    # First the effect goes, in all families: the rest takes seconds on a host that is busy.
+    for step in (_end_effect, _remove):
+        for family in undo["families"]:
+            problems.pop(family, None)
+            try:
+                there = step(undo, family) or there
+            except RuleError as error:
+                problems[family] = str(error)
     if problems:
-        raise RuleError("; ".join(problems))
+        raise RuleError("; ".join(problems.values()))
     return there
 
 
@@ -120,19 +123,29 @@ def _remove(undo: dict[str, Any], family: str) -> bool:
     return any(was_there)
 
 
-def _remove_from(backend: str, undo: dict[str, Any], family: str) -> bool:
-    table = undo["table"]
+def _end_effect(undo: dict[str, Any], family: str) -> bool:
+    emptied = [_empty(backend, undo, family) for backend in backends(family, undo["table"])]
+    return any(emptied)
+
+
+def _empty(backend: str, undo: dict[str, Any], family: str) -> list[str]:
+    """Take out the jumps, and what is in the chains; return the empty chains, which somebody else's rule may hold on to."""
     found, chains = left(undo, family, backend)
     if found or chains:
-        # First the effect goes; the empty chain after it, which somebody else's rule may hold on to.
-        restore(family, table, [f"-D {line[3:]}" for line in found] + [f"-F {chain}" for chain in chains], backend)
+        lines = [f"-D {line[3:]}" for line in found] + [f"-F {chain}" for chain in chains]
+        restore(family, undo["table"], lines, backend)
+    return chains
+
+
+def _remove_from(backend: str, undo: dict[str, Any], family: str) -> bool:
+    chains = _empty(backend, undo, family)
     if chains:
         try:
-            restore(family, table, [f"-X {chain}" for chain in chains], backend)
+            restore(family, undo["table"], [f"-X {chain}" for chain in chains], backend)
         except RuleError:  # of jumps that nft has loaded without their marker it knows better
             if not _remove_from_nft(undo, family):
                 raise
-    return bool(found or chains)
+    return bool(chains)
 
 
 def _remove_from_nft(undo: dict[str, Any], family: str) -> bool:

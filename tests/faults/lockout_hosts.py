@@ -22,7 +22,7 @@ import lab
 FAMILIES = ("ipv4", "ipv6")
 _SAVE = {"ipv4": "iptables-save", "ipv6": "ip6tables-save"}
 _COUNTERS = re.compile(r" \[\d+:\d+\]$")
-_TRY_S = 3.0  # for one login, key exchange and all
+_TRY_S = 5.0  # for one login, key exchange and all
 
 
 class Site(Protocol):
@@ -133,7 +133,7 @@ def of_the_lab(name: str) -> Iterator[Lab]:
 def login(site: Site, name: str, family: str) -> bool:
     """Try a fresh login, as one who manages the host; say whether it came through."""
     about = site.variables(name, family)
-    options = ["ControlPath=none", "BatchMode=yes", "ConnectTimeout=1", "LogLevel=ERROR"]
+    options = ["ControlPath=none", "BatchMode=yes", "ConnectTimeout=2", "LogLevel=ERROR"]
     words = [word for option in options for word in ("-o", option)]
     words += ["-i", about["ansible_ssh_private_key_file"], *about["ansible_ssh_common_args"].split()]
     argv = ["ssh", "-F", "none", *words, f"{about['ansible_user']}@{about['ansible_host']}", "true"]
