@@ -102,7 +102,7 @@ def _go_through(play: Play, case: Case, before: list[str], late_s: float) -> tup
             case.rules == "loopback cut" and case.fault == "no fault" and "over loopback" not in play.said()
         ):
             wrong.append(f"ansible-playbook ended with {code}: {play.said()[-500:]}")
-    return f"login +{late:.1f} s", wrong
+    return late, wrong
 
 
 def _let_in(play: Play) -> None:

@@ -220,7 +220,7 @@ def restart(host: str, off_until: float = 0.0) -> float:
 def _comes_in(play: Play, family: str, deadline: float) -> Told:
     time.sleep(max(0.0, deadline - time.time()))
     late = wait_for_login(play.site, play.host, family, deadline, LATE_S)
-    return ("LOCKED OUT", ["locked out"]) if late is None else (f"login +{late:.1f} s", [])
+    return ("LOCKED OUT", ["locked out"]) if late is None else (late, [])
 
 
 def _swept(play: Play, until: float = 0.0) -> list[str]:

@@ -22,7 +22,7 @@ import lab
 FAMILIES = ("ipv4", "ipv6")
 _SAVE = {"ipv4": "iptables-save", "ipv6": "ip6tables-save"}
 _COUNTERS = re.compile(r" \[\d+:\d+\]$")
-_TRY_S = 5.0  # for one login, key exchange and all
+CONNECT_S = 2  # for a connection, and for sshd to answer
 
 
 class Site(Protocol):
@@ -130,16 +130,19 @@ def of_the_lab(name: str) -> Iterator[Lab]:
             lab.reset([name])
 
 
-def login(site: Site, name: str, family: str) -> bool:
-    """Try a fresh login, as one who manages the host; say whether it came through."""
+def login(site: Site, name: str, family: str, patience_s: float = 3.0) -> bool:
+    """Try a fresh login, as one who manages the host; say whether it came through.
+
+    sshd must answer in CONNECT_S; what follows, key exchange and all, may take longer on a machine that is busy.
+    """
     about = site.variables(name, family)
-    options = ["ControlPath=none", "BatchMode=yes", "ConnectTimeout=2", "LogLevel=ERROR"]
+    options = ["ControlPath=none", "BatchMode=yes", f"ConnectTimeout={CONNECT_S}", "LogLevel=ERROR"]
     words = [word for option in options for word in ("-o", option)]
     words += ["-i", about["ansible_ssh_private_key_file"], *about["ansible_ssh_common_args"].split()]
     argv = ["ssh", "-F", "none", *words, f"{about['ansible_user']}@{about['ansible_host']}", "true"]
     try:
         done = subprocess.run(
-            site.beside(*argv), stdin=subprocess.DEVNULL, capture_output=True, timeout=_TRY_S, check=False
+            site.beside(*argv), stdin=subprocess.DEVNULL, capture_output=True, timeout=patience_s, check=False
         )
     except subprocess.TimeoutExpired:
         return False

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tests.faults.lockout_hosts import Site, login, root, rules
+from tests.faults.lockout_hosts import CONNECT_S, Site, login, root, rules
 
 ROOT = Path(__file__).resolve().parents[2]
 _PLAY_S = 90.0
@@ -90,15 +90,14 @@ class Play:
         return self._said.read_text(errors="replace")
 
 
-def wait_for_login(site: Site, host: str, family: str, deadline: float, late_s: float) -> float | None:
-    """Try to log in until late_s after the deadline; return how long after it that was; None if nobody came in."""
-    while True:
-        began = time.time()
-        if began > deadline + late_s:
-            return None
-        if login(site, host, family):
-            return max(0.0, time.time() - deadline)
+def wait_for_login(site: Site, host: str, family: str, deadline: float, late_s: float) -> str | None:
+    """Try to log in until sshd must have answered at late_s after the deadline; tell how late it was, None if nobody came in."""
+    while (began := time.time()) < deadline + late_s - CONNECT_S:
+        if login(site, host, family, patience_s=10.0):
+            late, took = max(0.0, began - deadline), time.time() - began
+            return f"login +{late:.1f} s" + (f" (it took {took:.1f} s)" if took > 1 else "")
         time.sleep(max(0.0, began + 0.2 - time.time()))
+    return None
 
 
 def left_behind(play: Play, before: list[str] | None, patience_s: float) -> list[str]:
