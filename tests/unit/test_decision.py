@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from incidentctl import desk as desks
+from incidentctl import notify, workflow
 from incidentctl import session as sessions
-from incidentctl import workflow
 from incidentctl.desk import Desk, record_decision
 from incidentctl.errors import AlreadyDecided, DecisionAwaited, LockedError, RefusedError, UsageError
 from incidentctl.phases import decision
@@ -39,6 +39,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         found = Desk(ONE, record, settings, Inventory({"web1": frozenset()}, (SHOP,)), (), "ann", nobody, nobody)
         decision.assess(found)
         yield found
+        notify.wait()  # what is on its way writes to the record
 
 
 def put(desk: Desk) -> None:

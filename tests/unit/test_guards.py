@@ -278,8 +278,10 @@ def at_desk(limits: Guards = ALL, inventory: Inventory = SITE, **own: Any) -> It
         policy = load(written)
         facts = {"services": ["shop"], "affected": ["shop"], "hosts": list(WEB), "severity": "high", "title": "x"}
         record.append(ONE, "declared", facts, "ann")
-        yield Desk(ONE, record, policy, inventory, (), "ann", nobody, nobody)
-        notify.wait()  # what is on its way writes to the record
+        try:
+            yield Desk(ONE, record, policy, inventory, (), "ann", nobody, nobody)
+        finally:
+            notify.wait()  # what is on its way writes to the record
 
 
 @pytest.fixture(autouse=True)
