@@ -53,6 +53,7 @@ class Container(NamedTuple):
     service: str
     project: str
     alive: bool
+    status: str = ""  # as the engine says it: running, exited, paused …
     name: str = ""
     created: str = ""  # as the engine says it
     exit_code: int | None = None
@@ -188,6 +189,7 @@ def _container(said: dict[str, Any], labels: dict[str, str]) -> Container:
         labels.get("service", ""),
         labels.get("project", ""),
         alive,
+        state["Status"],
         str(said.get("Name", "")).lstrip("/"),
         str(said.get("Created", "")),
         state.get("ExitCode"),

@@ -45,7 +45,9 @@ def plan(service: dict[str, Any]) -> Plan:
     """Return what stopping a service comes to. Raise ComposeError if that cannot be told."""
     found = _ordered(_compose.look(service).containers)
     runs: list[Known] = [{"id": one.id, "name": one.name, "service": one.service} for one in found if one.alive]
-    return Plan(runs, list(dict.fromkeys(one.service for one in found)), "")
+    paused = [one for one in found if one.status == "paused"]
+    said = f"{_names(paused)} is paused, and stays so" if paused else ""
+    return Plan(runs, list(dict.fromkeys(one.service for one in found)), said)
 
 
 def stop(service: dict[str, Any], containers: list[Known], grace_s: float) -> list[str]:

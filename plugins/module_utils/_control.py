@@ -66,6 +66,8 @@ def handle(service: dict[str, Any]) -> dict[str, Any]:
 
 def _do(service: dict[str, Any], verb: str, running: bool, within_s: float | None = None) -> None:
     timeout_s = _COMPOSE_S if service.get("manager") == "compose" else _COMMAND_S
+    if verb == "restart":  # it stops, and it starts
+        timeout_s *= 2
     wait_s = WAIT_S if within_s is None else within_s
     finished = _command.run(_argv(service, verb), max(timeout_s, wait_s))
     if not finished.ok:

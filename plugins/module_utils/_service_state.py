@@ -19,6 +19,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._catalogue im
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
 
 GRACE_S = 30.0
+_GRACE_LIMIT_S = 3600.0
 HEALTH_WITHIN_S = 30.0
 HEALTH_IN_ALL_S = 120.0  # of one lift, however many services stay sick
 
@@ -105,7 +106,7 @@ def _stop(service: dict[str, Any], params: dict[str, Any], check_mode: bool) -> 
             return action(name, "done", f"{name} would be stopped{what}")
         undo = _begun(params, name, undo)
         entry = _ledger.intend_once(params, params["capability"], name, {"running": True}, undo)
-        told = _halt(service, undo, float(params.get("grace_s", GRACE_S)))
+        told = _halt(service, undo, min(max(0.0, float(params.get("grace_s", GRACE_S))), _GRACE_LIMIT_S))
         entry = _ledger.mark(entry, "applied")
     except OSError as error:
         return action(name, "failed", str(error))

@@ -59,34 +59,40 @@ def stop(units: list[str], grace_s: float) -> list[str]:
 
     Return what had to be killed, and what is left running although its unit is down. Raise UnitError.
     """
-    groups = {each.name: each.said.get("ControlGroup", "") for each in look(units)}
-    _do("stop", "--no-block", "--", *units)
+    groups = {each.name: each.said.get("ControlGroup", "") for each in look(units) if not each.is_down}
+    if not groups:
+        return []
+    _do("stop", "--no-block", "--", *groups)
     began: dict[str, float] = {}
     seen: dict[str, list[str]] = {}
     killed: list[str] = []
-    until = time.monotonic() + len(units) * grace_s + _SLACK_S
-    while still := [each for each in look(units) if not each.is_down]:
+    until = time.monotonic() + len(groups) * grace_s + _SLACK_S
+    while still := [each for each in look(groups) if not each.is_down]:
         now = time.monotonic()
         if now > until:
             raise UnitError(f"stopping was accepted, but {_listed([each.name for each in still])} is not down yet")
         for each in still:
             if each.state != "deactivating":  # it waits for others
                 continue
-            seen[each.name] = processes(groups.get(each.name, "")) or seen.get(each.name, [])
+            seen[each.name] = processes(groups[each.name]) or seen.get(each.name, [])
             if now - began.setdefault(each.name, now) >= grace_s:
                 killed.append(f"had to kill, after {grace_s:g} s, {_listed(seen[each.name])} of {each.name}")
-                _do("kill", "--signal=SIGKILL", "--", each.name)
+                _command.run(["systemctl", "kill", "--signal=SIGKILL", "--", each.name])  # it may just have ended
                 began[each.name] = now
         time.sleep(_PAUSE_S)
-    own = [each.name for each in look(units) if each.said.get("Result") == "timeout"]
+    own = [each.name for each in look(groups) if each.said.get("Result") == "timeout"]
     killed += [f"systemd had to kill {_listed(seen.get(name, []))} of {name}, after its own time" for name in own]
-    left = [(name, found) for name in units if (found := processes(groups.get(name, "")))]
+    left = [(name, found) for name, group in groups.items() if (found := processes(group))]
     return killed + [f"{_listed(found)} of {name} is left running, as its KillMode says" for name, found in left]
 
 
 def to_start(units: list[str]) -> list[str]:
-    """Return which of these units are down. Raise UnitError if one could not be started."""
-    return [each.name for each in look(units) if each.is_down and _require_startable(each)]
+    """Return which of these units are down, or on their way there: a stop goes on when the act that began it was killed.
+
+    Raise UnitError if one could not be started.
+    """
+    found = [each for each in look(units) if each.is_down or each.state == "deactivating"]
+    return [each.name for each in found if _require_startable(each)]
 
 
 def start(units: list[str], down: list[str]) -> list[str]:

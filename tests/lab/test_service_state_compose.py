@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,81 @@ def test_one_service_of_a_file_is_stopped_alone_and_a_stopped_one_stays_so(incid
         assert incident.running() == all_others
     finally:
         incident.hosts.says(NAME, "podman-compose", "-f", file, "down", "-t", "0")
+
+
+@pytest.fixture
+def extra(incident: Incident) -> Iterator[dict[str, Any]]:
+    """A second file: a web that hears no SIGTERM and is always restarted, needs a db, and a cache that somebody stopped."""
+    hears = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit(0)); signal.pause()"
+    sleeper = {"image": "localhost/python", "command": ["/usr/bin/python3", "-c", hears]}
+    deaf = {**sleeper, "command": ["/usr/bin/python3", "-c", "import signal; signal.pause()"]}
+    web = {**deaf, "depends_on": ["db", "cache"], "restart": "always"}
+    document = {"services": {"web": web, "db": sleeper, "cache": sleeper}}
+    incident.hosts.run(NAME, "mkdir", "-p", "/srv/extra")
+    lab.ssh(NAME, "sudo tee /srv/extra/compose.yml >/dev/null", feed=yaml.safe_dump(document).encode())
+    incident.hosts.run(NAME, "podman-compose", "-f", "/srv/extra/compose.yml", "up", "-d")
+    incident.hosts.run(NAME, "podman", "stop", "--time=0", "extra_cache_1")
+    incident.hosts.run(NAME, "podman-compose", "-f", FILE, "stop")
+    yield {"name": "shop", "hosts": "web", "manager": "compose", "compose_file": "/srv/extra/compose.yml"}
+    incident.hosts.says(NAME, "podman", "rm", "--force", "--time=0", "extra_web_1", "extra_db_1", "extra_cache_1")
+
+
+def said(play: Play) -> str:
+    (row,) = play.block(NAME)["actions"]
+    assert row["outcome"] == "done", row
+    return str(row["summary"])
+
+
+def test_what_was_killed_is_named_and_the_same_containers_are_started_again(
+    incident: Incident, extra: dict[str, Any]
+) -> None:
+    own = {"incident_services": [extra]}
+    before = incident.hosts.run(NAME, "podman", "ps", "--quiet", "--no-trunc").split()
+    told = said(incident.play("isolation", isolation_grace_s=2, **own))
+    assert "had to kill extra_web_1 after 2 s (exit code 137)" in told
+    assert incident.running() == []
+    # What the file says by now is another service; nothing of it is asked.
+    lab.ssh(NAME, "sudo tee /srv/extra/compose.yml >/dev/null", feed=b"services: {}\n")
+    told = said(incident.play("lift"))
+    assert told == "shop started (extra_db_1, extra_web_1)"
+    assert incident.hosts.run(NAME, "podman", "ps", "--quiet", "--no-trunc").split() == before
+    assert incident.running() == ["extra_db_1", "extra_web_1"], "what somebody had stopped stays so"
+
+
+def test_what_was_removed_meanwhile_is_made_anew_alone(incident: Incident, extra: dict[str, Any]) -> None:
+    own = {"incident_services": [{**extra, "compose_service": "web"}]}
+    incident.play("isolation", isolation_grace_s=1, **own)
+    incident.hosts.run(NAME, "podman", "rm", "extra_web_1")
+    told = said(incident.play("lift"))
+    assert "the containers of web were removed meanwhile: it is made anew" in told
+    assert incident.running() == ["extra_db_1", "extra_web_1"], "the cache that it depends on stays stopped"
+
+
+def test_what_was_deployed_anew_meanwhile_is_started_once(incident: Incident, extra: dict[str, Any]) -> None:
+    own = {"incident_services": [{**extra, "compose_service": "web"}]}
+    incident.play("isolation", isolation_grace_s=1, **own)
+    incident.hosts.run(NAME, "podman", "rm", "extra_web_1")
+    incident.hosts.run(NAME, "podman-compose", "-f", extra["compose_file"], "up", "-d", "--no-deps", "web")
+    incident.hosts.run(NAME, "podman", "stop", "--time=0", "extra_cache_1")  # which podman-compose 1.0 starts, too
+    assert "web was deployed anew meanwhile, and runs" in said(incident.play("lift"))
+    assert incident.running() == ["extra_db_1", "extra_web_1"]
+
+
+def test_a_container_that_flaps_is_stopped_for_good(incident: Incident) -> None:
+    flapping = {"image": "localhost/python", "command": ["/usr/bin/python3", "-c", "pass"], "restart": "always"}
+    incident.hosts.run(NAME, "mkdir", "-p", "/srv/flap")
+    document = {"services": {"flap": flapping}}
+    lab.ssh(NAME, "sudo tee /srv/flap/compose.yml >/dev/null", feed=yaml.safe_dump(document).encode())
+    incident.hosts.run(NAME, "podman-compose", "-f", "/srv/flap/compose.yml", "up", "-d")
+    service = {"name": "shop", "hosts": "web", "manager": "compose", "compose_file": "/srv/flap/compose.yml"}
+    try:
+        assert incident.outcome("isolation", incident_services=[service]) == "done"
+        before = incident.hosts.run(NAME, "podman", "inspect", "--format={{.RestartCount}}", "flap_flap_1")
+        time.sleep(3)
+        assert incident.hosts.run(NAME, "podman", "inspect", "--format={{.RestartCount}}", "flap_flap_1") == before
+        assert incident.outcome("lift") == "done"
+    finally:
+        incident.hosts.says(NAME, "podman", "rm", "--force", "--time=0", "flap_flap_1")
 
 
 def test_a_reboot_loses_neither_the_ledger_nor_the_service(incident: Incident) -> None:

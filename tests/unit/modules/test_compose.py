@@ -125,6 +125,8 @@ def test_one_between_an_end_and_a_new_start_runs_and_a_paused_one_does_not(machi
     machine.runs("docker", "web", more={"status": "restarting"})
     machine.runs("docker", "cache", more={"status": "paused"})
     assert _compose.look(machine.service()).running == ["web"]
+    told = summary(_service_state.run(params(machine, compose_service="cache"), False))
+    assert told == "shop is not running: shop_cache_1 is paused, and stays so"
     machine.write("docker", [])
     machine.runs("podman", "web", more={"status": "stopped", "restart": "always"})
     machine.runs("podman", "cache", more={"status": "stopped"})
