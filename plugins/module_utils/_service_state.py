@@ -78,7 +78,7 @@ def start_again(entry: _ledger.Entry, check_mode: bool) -> tuple[str, bool]:
     todo, told = _missing(undo)
     if not todo:
         return "; ".join([f"{name} was already running", *told]), True
-    what = _in_brackets(todo, undo["service"])
+    what = _in_brackets(todo, undo)
     if check_mode:
         return "; ".join([f"{name} would be started{what}", *told]), False
     told += _start(undo, todo)
@@ -101,7 +101,7 @@ def _stop(service: dict[str, Any], params: dict[str, Any], check_mode: bool) -> 
             return _shared.join(params, "service_start", name, said, check_mode, undo)
         if plan.refusal:
             return action(name, "refused", f"{name} was not stopped: {plan.refusal}")
-        what = _in_brackets(plan.runs, service)
+        what = _in_brackets(plan.runs, undo)
         if check_mode:
             return action(name, "done", f"{name} would be stopped{what}")
         undo = _begun(params, name, undo)
@@ -114,9 +114,9 @@ def _stop(service: dict[str, Any], params: dict[str, Any], check_mode: bool) -> 
     return action(name, "done", summary, entry=entry["name"], verified=True)
 
 
-def _in_brackets(parts: list[str], service: dict[str, Any]) -> str:
-    """Name what a service consists of, if it is more than the service itself."""
-    return "" if parts in ([service["name"]], [service.get("unit")]) else f" ({', '.join(parts)})"
+def _in_brackets(parts: list[str], undo: dict[str, Any]) -> str:
+    """Name what is stopped or started, if a service is more than one thing."""
+    return f" ({', '.join(parts)})" if max(len(parts), len(_shared.things(undo))) > 1 else ""
 
 
 def _plan(service: dict[str, Any], params: dict[str, Any]) -> _Plan:
