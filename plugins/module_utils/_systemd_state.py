@@ -62,9 +62,10 @@ def stop(units: list[str], grace_s: float) -> list[str]:
     groups = {each.name: each.said.get("ControlGroup", "") for each in look(units) if not each.is_down}
     if not groups:
         return []
+    there = {name: processes(group) for name, group in groups.items()}
+    seen = dict(there)  # systemd may kill before we look again
     _do("stop", "--no-block", "--", *groups)
     began: dict[str, float] = {}
-    seen: dict[str, list[str]] = {}
     killed: list[str] = []
     until = time.monotonic() + len(groups) * grace_s + _SLACK_S
     while still := [each for each in look(groups) if not each.is_down]:
@@ -74,14 +75,16 @@ def stop(units: list[str], grace_s: float) -> list[str]:
         for each in still:
             if each.state != "deactivating":  # it waits for others
                 continue
-            seen[each.name] = processes(groups[each.name]) or seen.get(each.name, [])
+            if not each.said.get("SubState", "").endswith("sigkill"):  # else it may be that only some are left
+                seen[each.name] = there[each.name] or seen[each.name]
+            there[each.name] = processes(groups[each.name])
             if now - began.setdefault(each.name, now) >= grace_s:
-                killed.append(f"had to kill, after {grace_s:g} s, {_listed(seen[each.name])} of {each.name}")
+                killed.append(f"had to kill, after {grace_s:g} s, {_listed(there[each.name])} of {each.name}")
                 _command.run(["systemctl", "kill", "--signal=SIGKILL", "--", each.name])  # it may just have ended
                 began[each.name] = now
         time.sleep(_PAUSE_S)
     own = [each.name for each in look(groups) if each.said.get("Result") == "timeout"]
-    killed += [f"systemd had to kill {_listed(seen.get(name, []))} of {name}, after its own time" for name in own]
+    killed += [f"systemd had to kill {_listed(seen[name])} of {name}, after its own time" for name in own]
     left = [(name, found) for name, group in groups.items() if (found := processes(group))]
     return killed + [f"{_listed(found)} of {name} is left running, as its KillMode says" for name, found in left]
 
