@@ -159,7 +159,7 @@ class Site:
 def _sabotaged(library: str) -> str:
     """Return the same code, in which a lift says that it took things back, and does not."""
     sources = json.loads(zlib.decompress(base64.b64decode(library)))
-    real, sham = "summary, verified = UNDO[kind](entry, check_mode)", 'summary, verified = "taken back", True'
+    real, sham = "summary, verified = UNDO[kind](left, check_mode)", 'summary, verified = "taken back", True'
     assert real in sources["_lift"]
     sources["_lift"] = sources["_lift"].replace(real, sham)
     return base64.b64encode(zlib.compress(json.dumps(sources).encode())).decode()

@@ -89,6 +89,7 @@ class Host(World):
             "data": [{"kind": "files", "path": str(self.data)}],
             "logs": [{"kind": "file", "path": str(self.written)}],
             "alerts": [],
+            "essential": False,
         }
         beside = {"name": "shop", "hosts": "web"}
         return [self.service("releases", "maintenance", "circuit_breakers", **more), beside]
