@@ -99,7 +99,6 @@ class Runner:
         self.took: dict[str, float] = {}
         self.before: Look = {}
         self.killed = 0
-        self.survived = 0
 
     def play(self, it: Sequence) -> list[str]:
         """Play one sequence, and return what is wrong; the site is then as it was before."""
@@ -112,7 +111,6 @@ class Runner:
         try:
             wrong = self._contained(it, incident)
             wrong += self._lifted(it, incident, expected)
-            self.survived += bool(changes) and not wrong
         finally:
             self._clear(it, incident, undone)
         self.before = site.look()
@@ -292,7 +290,7 @@ def main() -> int:
     parser.add_argument("--sabotaged", action="store_true", help="lift nothing: every sequence must be found wrong")
     options = parser.parse_args()
     seed = secrets.randbelow(1 << 32) if options.seed is None else options.seed
-    began, failed, played = time.monotonic(), 0, list[Sequence]()
+    began, failed, harmed, played = time.monotonic(), 0, 0, list[Sequence]()
     with Results(f"lift-{options.host}") as results, on_host(options.host, options.sabotaged) as runner:
         results.say(f"seed: {seed}; host: {options.host}")
         acts, changes = list(runner.site.acts), list(runner.site.changes)
@@ -305,15 +303,17 @@ def main() -> int:
                 wrong = runner.play(it)
                 played.append(it)
                 failed += bool(wrong)
+                harmed += bool(wrong and it.changes)
                 more = [f"other: and {len(wrong) - MOST} more lines"] if len(wrong) > MOST else []
                 took = time.monotonic() - started
                 results.say(f"{number}: {it} ({took:.0f} s)", wrong=[line[:SHORT] for line in wrong[:MOST]] + more)
         administered = sum(bool(it.changes) for it in played)
+        survived = administered - harmed
         done = Counter(name for it in played for name in it.acts)
         results.say("acts:", (f"{count} × {name}" for name, count in sorted(done.items())))
         results.say("lift by:", (f"{count} × {way}" for way, count in sorted(Counter(it.way for it in played).items())))
         told = f"{len(played)} sequences, {failed} of them wrong; {runner.killed} killed at work"
-        results.say(f"{told}; what an administrator changed survived {runner.survived} of {administered}")
+        results.say(f"{told}; what an administrator changed survived {survived} of {administered}")
         results.say(f"{results.faults()}; {time.monotonic() - began:.0f} s")
     return 1 if failed else 0
 
