@@ -8,7 +8,7 @@ speaks of errors. A tenth of the log is made and written ten times, each with an
 own, the start of Python counted, that does with a log what role diagnosis does. `grep -cE 'ERROR|CRITICAL|FATAL'` only
 counts lines, and of logs in small letters finds none; beside it stands grep with the pattern that we give it. drain3 is
 measured where it is installed, in a process of its own, on the errors alone, which it need not find: what grep takes to
-find them is not counted. Each runs five times in turn; the median is shown, wall and CPU seconds, and the most memory.
+find them is not counted. Each runs five times in turn; the median is shown, wall and CPU seconds.
 """
 
 from __future__ import annotations
@@ -56,11 +56,10 @@ print(count, len(miner.drain.clusters))
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run took: wall and CPU seconds, the most memory in MiB; and what it said."""
+    """What one run took, wall and CPU seconds; and what it said."""
 
     wall: float
     processor: float
-    memory: float
     said: str
 
 
@@ -101,10 +100,7 @@ def _measure(form: str, share: int, mib: int, folder: Path) -> None:
         wall = statistics.median(cost.wall for cost in runs)
         processor = statistics.median(cost.processor for cost in runs)
         speed = f"{size / wall / 2**20:6.0f} MiB/s  {grep / wall:5.2f} of grep's speed"
-        memory = max(cost.memory for cost in runs)
-        print(
-            f"  {way:22} {wall:7.2f} s  {processor:7.2f} s CPU  {speed}  {memory:4.0f} MiB  {runs[0].said}", flush=True
-        )
+        print(f"  {way:22} {wall:7.2f} s  {processor:7.2f} s CPU  {speed}  {runs[0].said}", flush=True)
 
 
 def _make(form: str, share: int, mib: int, log: Path, alone: Path) -> tuple[int, int]:
@@ -138,7 +134,7 @@ def _run(argv: list[str], more: dict[str, str]) -> Cost:
         process.returncode = 0
         said.seek(0)
         words = said.read().decode().strip()
-    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, words)
+    return Cost(wall, usage.ru_utime + usage.ru_stime, words)
 
 
 def _first(*argv: str) -> str:

@@ -443,7 +443,7 @@ _QUIET = {
     "go": "{at:%Y-%m-%dT%H:%M:%S}.123Z\tINFO\tshop/server.go:9\tretried {n} after an error",
     "node": "{at:%Y-%m-%dT%H:%M:%S}.123Z [shop] info: 0 errors in {n} ms",
 }
-_QUIET_ELSE = "{at:%Y-%m-%d %H:%M:%S},123 INFO  shop.web: {n} orders, 0 errors, no FATAL one"
+_QUIET_ELSE = "{at:%Y-%m-%d %H:%M:%S},123 INFO  shop.web: {n} orders, 0 errors, no fatal one"
 
 
 def log(form: str, errors: int, seed: int, quiet: float = 1.0) -> Iterator[Event | str]:

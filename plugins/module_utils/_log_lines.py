@@ -79,8 +79,7 @@ def _line(raw: bytes) -> Line:
 
 def _of_file(scan: _log_scan.Scan) -> Iterator[Line]:
     try:
-        for raw in scan:
-            yield _line(raw)
+        yield from map(_line, scan)
     except _log_scan.OutOfTime:
         raise OSError("it takes longer than there is time: only its older part was read") from None
 

@@ -147,7 +147,8 @@ def _numbered(process: subprocess.Popen[bytes]) -> Iterator[_Found]:
         yield _found(first, dropped)
         dropped = 0
         for line in whole:
-            yield _found(line, 0)
+            number, _colon, text = line.partition(b":")
+            yield int(number), text[:LINE_LIMIT], len(text)
 
 
 def _found(line: bytes, dropped: int) -> _Found:
