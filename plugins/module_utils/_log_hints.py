@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 
+from ansible_collections.incidentctl.response.plugins.module_utils._log_traces import may_follow
+
 LARGE = 32 << 20  # bytes from which on it is worth it to look how a log says its levels
 _SAMPLES, _SAMPLE = 64, 16 * 1024  # how many parts of it are looked at, and how large each is
 _HEAD = 250  # bytes at the start of a line: its level stands there
@@ -62,7 +64,9 @@ def of_log(descriptor: int, start: int, end: int) -> str:
                 fields += 1
             elif _CAPITAL_LEVEL.search(head):
                 capitals += 1
-            elif _ALL.search(head) and not line[:1].isspace():
+            elif may_follow(line):
+                continue  # of a stack trace, which is read with its error
+            elif _ALL.search(head):
                 return ALL
             else:
                 others += 1
