@@ -53,6 +53,6 @@ def test_everything_is_as_it_was_and_what_others_did_is_there(tmp_path: Path) ->
 
 @pytest.mark.skipif(bool(ledger.lacking()), reason=ledger.lacking())
 def test_a_lift_that_takes_nothing_back_is_found_out(tmp_path: Path) -> None:
-    (wrong,) = played(tmp_path, {"acts": ["rate_limit", "scale_down"]}, how="sabotaged")
-    assert any("lost: iptables: + -A INCIDENTCTL" in line or "lost: iptables: +" in line for line in wrong), wrong
+    (wrong,) = played(tmp_path, {"acts": ["maintenance_mode", "scale_down"]}, how="sabotaged")
+    assert any("lost: files:" in line and "/shop/maintenance" in line for line in wrong), wrong
     assert any("lost: answers:" in line for line in wrong), wrong
