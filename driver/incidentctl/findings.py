@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,7 +33,7 @@ def ranked(found: Iterable[tuple[str, Mapping[str, Any]]]) -> list[tuple[str, st
     """
     found = list(found)
     rank = {name: number for number, name in enumerate(_WORST_FIRST)}
-    same = _same(str(finding["about"].get("error", "")) for _host, finding in found if finding.get("about"))
+    same = _same(str(about.get("error", "")) for _host, finding in found if (about := _about(finding)))
     rows: dict[tuple[str, ...], list[tuple[str, Mapping[str, Any]]]] = {}
     place: dict[tuple[str, ...], int] = {}
     begun: dict[str, int] = {}
@@ -55,8 +55,8 @@ def patterns(found: Iterable[tuple[str, str, Mapping[str, Any]]]) -> list[Patter
     for host, service, error in found:
         template = same.get(_template(error), _template(error))
         row = rows.setdefault((service, template), Pattern(service, template, sample=_sample(error)))
-        row.count += int(error.get("count") or 0)
-        row.per_minute += float((error.get("rate") or {}).get("per_minute") or 0.0)
+        row.count += int(_figure(error.get("count")))
+        row.per_minute += _figure(_mapping(error.get("rate")).get("per_minute"))
         row.first_seen = min(filter(None, (row.first_seen, error.get("first_seen"))), default=None)
         row.new = row.new or error.get("new") is True
         if host not in row.hosts:
@@ -65,7 +65,7 @@ def patterns(found: Iterable[tuple[str, str, Mapping[str, Any]]]) -> list[Patter
 
 
 def _key(finding: Mapping[str, Any], same: Mapping[str, str]) -> tuple[str, ...]:
-    about = finding.get("about")
+    about = _about(finding)
     if not about:
         return str(finding.get("severity", "")), str(finding.get("text", ""))
     error = str(about.get("error", ""))
@@ -78,7 +78,7 @@ def _row(each: list[tuple[str, Mapping[str, Any]]], rank: Mapping[str, int]) -> 
 
     worst = min((finding for _host, finding in each), key=lambda finding: rank.get(severity(finding), len(rank)))
     hosts = tuple(dict.fromkeys(host for host, _finding in each))
-    counts = [int(finding["about"].get("count") or 0) for _host, finding in each if finding.get("about")]
+    counts = [int(_figure(about.get("count"))) for _host, finding in each if (about := _about(finding))]
     text = str(worst.get("text", ""))
     return severity(worst), f"{text}; {sum(counts)} in all" if len(counts) > 1 else text, hosts
 
@@ -93,11 +93,37 @@ def _same(templates: Iterable[str]) -> dict[str, str]:
     for wide in known:
         if _ANYTHING not in wide or wide in home:
             continue
-        stands_for = re.compile(r"(?s:\S.*?)".join(map(re.escape, wide.split(_ANYTHING))))
-        for narrow in known:
-            if narrow != wide and narrow not in home and stands_for.fullmatch(narrow):
+        parts = wide.split(_ANYTHING)
+        for narrow in known[bisect_left(known, parts[0]) :]:
+            if not narrow.startswith(parts[0]):
+                break
+            if narrow != wide and narrow not in home and _stands_for(parts, narrow):
                 home[narrow] = wide
     return {narrow: home.get(wide, wide) for narrow, wide in home.items()}
+
+
+def _stands_for(parts: list[str], text: str) -> bool:
+    """Say whether a text is these parts with something between them. In one pass: what a log says may be made to take long."""
+    at = len(parts[0])
+    for part in parts[1:-1]:
+        found = text.find(part, at + 1)
+        if found < 0 or text[at].isspace():
+            return False
+        at = found + len(part)
+    return text.endswith(parts[-1]) and at < len(text) - len(parts[-1]) and not text[at].isspace()
+
+
+def _about(finding: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _mapping(finding.get("about"))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _figure(value: Any) -> float:
+    """Return a figure of a host's facts, 0 where it is none: what is told must not end with it."""
+    return value if isinstance(value, (int, float)) and abs(value) < float("inf") else 0
 
 
 def _template(error: Mapping[str, Any]) -> str:

@@ -94,9 +94,32 @@ def test_patterns_of_the_fleet_are_one_row_each_new_ones_first() -> None:
     ]
 
 
-@pytest.mark.parametrize("about", [None, {}, {"error": "x"}, {"count": 3}])
+@pytest.mark.parametrize("about", [None, {}, {"error": "x"}, {"count": 3}, "x", {"count": "n/a"}, {"count": 1e999}])
 def test_finding_of_another_version_is_shown_all_the_same(about: Any) -> None:
     assert ranked([("a", {**finding("info", "y"), "about": about})]) == [("info", "y", ("a",))]
+
+
+def test_an_error_of_another_version_is_shown_all_the_same() -> None:
+    (row,) = patterns([("a", "shop", {"template": "gone", "count": "n/a", "rate": "often"})])
+    assert (row.template, row.count, row.per_minute) == ("gone", 0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow", "same"),
+    [
+        ("<*> is gone", "bob is gone", True),
+        ("<*> is gone", " is gone", False),
+        ("a <*> b <*>", "a x b y", True),
+        ("a <*> b <*>", "a x b ", False),
+        ("<*><*>", "xy", True),
+        ("a <*> a", "a a", False),
+        # What one who can write to a log could make to hold everybody up.
+        ("a" + " <*>" * 30 + " x", "a" + " b" * 60 + " y", False),
+    ],
+)
+def test_a_template_stands_for_what_has_words_in_its_gaps(wide: str, narrow: str, same: bool) -> None:
+    found = patterns([("a", "shop", error(wide, 1)), ("b", "shop", error(narrow, 1))])
+    assert len(found) == (1 if same else 2)
 
 
 WORDS = st.lists(st.sampled_from(["user", "<*>", "gone", "(", "bob"]), max_size=5).map(" ".join)
