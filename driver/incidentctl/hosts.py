@@ -61,9 +61,7 @@ def machine(host: str, variables: Mapping[str, Any]) -> str:
     place = _address(host, variables)
     port = str(variables.get("ansible_port", variables.get("ansible_ssh_port", 22)))
     on_the_way = _on_the_way(variables)
-    if str(variables.get("ansible_connection", "ssh")) not in ("ssh", "smart") or "{{" in "".join(
-        [place, port, *on_the_way]
-    ):
+    if _connection(variables) not in ("ssh", "smart") or "{{" in "".join([place, port, *on_the_way]):
         return host
     return " ".join([place, *([] if port == "22" else ["port", port]), *on_the_way])
 
@@ -73,11 +71,16 @@ def place(host: str, variables: Mapping[str, Any]) -> str:
 
     "" where that cannot be told: behind a gateway an address is another machine's, and a container has its own ways.
     """
-    connection, address = str(variables.get("ansible_connection", "ssh")), _address(host, variables)
+    connection, address = _connection(variables), _address(host, variables)
     if connection == "local":
         return LOCAL
     behind = any(_GATEWAY.search(words) for words in _on_the_way(variables))
     return "" if connection not in _BY_SSH or behind or "{{" in address else address
+
+
+def _connection(variables: Mapping[str, Any]) -> str:
+    """Return how a host is connected to; Ansible's own ways have a longer name, too."""
+    return str(variables.get("ansible_connection", "ssh")).removeprefix("ansible.builtin.")
 
 
 def _address(host: str, variables: Mapping[str, Any]) -> str:

@@ -73,6 +73,7 @@ def of_machines(**variables: dict[str, Any]) -> plan.Inventory:
     [
         ({"ansible_host": "10.0.0.9"}, {"ansible_host": "10.0.0.9", "ansible_user": "other"}),
         ({"ansible_host": "b"}, {}),
+        ({"ansible_host": "b", "ansible_connection": "ansible.builtin.ssh"}, {}),
         ({"ansible_host": "Shop.Example"}, {"ansible_ssh_host": "shop.example."}),
         ({"ansible_host": "fd00::1"}, {"ansible_host": "[fd00:0::1]", "ansible_port": 22}),
     ],
