@@ -135,8 +135,9 @@ def role_page(role: str, spec: dict[str, Any], docs: str) -> str:
     options: dict[str, Any] = spec["options"]
     if not options:
         return "\n".join(lines)
-    chosen = f' -e \'{{"{role}_only": ["checkout"]}}\'' if f"{role}_only" in options else ""
-    service = " --service checkout" if chosen else ""
+    only = "isolation/checkout" if role == "lift" else "checkout"
+    chosen = f' -e \'{{"{role}_only": ["{only}"]}}\'' if f"{role}_only" in options else ""
+    service = " --service checkout" if chosen and role != "lift" else ""
     lines += [
         "```",
         f"ansible-playbook incidentctl.response.{role} -i inventory -l web{chosen}",

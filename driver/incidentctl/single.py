@@ -142,6 +142,12 @@ def _planned(play: Play, inventory: Inventory, left: Left | None) -> tuple[Play,
         if play.services:
             raise UsageError("--retry is for the services of the play that went wrong.", fix="leave out --service")
         play = replace(play, services=left.services)
+    if play.name == "lift" and play.services:
+        raise UsageError(
+            "lift goes by what the hosts' ledgers have, not by service.",
+            "With --service it would take back all of it.",
+            "name hosts with --limit; one entry alone: incidentctl lift INC --only CAPABILITY/TARGET",
+        )
     if play.name in ("hotfix", "isolation", "quarantine", "rollback") and not play.services:
         raise RefusedError(f"{play.name}: of which service?", fix="name it with --service")
     hosts = _hosts(play, inventory, left)

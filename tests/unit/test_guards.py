@@ -218,6 +218,8 @@ def test_whatever_a_look_left_in_the_record_is_read(row: dict[str, Any]) -> None
     [
         ({}, "web1"),
         ({"ansible_connection": "local", "ansible_host": "10.0.0.9"}, LOCAL),
+        ({"ansible_connection": "ansible.builtin.local"}, LOCAL),
+        ({"ansible_connection": "ansible.builtin.ssh", "ansible_host": "127.0.0.1"}, "127.0.0.1"),
         ({"ansible_host": "[FD00:0::1]", "ansible_port": 2222}, "fd00::1"),
         ({"ansible_host": "Shop.Example."}, "shop.example"),
         ({"ansible_host": "127.0.0.1", "ansible_ssh_common_args": "-o StrictHostKeyChecking=no"}, "127.0.0.1"),
@@ -478,6 +480,12 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
     monkeypatch.setattr(Session, "hosts", lambda _self: SITE)
     with at_desk(Guards(max_fraction_changed=0.5, never_isolate=("web2",))) as desk:
         yield Session(desk.settings, desk.record, "ann", ("hosts",))
+
+
+def test_lift_takes_no_service_for_it_would_take_back_all(session: Session) -> None:
+    with pytest.raises(UsageError, match="not by service") as caught:
+        single.by_hand(session, single.Play("lift", services=("shop",)), nobody)
+    assert "--only" in caught.value.fix
 
 
 def test_a_play_is_refused_unless_each_guard_is_named(session: Session) -> None:
