@@ -19,7 +19,8 @@ from ansible_collections.incidentctl.response.plugins.module_utils import _catal
 print(json.dumps([_catalogue.check(services) for services in json.load(sys.stdin)]))
 """
 # What a template comes to is known only where it is used. So it is tried as one of each kind: what is wrong with all is wrong.
-_STAND_INS: tuple[Any, ...] = ("x", "http://x/", "/x", 1, 200, True, ["x"], {}, {"x": "x"})
+_LEFT_OUT = "left out"  # of a list, since a row may be of any form; elsewhere it is a text
+_STAND_INS: tuple[Any, ...] = ("x", "http://x/", "/x", 1, 200, True, ["x"], {}, {"x": "x"}, _LEFT_OUT)
 
 
 def unless_wrong(services: Iterable[Mapping[str, Any]]) -> None:
@@ -39,8 +40,12 @@ def _filled(value: Any, stand_in: Any) -> Any:
     if isinstance(value, dict):
         return {key: _filled(inner, stand_in) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_filled(inner, stand_in) for inner in value]
-    return stand_in if isinstance(value, str) and "{{" in value else value
+        return [_filled(inner, stand_in) for inner in value if stand_in is not _LEFT_OUT or not _is_template(inner)]
+    return stand_in if _is_template(value) else value
+
+
+def _is_template(value: Any) -> bool:
+    return isinstance(value, str) and "{{" in value
 
 
 def _checked(catalogues: list[Any]) -> list[list[str]]:

@@ -247,7 +247,7 @@ def _check_dependency(item: Any) -> list[str]:
 def _check_kind(key: str, item: Any) -> list[str]:
     kinds = _KINDS[key]
     kind = item.get("kind") if isinstance(item, dict) else None
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         return [f"{key}: kind must be one of {', '.join(kinds)}, not {kind!r}{_nearest(kind, kinds)}"]
     return _check_keys(item, ("kind", *kinds[kind], *_OPTIONAL.get(kind, ())), ("kind", *kinds[kind]), f"{key}.")
 

@@ -75,6 +75,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
         {"maintenance": {"on": {**REQUEST, "json": "{{ said }}"}, "off": REQUEST, "status": REQUEST}},
         {"circuit_breakers": [{"name": "payments", "open": "{{ on }}", "close": {**REQUEST, "form": "{{ f }}"}}]},
         {"logs": "{{ logs }}", "data": [{"kind": "{{ kind }}", "path": "{{ path }}"}], "releases": "{{ releases }}"},
+        {"logs": ["{{ common_log }}"], "data": ["{{ row }}"], "releases": {"kind": "{{ kind }}", "current": ["v"]}},
     ],
 )
 def test_a_template_may_come_to_what_is_right(service: dict[str, Any]) -> None:
@@ -85,6 +86,11 @@ def test_what_is_wrong_beside_a_template_is_told() -> None:
     control = {**ARGV, "start": "{{ control + ['start'] }}", "restart": ["d"]}
     (said,) = told({"name": "shop", "hosts": "web", "manager": "command", "control": control})
     assert said == "- shop: unknown key control.restart (did you mean start?)"
+
+
+def test_a_kind_that_is_no_word_is_told() -> None:
+    (said,) = told({"name": "shop", "hosts": "web", "logs": [{"kind": ["file"], "path": "/var/log/x"}]})
+    assert said.startswith("- shop: logs: kind must be one of")
 
 
 def test_what_is_wrong_with_a_request_is_told() -> None:
