@@ -26,7 +26,7 @@ Exit codes:
    12  failed: not recovered
    13  locked: another responder is at work here
    14  the plan changed since it was approved
-   15  refused by a guard
+   15  refused by a guard, or not possible as things stand
   130  interrupted
 """
 
