@@ -141,10 +141,15 @@ def phase_done(incident: Incident, name: str) -> bool:
     return bool(runs) and runs[-1].state == "done"
 
 
-def interrupted(incident: Incident) -> Phase | None:
-    """Return the newest phase whose last run was begun and never finished; what it did is unknown."""
+def all_interrupted(incident: Incident) -> tuple[Phase, ...]:
+    """Return the phases whose last run was begun and never finished, in order; what they did is unknown."""
     last = {phase.name: phase for phase in incident.phases}
-    found = [phase for phase in incident.phases if phase is last[phase.name] and phase.state == "interrupted"]
+    return tuple(phase for phase in incident.phases if phase is last[phase.name] and phase.state == "interrupted")
+
+
+def interrupted(incident: Incident) -> Phase | None:
+    """Return the newest of these."""
+    found = all_interrupted(incident)
     return found[-1] if found else None
 
 
@@ -215,11 +220,13 @@ def _step_started(incident: Incident, event: Event) -> Changes:
 def _step_finished(incident: Incident, event: Event) -> Changes:
     name, outcome = event.data.get("phase"), event.data.get("outcome")
     changes: Changes = {}
-    if incident.phases and incident.phases[-1].name == name and incident.phases[-1].state != "done":
-        begun = incident.phases[-1]
-        seconds, how = event_data.took(begun.started_at, event.at), None if outcome is None else str(outcome)
+    number = max((n for n, phase in enumerate(incident.phases) if phase.name == name), default=None)
+    if number is not None and incident.phases[number].state != "done":
+        begun, how = incident.phases[number], None if outcome is None else str(outcome)
+        # When one ended that was cut off, nobody knows: only when its hosts had told what came of it.
+        seconds = event_data.took(begun.started_at, event.at) if begun.state == "running" else None
         done = replace(begun, state="done", finished_at=event.at, seconds=seconds, outcome=how)
-        changes["phases"] = (*incident.phases[:-1], done)
+        changes["phases"] = (*incident.phases[:number], done, *incident.phases[number + 1 :])
     if "affected" in event.data:
         changes["affected"] = event_data.texts(event.data["affected"])
     if isinstance(event.data.get("monitoring"), dict):
@@ -240,8 +247,15 @@ def _verified(incident: Incident, event: Event) -> Changes:
 
 
 def _decided(incident: Incident, event: Event) -> Changes:
-    """Whatever follows a decision begins anew with it: a second choice is carried out like the first."""
-    kept = tuple(phase for phase in incident.phases if phase.name in BEFORE_DECISION)
+    """Whatever follows a decision begins anew with it: a second choice is carried out like the first.
+
+    What was cut off beside the order stays so until its hosts have answered.
+    """
+    kept = tuple(
+        phase
+        for phase in incident.phases
+        if phase.name in BEFORE_DECISION or (phase.name not in IN_ORDER and phase.state != "done")
+    )
     fresh = {"question": None, "verified": None, "phases": kept}
     return {**fresh, "decision": _row(event), "status": "identified"}
 
@@ -286,22 +300,12 @@ _CHANGES: dict[str, Callable[[Incident, Event], Changes]] = {
     "resolved": lambda i, e: {"status": "resolved", "resolved_at": e.at, **_milestone(i, e, "resolved")},
     "follow_up": _listed("follow_ups"),
     "closed": lambda _i, e: {"status": "closed", "closed_at": e.at, "left_contained": e.data.get("left_contained")},
-    "resumed": lambda i, _e: {"phases": _settle(_interrupt(i.phases))},
+    "resumed": lambda i, _e: {"phases": _interrupt(i.phases)},
     "locked": lambda i, e: {"holder": _row(e), "phases": _interrupt(i.phases)},
     "unlocked": _unlocked,
 }
 _CONTAINMENT = ("containment_applied", "containment_lifted")
 KINDS = frozenset({*_CHANGES, "host_outcome", *_CONTAINMENT})
-
-
-def _settle(phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
-    """End what was cut off beside the order of an incident: the hosts are asked what came of it, and nobody runs it again."""
-    return tuple(
-        replace(phase, state="done", outcome="unknown")
-        if phase.state == "interrupted" and phase.name not in IN_ORDER
-        else phase
-        for phase in phases
-    )
 
 
 def _interrupt(phases: tuple[Phase, ...]) -> tuple[Phase, ...]:

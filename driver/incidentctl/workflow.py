@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from incidentctl import incident as incidents
-from incidentctl import notify
+from incidentctl import ledgers, notify
 from incidentctl.desk import Desk, tell
 from incidentctl.errors import AlreadyOpen, Partial, RefusedError, UsageError
 from incidentctl.files import way_out
 from incidentctl.incident import Event, Incident, phase_done
-from incidentctl.outcome import SUCCESS
+from incidentctl.outcome import SUCCESS, Outcome
 from incidentctl.phases import decision, investigation, recovery
 from incidentctl.record import Record, RecordError
 from incidentctl.steps import ask_hosts
@@ -94,7 +94,7 @@ def at_work(desk: Desk) -> Iterator[Event]:
             cut_off = incidents.interrupted(incident)
             if incident.status not in incidents.ENDED and (cut_off is not None or "cut_off" in locked.data):
                 desk.note("resumed", phase=cut_off.name if cut_off is not None else "what came between two phases")
-                ask_hosts(desk)
+                _settle(desk, ask_hosts(desk))
             yield locked
     except RecordError as error:
         raise _without_record(desk.incident_id, error.what, error.why, error.fix) from error
@@ -104,6 +104,14 @@ def at_work(desk: Desk) -> Iterator[Event]:
             raise
         what = f"{error.filename or desk.folder} cannot be written"
         raise _without_record(desk.incident_id, what, error.strerror, fix) from error
+
+
+def _settle(desk: Desk, outcome: Outcome) -> None:
+    """End what was cut off beside the order of an incident, for nobody runs it again: once all its hosts told what came of it."""
+    told = {row.host for row in outcome.rows if ledgers.answered(row)}
+    for phase in incidents.all_interrupted(desk.incident()):
+        if phase.name not in incidents.IN_ORDER and told.issuperset(phase.hosts):
+            desk.note("step_finished", phase=phase.name, outcome="unknown")
 
 
 def _without_record(incident_id: str, what: str, why: str | None, fix: str) -> RecordError:

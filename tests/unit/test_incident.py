@@ -120,11 +120,16 @@ def test_a_phase_runs_while_somebody_holds_the_lock() -> None:
     assert not phase_done(incident, "contain")
 
 
-@pytest.mark.parametrize(("name", "left"), [("contain", True), ("lift_only", False), ("rate_limit", False)])
-def test_what_was_cut_off_beside_the_order_is_over_once_the_hosts_are_asked(name: str, left: bool) -> None:
-    incident = told(DECLARED, LOCKED, started(name), LOCKED, ("resumed", {"phase": name}), UNLOCKED)
-    assert (interrupted(incident) is not None) is left
-    assert incident.phases[-1].outcome == (None if left else "unknown")
+def test_what_was_cut_off_stays_so_until_its_end_is_recorded() -> None:
+    cut_off = [DECLARED, LOCKED, started("rate_limit", "web1"), LOCKED, ("resumed", {"phase": "rate_limit"})]
+    assert interrupted(told(*cut_off)) is not None
+    gone_on = [*cut_off, started("diagnose"), finished("diagnose"), ("decided", {"option": "rollback"})]
+    assert interrupted(told(*gone_on)) is not None, "also where the incident went on to its decision"
+    for rows in (cut_off, gone_on):
+        incident = told(*rows, finished("rate_limit", "unknown"))
+        assert interrupted(incident) is None
+        (phase,) = (phase for phase in incident.phases if phase.name == "rate_limit")
+        assert (phase.state, phase.outcome, phase.seconds) == ("done", "unknown", None)
 
 
 @pytest.mark.parametrize("after", [[UNLOCKED], [LOCKED], [("resumed", {})], [started("diagnose")]])

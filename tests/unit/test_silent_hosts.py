@@ -1,0 +1,115 @@
+"""Hosts that do not answer, or not well: what is not known of them is told, and neither forgotten nor in anybody's way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from incidentctl import engine, session, workflow
+from incidentctl.desk import Desk
+from incidentctl.errors import RefusedError
+from incidentctl.incident import interrupted
+from incidentctl.outcome import HostOutcome, Outcome, Step
+from incidentctl.plan import Inventory
+from incidentctl.record import open_record
+from incidentctl.session import Session
+from incidentctl.settings import Settings
+from incidentctl.steps import Interrupted
+
+ONE = "INC-20260101-0000-aaaa"
+CUT_OFF = {"phase": "isolation", "capabilities": ["isolation"], "hosts": ["web1", "web2"]}
+
+
+def nobody(*_words: Any, **_facts: Any) -> None:
+    """Neither shows nor answers anything."""
+
+
+@dataclass
+class Fleet:
+    """Ansible's place is taken by what each host answers: its open entries, or None where it does not."""
+
+    open: dict[str, list[str] | None]
+    fails: set[str] = field(default_factory=set)  # what cannot be taken back
+    stopped: bool = False
+    runs: list[Step] = field(default_factory=list)
+
+    def run(self, step: Step, *_args: Any, **_kwargs: Any) -> Outcome:
+        self.runs.append(step)
+        return Outcome(step, tuple(self._row(host, step) for host in step.hosts), 0.1, interrupted=self.stopped)
+
+    def _row(self, host: str, step: Step) -> HostOutcome:
+        there = self.open[host]
+        if there is None:
+            return HostOutcome(host, "lift", "unreachable", "no route to host")
+        entries = [{"entry": name, "capability": name.split("-")[1], "target": "shop"} for name in there]
+        meant = [one["entry"] for one in entries if _is_meant(one, step.variables.get("lift_only"))]
+        lifted = [] if step.check else [name for name in meant if name not in self.fails]
+        left = [name for name in there if name not in lifted]
+        failed = not step.check and set(meant) & self.fails
+        self.open[host] = left
+        facts = {"open": left, "entries": entries, "lifted": lifted}
+        return HostOutcome(host, "lift", "failed" if failed else "done", "it is stuck" if failed else "", facts=facts)
+
+
+def _is_meant(entry: dict[str, str], only: list[str] | None) -> bool:
+    return not only or f"{entry['capability']}/{entry['target']}" in only
+
+
+@pytest.fixture
+def fleet(monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    found = Fleet({"web1": [], "web2": []})
+    monkeypatch.setattr(engine, "run", found.run)
+    return found
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with open_record(f"sqlite:///{tmp_path}/record.db") as record:
+        record.append(ONE, "declared", {"severity": "high", "hosts": ["web1", "web2"]}, "ann")
+        settings = Settings(state_dir=tmp_path, memory_bank=tmp_path / "memory")
+        inventory = Inventory({"web1": frozenset(), "web2": frozenset()}, ())
+        yield Desk(ONE, record, settings, inventory, (), "ann", nobody, nobody)
+
+
+def asked(desk: Desk) -> None:
+    with workflow.at_work(desk):
+        pass
+
+
+def cancel(desk: Desk) -> None:
+    session.remark(Session(desk.settings, desk.record, "ann"), ONE, "cancelled", reason="a false alarm")
+
+
+def test_a_cut_off_isolation_stays_so_until_all_its_hosts_have_answered(desk: Desk, fleet: Fleet) -> None:
+    desk.note("step_started", **CUT_OFF)
+    fleet.open["web2"] = None
+    for _again in range(2):
+        asked(desk)
+        assert interrupted(desk.incident()) is not None
+        with pytest.raises(RefusedError, match="isolation was cut off"):
+            cancel(desk)
+    assert len(fleet.runs) == 2, "each command asks anew"
+    fleet.open["web2"] = []
+    asked(desk)
+    assert interrupted(desk.incident()) is None
+    asked(desk)
+    assert len(fleet.runs) == 3, "and none once all is known"
+    cancel(desk)
+
+
+def test_whom_ctrl_c_kept_from_asking_the_hosts_asks_them_the_next_time(desk: Desk, fleet: Fleet) -> None:
+    desk.note("step_started", **CUT_OFF)
+    fleet.stopped = True
+    with pytest.raises(Interrupted):
+        asked(desk)
+    with pytest.raises(RefusedError, match="isolation was cut off"):
+        cancel(desk)
+    fleet.stopped = False
+    fleet.open["web2"] = ["000001-isolation-shop"]
+    asked(desk)
+    with pytest.raises(RefusedError, match="1 containment"):
+        cancel(desk)
