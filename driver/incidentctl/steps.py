@@ -133,19 +133,26 @@ def finish_step(desk: Desk, outcome: Outcome, verdict: str | None = None, **fact
 def ask_hosts(desk: Desk, hosts: tuple[str, ...] = ()) -> Outcome:
     """Ask the ledgers of these hosts, or of all, what stands open: the record may have missed the answer.
 
-    Return what they said; it is recorded.
+    Return what they said; it is recorded. One that the inventory does not have any more cannot be asked, and has a row too.
     """
+    meant = hosts or desk.incident().hosts
     step = Step(
         phase="resume",
         capabilities=("lift",),
-        hosts=hosts or desk.incident().hosts,
+        hosts=tuple(host for host in meant if host in desk.inventory.hosts),
         variables={"incident_id": desk.incident_id, "incident_continue": True},
         check=True,
         deadline_s=desk.settings.deadlines.phase,
     )
     private_folder(desk.folder)
-    hide = desk.settings.secret_environment()
-    outcome = engine.run(step, desk.sources, desk.show, hide, home=desk.folder)
+    if step.hosts:
+        hide = desk.settings.secret_environment()
+        outcome = engine.run(step, desk.sources, desk.show, hide, home=desk.folder)
+    else:  # Ansible takes it for an error
+        engine.end_what_was_left(desk.folder)
+        outcome = Outcome(step, (), 0.0)
+    gone = [HostOutcome(h, "lift", "not_attempted", "not in the inventory") for h in meant if h not in step.hosts]
+    outcome = dataclasses.replace(outcome, rows=(*outcome.rows, *gone))
     _unless_cut_off(desk, outcome)
     for row in outcome.rows:
         if waited := row.facts.get("waited"):

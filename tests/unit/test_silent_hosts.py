@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from incidentctl.desk import Desk
 from incidentctl.errors import RefusedError
 from incidentctl.incident import interrupted
 from incidentctl.outcome import HostOutcome, Outcome, Step
+from incidentctl.phases import recovery
 from incidentctl.plan import Inventory
 from incidentctl.record import open_record
 from incidentctl.session import Session
@@ -38,6 +39,7 @@ class Fleet:
     runs: list[Step] = field(default_factory=list)
 
     def run(self, step: Step, *_args: Any, **_kwargs: Any) -> Outcome:
+        assert step.hosts, "Ansible would say that there is none"
         self.runs.append(step)
         return Outcome(step, tuple(self._row(host, step) for host in step.hosts), 0.1, interrupted=self.stopped)
 
@@ -113,3 +115,20 @@ def test_whom_ctrl_c_kept_from_asking_the_hosts_asks_them_the_next_time(desk: De
     asked(desk)
     with pytest.raises(RefusedError, match="1 containment"):
         cancel(desk)
+
+
+@pytest.mark.parametrize("stay", [(), ("web1",)])
+def test_an_incident_can_be_closed_though_its_hosts_are_gone_from_the_inventory(
+    desk: Desk, fleet: Fleet, stay: tuple[str, ...]
+) -> None:
+    desk.note("step_started", **CUT_OFF)
+    left = replace(desk, inventory=Inventory({host: frozenset() for host in (*stay, "db1")}, ()))
+    gone = [f"{host}: not_attempted: not in the inventory" for host in ("web1", "web2") if host not in stay]
+    asked(left)
+    with pytest.raises(RefusedError, match=rf"{len(gone)} host\(s\) did not say") as refused:
+        recovery.close(left)
+    assert refused.value.why.splitlines() == gone
+    recovery.close(left, "they were taken down")
+    (closed,) = (event.data for event in desk.record.events(ONE) if event.kind == "closed")
+    assert closed == {"left_contained": "they were taken down", "left": [], "not_asked": gone}
+    assert [step.hosts for step in fleet.runs] == ([stay] * 3 if stay else [])
