@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from incidentctl.desk import Desk
-from incidentctl.errors import UsageError
+from incidentctl.errors import Partial, UsageError
 from incidentctl.outcome import HostOutcome, Outcome
 from incidentctl.text import nearest
 
@@ -67,21 +67,29 @@ def silent(outcome: Outcome) -> list[str]:
     return [f"{row.host}: {row.outcome}: {row.reason}" for row in outcome.rows if not answered(row)]
 
 
-def named(words: Iterable[str], rows: Sequence[Row], over: Iterable[Row] = ()) -> dict[str, tuple[str, ...]]:
+def named(
+    words: Iterable[str], rows: Sequence[Row], over: Iterable[Row] = (), silent: Sequence[str] = ()
+) -> dict[str, tuple[str, ...]]:
     """Given what a person typed, return for each word the hosts where such an entry is open.
 
     A word is an entry's name, or CAPABILITY/TARGET. One that was lifted already (`over`) is left out. Raise UsageError,
-    naming what is open, for any other.
+    naming what is open, for any other; Partial if it may be on one of the `silent` hosts.
     """
     known = {name for row in rows for name in _names(row)}
     lifted = {name for row in over for name in _names(row)} - known
     wanted = dict.fromkeys(words)
     if unknown := [word for word in wanted if word not in known | lifted]:
-        raise UsageError(
-            f"{', '.join(map(repr, unknown))}: no such entry is open{nearest(unknown[0], known)}.",
-            "\n".join(["Open:", *map(told, rows)]) if rows else "Nothing is open.",
-            "name an entry as it stands here, or CAPABILITY/TARGET",
-        )
+        none, near = f"{', '.join(map(repr, unknown))}: no such entry is open", nearest(unknown[0], known)
+        there = ["Open:", *map(told, rows)] if rows else ["Nothing is open."]
+        fix = "name an entry as it stands here, or CAPABILITY/TARGET"
+        if silent:
+            why = "\n".join([*there, "Did not say what is open there:", *silent])
+            raise Partial(
+                f"{none} on the hosts that answered{near}.",
+                why,
+                f"see to those that did not, then the same again; or {fix}",
+            )
+        raise UsageError(f"{none}{near}.", "\n".join(there), fix)
     found = {word: tuple(dict.fromkeys(row["host"] for row in rows if word in _names(row))) for word in wanted}
     return {word: hosts for word, hosts in found.items() if hosts}
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -101,7 +102,8 @@ def lift(known: Known, settings: Settings, error: RecordError, show: Show, only:
 
     With `only`, those entries alone.
 
-    Always raise: Partial, which says what is in no record; UsageError if no host knows the incident either.
+    Always raise: Partial, which says what is in no record, and who did not answer; UsageError if no host knows the
+    incident either.
     """
     show("note", text=_in_short(error))
     show("note", text="Lifting goes on without it: the hosts' ledgers know what was done.")
@@ -109,10 +111,12 @@ def lift(known: Known, settings: Settings, error: RecordError, show: Show, only:
         engine.end_what_was_left(settings.state_dir / "incidents" / known.incident_id)
     if not only:
         raise _told(known.incident_id, _run(known, settings, show, known.hosts, {}))
-    there = ledgers.open_rows(_run(known, settings, show, known.hosts, {}, check=True))
-    found = ledgers.named(only, there)
+    asked = _run(known, settings, show, known.hosts, {}, check=True)
+    found = ledgers.named(only, ledgers.open_rows(asked), silent=ledgers.silent(asked))
     outcomes = [_run(known, settings, show, hosts, {"lift_only": [word]}) for word, hosts in found.items()]
-    raise _told(known.incident_id, replace(outcomes[-1], rows=tuple(row for one in outcomes for row in one.rows)))
+    rows = [row for row in asked.rows if not ledgers.answered(row)]  # the same entry may be there, too
+    rows += [row for one in outcomes for row in one.rows]
+    raise _told(known.incident_id, replace(asked, rows=tuple(rows)), only)
 
 
 def _run(
@@ -138,9 +142,9 @@ def _in_short(error: RecordError) -> str:
     return ": ".join(line for line in (error.what, *error.why.splitlines()[:1]) if line)
 
 
-def _told(incident_id: str, outcome: Outcome) -> IncidentctlError:
+def _told(incident_id: str, outcome: Outcome, only: tuple[str, ...] = ()) -> IncidentctlError:
     failed = [f"{row.host}: {row.outcome}: {row.reason}" for row in outcome.rows if row.outcome not in SUCCESS]
-    again = f"incidentctl lift {incident_id}"
+    again = shlex.join(["incidentctl", "lift", incident_id, *(part for word in only for part in ("--only", word))])
     if failed:
         return Partial(f"{incident_id}: not everything could be taken back.", "\n".join(failed), f"{again} tries again")
     if not any(row.facts.get(key) for row in outcome.rows for key in ("lifted", "open")):
@@ -149,7 +153,7 @@ def _told(incident_id: str, outcome: Outcome) -> IncidentctlError:
         )
         return UsageError(what, fix="correct the id, or name the inventory of its hosts with -i")
     return Partial(
-        f"{incident_id}: all was taken back on the hosts, and the record does not say so.",
+        f"{incident_id}: {'what was named' if only else 'all'} was taken back on the hosts, and the record does not say so.",
         "\n".join(f"{row.host}: {row.outcome}" for row in outcome.rows),
         f"once the record can be written: {again} records it",
     )

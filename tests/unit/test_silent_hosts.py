@@ -9,18 +9,19 @@ from typing import Any
 
 import pytest
 
-from incidentctl import engine, session, workflow
+from incidentctl import engine, notify, session, unrecorded, workflow
 from incidentctl.desk import Desk
-from incidentctl.errors import RefusedError
+from incidentctl.errors import Partial, RefusedError, UsageError
 from incidentctl.incident import interrupted
 from incidentctl.outcome import HostOutcome, Outcome, Step
 from incidentctl.phases import recovery
 from incidentctl.plan import Inventory
-from incidentctl.record import open_record
+from incidentctl.record import RecordError, open_record
 from incidentctl.session import Session
 from incidentctl.settings import Settings
 from incidentctl.steps import Interrupted
 
+SHOP = "isolation/shop"
 ONE = "INC-20260101-0000-aaaa"
 CUT_OFF = {"phase": "isolation", "capabilities": ["isolation"], "hosts": ["web1", "web2"]}
 
@@ -75,6 +76,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         settings = Settings(state_dir=tmp_path, memory_bank=tmp_path / "memory")
         inventory = Inventory({"web1": frozenset(), "web2": frozenset()}, ())
         yield Desk(ONE, record, settings, inventory, (), "ann", nobody, nobody)
+        notify.wait()  # what is on its way reads the record
 
 
 def asked(desk: Desk) -> None:
@@ -132,3 +134,34 @@ def test_an_incident_can_be_closed_though_its_hosts_are_gone_from_the_inventory(
     (closed,) = (event.data for event in desk.record.events(ONE) if event.kind == "closed")
     assert closed == {"left_contained": "they were taken down", "left": [], "not_asked": gone}
     assert [step.hosts for step in fleet.runs] == ([stay] * 3 if stay else [])
+
+
+def without_record(desk: Desk, *only: str) -> None:
+    unrecorded.lift(unrecorded.of_desk(desk), desk.settings, RecordError("The disk is full"), nobody, only)
+
+
+def with_record(desk: Desk, *only: str) -> None:
+    recovery.lift_only(desk, only)
+
+
+@pytest.mark.parametrize("lift", [without_record, with_record])
+def test_an_entry_that_may_be_on_a_silent_host_is_not_said_to_be_nowhere(desk: Desk, fleet: Fleet, lift: Any) -> None:
+    fleet.open["web2"] = None
+    with pytest.raises(Partial, match="no such entry is open on the hosts that answered") as partial:
+        lift(desk, SHOP)
+    assert "web2: unreachable: no route to host" in partial.value.why
+    fleet.open["web2"] = []
+    with pytest.raises(UsageError, match="no such entry is open"):
+        lift(desk, SHOP)
+    assert all(step.check for step in fleet.runs), "nothing was done"
+
+
+def test_lifting_without_the_record_tells_who_did_not_answer_though_the_entry_was_found_elsewhere(
+    desk: Desk, fleet: Fleet
+) -> None:
+    fleet.open.update({"web1": ["000001-isolation-shop", "000002-rate_limit-shop"], "web2": None})
+    with pytest.raises(Partial, match="not everything could be taken back") as partial:
+        without_record(desk, SHOP)
+    assert partial.value.why == "web2: unreachable: no route to host"
+    assert partial.value.fix == f"incidentctl lift {ONE} --only {SHOP} tries again"
+    assert fleet.open["web1"] == ["000002-rate_limit-shop"]

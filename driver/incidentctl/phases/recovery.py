@@ -93,11 +93,14 @@ def lift(desk: Desk) -> None:
 
 
 def lift_only(desk: Desk, words: Iterable[str]) -> None:
-    """Take back the entries that a person names, and nothing else. Raise UsageError, before anything, for an unknown one."""
-    ask_hosts(desk, desk.hosts())
+    """Take back the entries that a person names, and nothing else.
+
+    Raise UsageError, before anything, for an unknown one; Partial if a host that does not answer may have it.
+    """
+    silent = ledgers.silent(ask_hosts(desk, desk.hosts()))
     contained = [row for row in desk.incident().contained if row["host"] in desk.hosts()]
     over = [event.data for event in desk.record.events(desk.incident_id) if event.kind == "containment_lifted"]
-    found = ledgers.named(words, contained, over)
+    found = ledgers.named(words, contained, over, silent)
     if not found:
         desk.show("note", text="That is lifted already. Nothing was done.")
     for word, hosts in found.items():
