@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -92,6 +93,11 @@ def named(
         raise UsageError(f"{none}{near}.", "\n".join(there), fix)
     found = {word: tuple(dict.fromkeys(row["host"] for row in rows if word in _names(row))) for word in wanted}
     return {word: hosts for word, hosts in found.items() if hosts}
+
+
+def command(incident_id: str, words: Iterable[str] = ()) -> str:
+    """Return the command that takes back what these words name, or all of an incident."""
+    return shlex.join(["incidentctl", "lift", incident_id, *(part for word in words for part in ("--only", word))])
 
 
 def _names(row: Row) -> tuple[str, str]:

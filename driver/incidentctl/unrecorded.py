@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -113,10 +112,11 @@ def lift(known: Known, settings: Settings, error: RecordError, show: Show, only:
         raise _told(known.incident_id, _run(known, settings, show, known.hosts, {}))
     asked = _run(known, settings, show, known.hosts, {}, check=True)
     found = ledgers.named(only, ledgers.open_rows(asked), silent=ledgers.silent(asked))
-    outcomes = [_run(known, settings, show, hosts, {"lift_only": [word]}) for word, hosts in found.items()]
-    rows = [row for row in asked.rows if not ledgers.answered(row)]  # the same entry may be there, too
-    rows += [row for one in outcomes for row in one.rows]
-    raise _told(known.incident_id, replace(asked, rows=tuple(rows)), only)
+    outcomes = {w: _run(known, settings, show, hosts, {"lift_only": [w]}) for w, hosts in found.items()}
+    silent = [row for row in asked.rows if not ledgers.answered(row)]  # the same entry may be there, too
+    rows = (*silent, *(row for outcome in outcomes.values() for row in outcome.rows))
+    left = tuple(word for word, outcome in outcomes.items() if outcome.worst not in SUCCESS)
+    raise _told(known.incident_id, replace(asked, rows=rows), only if silent or not left else left)
 
 
 def _run(
@@ -144,7 +144,7 @@ def _in_short(error: RecordError) -> str:
 
 def _told(incident_id: str, outcome: Outcome, only: tuple[str, ...] = ()) -> IncidentctlError:
     failed = [f"{row.host}: {row.outcome}: {row.reason}" for row in outcome.rows if row.outcome not in SUCCESS]
-    again = shlex.join(["incidentctl", "lift", incident_id, *(part for word in only for part in ("--only", word))])
+    again = ledgers.command(incident_id, only)
     if failed:
         return Partial(f"{incident_id}: not everything could be taken back.", "\n".join(failed), f"{again} tries again")
     if not any(row.facts.get(key) for row in outcome.rows for key in ("lifted", "open")):

@@ -165,3 +165,15 @@ def test_lifting_without_the_record_tells_who_did_not_answer_though_the_entry_wa
     assert partial.value.why == "web2: unreachable: no route to host"
     assert partial.value.fix == f"incidentctl lift {ONE} --only {SHOP} tries again"
     assert fleet.open["web1"] == ["000002-rate_limit-shop"]
+
+
+@pytest.mark.parametrize("lift", [without_record, with_record])
+def test_an_entry_that_cannot_be_taken_back_keeps_no_other_from_it(desk: Desk, fleet: Fleet, lift: Any) -> None:
+    fleet.open["web1"] = ["000001-isolation-shop", "000002-rate_limit-shop"]
+    fleet.fails.add("000001-isolation-shop")
+    with pytest.raises(Partial, match="not everything could be taken back") as partial:
+        lift(desk, SHOP, "rate_limit/shop")
+    assert partial.value.why == "web1: failed: it is stuck"
+    assert partial.value.fix.startswith(f"incidentctl lift {ONE} --only {SHOP} tries again")
+    assert fleet.open["web1"] == ["000001-isolation-shop"]
+    assert lift is without_record or [row["target"] for row in desk.incident().contained] == ["shop"]

@@ -89,7 +89,8 @@ def verify(desk: Desk) -> None:
 
 def lift(desk: Desk) -> None:
     """Take back every containment: the hosts' ledgers know them all, also those that we forgot."""
-    _take_back(desk, PlannedStep("lift", ("lift",), _unsettled(desk, "lift", desk.hosts()), ()), {})
+    outcome = _take_back(desk, PlannedStep("lift", ("lift",), _unsettled(desk, "lift", desk.hosts()), ()), {})
+    _unless_left(desk, [outcome])
 
 
 def lift_only(desk: Desk, words: Iterable[str]) -> None:
@@ -103,11 +104,14 @@ def lift_only(desk: Desk, words: Iterable[str]) -> None:
     found = ledgers.named(words, contained, over, silent)
     if not found:
         desk.show("note", text="That is lifted already. Nothing was done.")
-    for word, hosts in found.items():
-        _take_back(desk, PlannedStep("lift_only", ("lift",), hosts, ()), {"lift_only": [word]})
+    outcomes = {
+        word: _take_back(desk, PlannedStep("lift_only", ("lift",), hosts, ()), {"lift_only": [word]})
+        for word, hosts in found.items()
+    }
+    _unless_left(desk, outcomes.values(), [word for word, outcome in outcomes.items() if outcome.worst not in SUCCESS])
 
 
-def _take_back(desk: Desk, step: PlannedStep, variables: dict[str, Any]) -> None:
+def _take_back(desk: Desk, step: PlannedStep, variables: dict[str, Any]) -> Outcome:
     outcome = run_step(desk, step, variables, finish=False)
     ledgers.record(desk, outcome)
     for text in _left_alone(outcome):
@@ -115,11 +119,20 @@ def _take_back(desk: Desk, step: PlannedStep, variables: dict[str, Any]) -> None
     for text in _left_to_others(desk, step.phase):
         desk.note("follow_up", text=text, owner=desk.actor)
     finish_step(desk, outcome)
-    if outcome.worst not in SUCCESS:
+    return outcome
+
+
+def _unless_left(desk: Desk, outcomes: Iterable[Outcome], words: Iterable[str] = ()) -> None:
+    """Raise Partial if a host went wrong, once all were tried: what fails must not keep the others contained.
+
+    `words` are those of `lift --only` that went wrong.
+    """
+    wrong = [row for outcome in outcomes for row in outcome.rows if row.outcome not in SUCCESS]
+    if wrong:
         raise Partial(
             f"{desk.incident_id}: not everything could be taken back.",
-            "\n".join(f"{r.host}: {r.outcome}: {r.reason}" for r in outcome.rows if r.outcome not in SUCCESS),
-            f"incidentctl lift {desk.incident_id} tries again, as often as needed",
+            "\n".join(f"{row.host}: {row.outcome}: {row.reason}" for row in wrong),
+            f"{ledgers.command(desk.incident_id, words)} tries again, as often as needed",
         )
 
 
