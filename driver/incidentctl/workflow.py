@@ -179,4 +179,12 @@ def _left_behind(incident: Incident) -> list[str]:
         for row in rows
         if row["outcome"] not in SUCCESS
         and not (phase == "triage" and row["capability"] == "health_check" and row["facts"])
+        and not (phase == "lift_only" and _is_lifted(incident, row["host"]))
     ]
+
+
+def _is_lifted(incident: Incident, host: str) -> bool:
+    """Say whether all was taken back on a host after what was to be taken back alone."""
+    lifts = [phase.name for phase in incident.phases if phase.name in ("lift", "lift_only") and host in phase.hosts]
+    rows = [row for row in incident.outcomes.get("lift", ()) if row["host"] == host]
+    return lifts[-1:] == ["lift"] and bool(rows) and all(row["outcome"] in SUCCESS for row in rows)

@@ -177,3 +177,22 @@ def test_an_entry_that_cannot_be_taken_back_keeps_no_other_from_it(desk: Desk, f
     assert partial.value.fix.startswith(f"incidentctl lift {ONE} --only {SHOP} tries again")
     assert fleet.open["web1"] == ["000001-isolation-shop"]
     assert lift is without_record or [row["target"] for row in desk.incident().contained] == ["shop"]
+
+
+def test_what_was_lifted_later_is_no_trouble_any_more(desk: Desk, fleet: Fleet) -> None:
+    fleet.open["web1"] = ["000001-isolation-shop"]
+    fleet.fails.add("000001-isolation-shop")
+    with pytest.raises(Partial):
+        with_record(desk, SHOP)
+    trouble = ["web1: lift failed: it is stuck"]
+    assert workflow._left_behind(desk.incident()) == trouble
+    recovery.lift(replace(desk, limit=("web2",)))
+    assert workflow._left_behind(desk.incident()) == trouble, "it was another host"
+    fleet.fails.clear()
+    recovery.lift(desk)
+    assert workflow._left_behind(desk.incident()) == []
+    fleet.open["web1"] = ["000002-isolation-shop"]
+    fleet.fails.add("000002-isolation-shop")
+    with pytest.raises(Partial):
+        with_record(desk, SHOP)
+    assert workflow._left_behind(desk.incident()) == trouble, "it was contained anew"
