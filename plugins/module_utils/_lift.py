@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any, Callable
 
@@ -39,7 +40,6 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
     """
     if not check_mode:
         _ledger.settle(params)
-        _ledger.forget(params, params.get("forget_after_days") or 0)
     found, unreadable = _ledger.entries(params)
     damaged = [Path(path) for path in unreadable]
     pending = _service_state.in_order([entry for entry in reversed(found) if entry["state"] != "lifted"])
@@ -52,6 +52,10 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
         damaged = [path for path in damaged if path.stem in words]
     actions = [_keep(e) if e["undo"].get("keep") else _lift(params, e, check_mode) for e in pending]
     actions += [action(path.stem, "failed", _damaged(path), entry=path.stem) for path in damaged]
+    if not check_mode:
+        # Last, and whatever it meets: a broken disk or an odd number of days must keep nothing from being lifted.
+        with contextlib.suppress(OSError, OverflowError, ValueError):
+            _ledger.forget(params, params.get("forget_after_days") or 0)
     diff = [
         {"before_header": row["entry"], "before": "open\n", "after": "lifted\n"}
         for row in actions
@@ -97,7 +101,7 @@ def _facts(params: dict[str, Any], pending: list[_ledger.Entry]) -> dict[str, An
     """
     found, unreadable = _ledger.entries(params)
     temporary = [entry for entry in reversed(found) if not entry["undo"].get("keep")]
-    held = {e["target"]: _shared.names(others) for e in temporary if (others := _shared.rest(params, e).others)}
+    held = {e["target"]: _shared.names(others) for e in temporary if (others := _held(params, e))}
     damaged = [{"entry": Path(path).stem, "path": path} for path in unreadable]
     held_back = {e["name"]: e["held_back"] for e in temporary if e["state"] == "lifted" and e.get("held_back")}
     return {
@@ -112,6 +116,13 @@ def _facts(params: dict[str, Any], pending: list[_ledger.Entry]) -> dict[str, An
         **({"damaged": damaged} if damaged else {}),
         **({"held_back": held_back} if held_back else {}),
     }
+
+
+def _held(params: dict[str, Any], entry: _ledger.Entry) -> list[_ledger.Entry]:
+    try:
+        return _shared.rest(params, entry).others
+    except OSError:  # a broken disk does not say; what is kept because of that was told as it was to be lifted
+        return []
 
 
 def _lift(params: dict[str, Any], entry: _ledger.Entry, check_mode: bool) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -291,3 +292,43 @@ def test_the_ledgers_of_others_are_forgotten_when_all_was_lifted_long_ago(params
         _lift.run({**params, "forget_after_days": days}, False)
         assert {path.name for path in ledger.iterdir()} == {row[0] for row in rows} - forgotten
     assert beside.exists()
+
+
+@pytest.mark.parametrize("days", [999999.0, float("inf"), float("nan")])
+def test_a_number_of_days_that_no_calendar_has_keeps_nothing_from_being_lifted(
+    params: dict[str, Any], running: Made, days: float
+) -> None:
+    shop = running("shop")
+    isolate(params, shop)
+    assert _lift.run({**params, "forget_after_days": days}, False)["incident"]["outcome"] == "done"
+    assert (shop.running(), states(params)) == (True, ["lifted"])
+
+
+def test_a_broken_disk_does_not_keep_what_is_in_run_from_being_lifted(
+    params: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[str] = []
+
+    def take_away(entry: _ledger.Entry, _check_mode: bool) -> tuple[str, bool]:
+        taken.append(entry["target"])
+        return "removed", True
+
+    monkeypatch.setitem(_lift.UNDO, "traffic_rule", take_away)
+    rules = record(params, {"kind": "traffic_rule"}, "rules")
+    toggle = record(params, {"kind": "http_call", "request": {}}, "toggle")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "state" / "ledger").rename(tmp_path / "run" / "ledger")
+    (tmp_path / "state" / "ledger").mkdir()
+    read, write = Path.iterdir, _ledger._durable.write
+
+    def fail(path: Path) -> None:
+        if tmp_path / "state" in path.parents:
+            raise OSError(errno.EIO, "Input/output error", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", lambda path: fail(path) or read(path))
+    monkeypatch.setattr(_ledger._durable, "write", lambda path, *words: fail(path) or write(path, *words))
+    block = _lift.run({**params, "forget_after_days": 30}, False)["incident"]
+    assert taken == ["rules"]
+    rows = [(row["target"], row["outcome"]) for row in block["actions"]]
+    assert rows == [("toggle", "failed"), ("rules", "done"), ("INC-1", "failed")]
+    assert (block["facts"]["open"], block["facts"]["lifted"]) == ([toggle, "INC-1"], [rules])
