@@ -140,7 +140,8 @@ def _turn_on(target: str, toggle: dict[str, Any], params: dict[str, Any], check_
         if check_mode:
             return action(target, "done", f"{name} would be {words.turned_on}")
         if earlier is not None and earlier["undo"] == undo:
-            return _call_on(on, earlier, again=True)
+            # It is off again, and lift would believe a status that says so while this call may yet be heard.
+            return _call_on(on, _ledger.mark(earlier, "intended"), again=True)
         return _call_on(on, _ledger.intend(params, capability, target, {"status": before}, undo), again=False)
     except OSError as error:
         return action(target, "failed", str(error))

@@ -456,6 +456,25 @@ def test_an_entry_is_taken_up_again_when_somebody_turned_it_off_midway(tmp_path:
     assert (script.enabled, states(given)) == (True, ["applied"])
 
 
+def test_a_second_call_that_may_yet_be_heard_is_called_off_whatever_the_status_says(tmp_path: Path) -> None:
+    script, again, over = App(), threading.Event(), threading.Event()
+
+    def slow(method: str, path: str, body: Any) -> Answer:
+        if path == "/on" and again.is_set():
+            over.wait(10)
+        return script(method, path, body)
+
+    with endpoint(slow) as app:
+        given = params(tmp_path, service(app.url, timeout_s=1))
+        turn_on(given)
+        script.enabled = False  # the application was restarted
+        again.set()
+        assert (turn_on(given)["outcome"], states(given)) == ("failed", ["intended"])
+        row = lift(given)
+        over.set()
+    assert (row["outcome"], paths(app).count("/off"), states(given)) == ("done", 1, ["lifted"])
+
+
 _RUN = """
 import json, sys
 from ansible_collections.incidentctl.response.plugins.module_utils import _http_toggle, _ledger
