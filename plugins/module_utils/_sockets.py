@@ -41,13 +41,13 @@ def end(which: str) -> Ended:
     ended = left = 0
     for enter in ([], *(["nsenter", f"--net={path}"] for path in _other_networks())):
         try:
-            ended += len(_connections(enter, which, "--kill"))
+            ended += len(_connections(enter, which, "--kill"))  # it tells those that it did end, and only them
             left += len(_connections(enter, which))
         except _rule_removal.RuleError as error:
             if not enter:
                 return Ended(ended, left, str(error))
             continue  # its container is gone meanwhile, and so are its connections
-    return Ended(ended - left, left, "")
+    return Ended(ended, left, "")
 
 
 def told(*times: Ended) -> str:
