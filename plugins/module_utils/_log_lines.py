@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -68,7 +68,7 @@ def of_file(path: str, limit: int, until: float) -> Iterator[Source]:
         start = max(0, size - max(0, limit))
         scan = _log_scan.Scan(stream.fileno(), start, size, until)
         older = start > 0 or _rotated(Path(path))
-        source = Source(_of_file(scan), older, lambda: map(_line, scan.following()))
+        source = Source(_of_file(scan), older, lambda: _of_file(scan.following()))
         source.first = _first_time(os.pread(stream.fileno(), _HEAD, start), whole=not start)
         yield source
 
@@ -77,9 +77,9 @@ def _line(raw: bytes) -> Line:
     return Line(raw.decode("utf-8", "replace").rstrip("\r"))
 
 
-def _of_file(scan: _log_scan.Scan) -> Iterator[Line]:
+def _of_file(found: Iterable[bytes]) -> Iterator[Line]:
     try:
-        yield from map(_line, scan)
+        yield from map(_line, found)
     except _log_scan.OutOfTime:
         raise OSError("it takes longer than there is time: only its older part was read") from None
 

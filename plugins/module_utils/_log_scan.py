@@ -32,7 +32,7 @@ class OutOfTime(Exception):
 class Scan:
     """The lines between two offsets of an open file that may be errors, and what follows the one given last.
 
-    Iterating raises OutOfTime when the monotonic time `until` has come.
+    Iterating over either raises OutOfTime when the monotonic time `until` has come.
     """
 
     def __init__(self, descriptor: int, start: int, end: int, until: float) -> None:
@@ -56,6 +56,7 @@ class Scan:
             return
         block, begun = b"", 0
         while True:
+            _check(self._until)
             stop = block.find(b"\n", begun)
             if stop < 0:
                 block, begun = os.pread(self._descriptor, min(_BLOCK, self._end - self._last), self._last), 0

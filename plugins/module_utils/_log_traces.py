@@ -16,6 +16,7 @@ _GO_LINE = re.compile(
     r"goroutine \d+ \[|created by \S|\[signal |exit status \d|panic: .*|\[?recovered"
     r"|[\w./-]+(?:\.\(\*?[\w.\[\]]+\))?\.[\w.-]+(?:\(.*\))?$"
 )
+_GO_CHARS = 1000  # of a longer line only so many are looked at: what that takes grows with their square
 _GROUP = re.compile(r"[\s|+-]*")  # an exception group draws its tree in the margin
 _BEGINS = re.compile(
     r"\s*(?:\d{4}[-/]\d\d[-/]\d\d[T ]|[\[<]?(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL)\b)"
@@ -104,7 +105,7 @@ class Trace:
             self.cause = caused_by.group(1)
         elif text.startswith("goroutine "):
             self._in_go = True
-        elif text == "}" or (self._in_go and _GO_LINE.match(text)):
+        elif text == "}" or (self._in_go and _GO_LINE.match(text[:_GO_CHARS])):
             pass
         else:
             raised = None if self.cause else _JAVA_RAISED.match(text)

@@ -209,3 +209,18 @@ def test_reading_ends_when_the_time_is_over(tmp_path: Path, monkeypatch: pytest.
         list(source.lines)
     assert time.monotonic() - began < 10
     assert threading.active_count() < 10
+
+
+def test_what_follows_an_error_is_read_no_longer_than_there_is_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("ERROR a\n\tat b\n")
+    until = time.monotonic() + 30
+    with _log_lines.of_file(str(log), 1 << 20, until) as source:
+        assert next(source.lines).text == "ERROR a"
+        with monkeypatch.context() as over:
+            over.setattr(time, "monotonic", lambda: until + 1)
+            with pytest.raises(OSError, match="longer than there is time"):
+                list(source.following())
+        assert [line.text for line in source.following()] == ["\tat b"]
