@@ -60,7 +60,7 @@ def _silence_at(
         if check_mode:
             return action(target, "done", f"would be silenced at {place} until it is lifted: {names}")
         comment = f"{params['incident_id']} is being worked on; lift removes this"
-        alerts = sorted({labels["alertname"] for labels in found})
+        alerts = sorted({labels.get("alertname", "") for labels in found})
         undo = {"kind": "silence", **alertmanager, "comment": comment, "alerts": alerts}
         entry = _ledger.intend_once(params, capability, target, {}, undo)
         there = [silenced for silenced, _number in _ours(undo)]
@@ -161,4 +161,4 @@ def _place(alertmanager: Server) -> str:
 
 
 def _name(labels: dict[str, str]) -> str:
-    return " ".join(labels[key] for key in ("alertname", "instance") if key in labels)
+    return " ".join(labels[key] for key in ("alertname", "instance") if key in labels) or "one without a name"

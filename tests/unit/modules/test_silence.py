@@ -96,6 +96,19 @@ def test_lift_ends_ours_and_leaves_those_of_others(tmp_path: Path, alertmanager:
     assert [one["status"]["state"] for one in alertmanager.silences] == ["expired", "expired", "active"]
 
 
+def test_an_alert_without_a_name_is_silenced_by_its_other_labels_and_heard_again(
+    tmp_path: Path, alertmanager: Alertmanager
+) -> None:
+    nameless = {"service": "shop"}
+    alertmanager.alerts = (nameless,)
+    about = params(tmp_path, alertmanager.url)
+    (row,) = _silence.silence(about, "enhanced_monitoring", SERVICES, check_mode=False)
+    assert (row["outcome"], row["summary"].endswith(": one without a name")) == ("done", True)
+    assert [{m["name"]: m["value"] for m in one["matchers"]} for one in alertmanager.silences] == [nameless]
+    assert _lift.run({**about, "only": []}, check_mode=False)["incident"]["outcome"] == "done"
+    assert [one["status"]["state"] for one in alertmanager.silences] == ["expired"]
+
+
 def test_check_mode_says_what_and_changes_nothing(tmp_path: Path, alertmanager: Alertmanager) -> None:
     (row,) = _silence.silence(params(tmp_path, alertmanager.url), "enhanced_monitoring", SERVICES, check_mode=True)
     assert row["summary"].startswith("would be silenced")
