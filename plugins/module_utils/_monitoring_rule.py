@@ -44,6 +44,7 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
     problems = _monitoring_api.check(prometheus, "Prometheus")
     for one in _silence.alertmanagers(params):
         problems += _monitoring_api.check(one, "Alertmanager")
+    problems += _silence.problems(params)
     if problems:
         return result(CAPABILITY, [action("monitoring", "failed", "; ".join(problems))])
     watched, diff = _watch(_monitoring_api.server(prometheus), params, services, check_mode)

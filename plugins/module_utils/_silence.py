@@ -23,6 +23,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._monitoring_a
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import action
 
 _BY = "incidentctl"
+_MOST_S = 366 * 24 * 3600  # one that lasts longer is none that somebody works on
 _AT_MOST = 50  # more alerts than that are a storm, which wants a person
 
 
@@ -30,6 +31,13 @@ def alertmanagers(params: dict[str, Any]) -> list[dict[str, Any]]:
     """Return what is said of each Alertmanager in `alertmanagers` and `alertmanager_url`, each of them once."""
     given = [{"url": params["alertmanager_url"]}] if params["alertmanager_url"] else []
     return list({str(one.get("url")).rstrip("/"): one for one in [*given, *params["alertmanagers"]]}.values())
+
+
+def problems(params: dict[str, Any]) -> list[str]:
+    """Return all that is wrong with what silences are asked for, one sentence each."""
+    if alertmanagers(params) and not 1 <= params["expires_after"] <= _MOST_S:
+        return [f"expires_after must be from 1 to {_MOST_S}, which is a year"]
+    return []
 
 
 def silence(

@@ -150,3 +150,15 @@ def test_a_rule_folder_that_is_not_there_is_failed_and_named(tmp_path: Path) -> 
     block = _monitoring_rule.run(params(tmp_path, "http://127.0.0.1:9", rules_dir="/nowhere"), True)["incident"]
     assert block["outcome"] == "failed"
     assert "/nowhere" in block["reason"]
+
+
+@pytest.mark.parametrize("seconds", [-1, 0, 10**12])
+def test_a_silence_that_no_calendar_has_is_refused_before_anything_is_done(tmp_path: Path, seconds: int) -> None:
+    about = params(tmp_path, "http://127.0.0.1:9", alertmanager_url="http://127.0.0.1:9", expires_after=seconds)
+    block = _monitoring_rule.run(about, False)["incident"]
+    assert (block["outcome"], block["reason"]) == (
+        "failed",
+        "expires_after must be from 1 to 31622400, which is a year",
+    )
+    assert _ledger.entries(about) == ([], [])
+    assert list((tmp_path / "rules.d").iterdir()) == []
