@@ -256,8 +256,8 @@ def strike(plan: dict[str, Any]) -> int:
                     for path in plan["entries"]:
                         _close(Path(path), which)
                     put_away(clock)
-        except OSError as error:
-            print(error, file=sys.stderr, flush=True)
+        except Exception as error:  # whatever it is: what ends here leaves the rules in place
+            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
             if not reading:
                 return 1  # systemd starts it again
             time.sleep(5)

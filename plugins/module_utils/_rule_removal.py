@@ -32,19 +32,21 @@ def tool(name: str) -> str | None:
 
 
 def call(argv: list[str], feed: str = "") -> str:
-    """Run a program with `feed` as its input; return all it printed. Raise RuleError if it fails."""
+    """Run a program with `feed` as its input; return all it printed. Raise RuleError if it fails.
+
+    A packet filter prints the comments of others as they stand, in whatever encoding: they come through as they are.
+    """
     program = tool(argv[0])
     if program is None:
         raise RuleError(f"{argv[0]} is not installed on this host")
     try:
-        done = subprocess.run(
-            [program, *argv[1:]], input=feed, capture_output=True, text=True, timeout=_COMMAND_S, check=False
-        )
+        given = feed.encode(errors="surrogateescape")
+        done = subprocess.run([program, *argv[1:]], input=given, capture_output=True, timeout=_COMMAND_S, check=False)
     except subprocess.TimeoutExpired as error:
         raise RuleError(f"{argv[0]} did not finish in {_COMMAND_S:.0f} s and was ended") from error
     if done.returncode != 0:
-        raise RuleError(f"{argv[0]} exited {done.returncode}: {done.stderr.strip()[-500:]}")
-    return done.stdout
+        raise RuleError(f"{argv[0]} exited {done.returncode}: {done.stderr.decode(errors='replace').strip()[-500:]}")
+    return done.stdout.decode(errors="surrogateescape")
 
 
 def backends(family: str, table: str) -> list[str]:

@@ -9,13 +9,15 @@ from typing import Any
 
 LOGIN = "192.0.2.7 50000 192.0.2.1 2222"
 
-# A packet filter that keeps its rules in a file: enough of iptables-save and iptables-restore --noflush.
+# A packet filter that keeps its rules in a file: enough of iptables-save and iptables-restore --noflush. It knows bytes only.
 FILTER = """#!{python} -IS
 import pathlib, sys
 here = pathlib.Path(__file__)
+for stream in (sys.stdin, sys.stdout):
+    stream.reconfigure(encoding="latin-1")
 family = "6" if here.name.startswith("ip6") else "4"
 table = here.with_name("table" + family + ("nft" if "-nft-" in here.name else ""))
-lines = table.read_text().splitlines() if table.exists() else []
+lines = table.read_text("latin-1").splitlines() if table.exists() else []
 if here.name.endswith("save"):
     counted = ["[7:420] " + l if l.startswith("-A") and "-c" in sys.argv else l for l in lines]
     print("*mangle", ":PREROUTING ACCEPT [0:0]", *counted, "COMMIT", sep="\\n")
@@ -38,7 +40,7 @@ for line in sys.stdin.read().splitlines():
         lines = [l for l in lines if not l.startswith("-A " + rest + " ")]
     elif word == "-X":
         lines = [l for l in lines if not l.startswith(":" + rest + " ")]
-table.write_text("".join(l + "\\n" for l in lines))
+table.write_text("".join(l + "\\n" for l in lines), "latin-1")
 """
 
 

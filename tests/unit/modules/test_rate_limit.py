@@ -512,5 +512,46 @@ def test_the_legacy_filter_is_asked_only_for_tables_that_it_has(tools: Path, tmp
     assert _rule_removal.backends("ipv4", "mangle") == ["", "legacy"]
 
 
+@pytest.mark.parametrize("by", ["lift", "clock"])
+def test_a_comment_of_others_in_any_encoding_holds_nothing_up(tools: Path, params: dict[str, Any], by: str) -> None:
+    others = b'-A PREROUTING -m comment --comment "B\xfcro" -j ACCEPT\n'
+    (tools / "table4").write_bytes(others)
+    outcome, summary = row(_traffic_rule.run(params, False))
+    assert outcome == "done", summary
+    (tools / "table6").write_bytes((tools / "table6").read_bytes() + others)
+    if by == "lift":
+        assert row(_lift.run(params, False)) == ("done", REMOVED)
+    else:
+        (entry,), _unreadable = _ledger.entries(params)
+        argv = [sys.executable, "-I", "-B", entry["clock"]["script"]]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert [(tools / f"table{family}").read_bytes() for family in "46"] == [others, others]
+
+
+def test_a_clock_that_meets_what_nobody_thought_of_tries_again(
+    tools: Path, params: dict[str, Any], monkeypatch: Any
+) -> None:
+    _traffic_rule.run(params, False)
+    (entry,), _unreadable = _ledger.entries(params)
+    moment = _clocks.token(entry["clock"], "expire").read_text()
+    tries: list[dict[str, Any]] = []
+
+    def second_time(undo: dict[str, Any]) -> bool:
+        tries.append(undo)
+        if len(tries) == 1:
+            raise ValueError("who would have thought")
+        return _rule_removal.remove(undo)
+
+    monkeypatch.setattr(_clocks, "remove", second_time)
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
+    plan = {"undo": entry["undo"], "clock": entry["clock"], "entries": [entry["path"]]}
+    monkeypatch.setattr(sys, "argv", ["script", "expire", moment])
+    assert _clocks.strike(plan) == 1, "systemd starts it again"
+    tries.clear()
+    monkeypatch.setattr(sys, "argv", ["script", "expire", moment, "0"])
+    assert (_clocks.strike(plan), len(tries), table(tools)) == (0, 2, [])
+
+
 def test_the_undo_is_plain_json() -> None:
     assert json.loads(json.dumps(UNDO)) == UNDO
