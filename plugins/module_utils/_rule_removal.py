@@ -19,6 +19,8 @@ _NFT = {"ipv4": "ip", "ipv6": "ip6"}
 # The two that iptables can be made to mean, and the tables that the older one has: to ask it for another makes that one.
 _BACKENDS = ("nft", "legacy")
 _LEGACY_TABLES = {"ipv4": "/proc/net/ip_tables_names", "ipv6": "/proc/net/ip6_tables_names"}
+# How nft says that there is no such chain, or that the kernel has no such thing at all, or lets us have none.
+_NONE = re.compile("No such file or directory|does not exist|not supported|Invalid argument|Operation not permitted")
 _COMMAND_S = 20.0
 
 
@@ -196,7 +198,9 @@ def _left_in_nft(undo: dict[str, Any], family: str) -> list[str]:
     for chain in undo["chains"]:
         try:
             call(["nft", "list", "chain", *table.split(), chain])
-        except RuleError:  # there is none
+        except RuleError as error:
+            if not _NONE.search(str(error)):  # it did not say: a chain that is there must not be taken for gone
+                raise
             continue
         inside = ""
         for line in call(["nft", "-a", "list", "table", *table.split()]).splitlines():

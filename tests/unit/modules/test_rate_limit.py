@@ -553,5 +553,34 @@ def test_a_clock_that_meets_what_nobody_thought_of_tries_again(
     assert (_clocks.strike(plan), len(tries), table(tools)) == (0, 2, [])
 
 
+def test_what_nft_does_not_say_is_not_taken_for_gone(tools: Path, params: dict[str, Any]) -> None:
+    nft = tools / "nft"
+    nft.write_text("#!/bin/sh\necho 'Error: Could not process rule: Device or resource busy' >&2\nexit 1\n")
+    nft.chmod(0o755)
+    _traffic_rule.run(params, False)
+    outcome, summary = row(_lift.run(params, False))
+    assert (outcome, "Device or resource busy" in summary, "is kept" in summary) == ("failed", True, True), summary
+    assert table(tools) == [], "what iptables knows of is out all the same"
+    nft.write_text("#!/bin/sh\necho 'Error: No such file or directory' >&2\nexit 1\n")
+    assert row(_lift.run(params, False)) == ("done", "rate_limit of shop was already gone")
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        "Error: No such file or directory\nlist chain ip6 mangle incidentctl-x",
+        "Error: Could not process rule: Table 'mangle' does not exist",
+        "netlink: Error: cache initialization failed: Protocol not supported",
+        "Error: Could not process rule: Address family not supported by protocol",
+        "netlink: Error: cache initialization failed: Invalid argument",
+        "netlink: Error: cache initialization failed: Operation not permitted",
+    ],
+)
+def test_a_host_whose_kernel_has_nothing_for_nft_has_nothing_left_there(tools: Path, says: str) -> None:
+    (tools / "nft").write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{says}\nEND\nexit 1\n")
+    (tools / "nft").chmod(0o755)
+    assert not _rule_removal.there(UNDO)
+
+
 def test_the_undo_is_plain_json() -> None:
     assert json.loads(json.dumps(UNDO)) == UNDO
