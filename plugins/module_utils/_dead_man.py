@@ -108,12 +108,23 @@ def _clock(entry: _ledger.Entry) -> dict[str, Any]:
     # Where the entry could be written, the script can be, too.
     folder = (_ledger.spare(entry) if entry.get("volatile") else Path(entry["path"])).parents[2] / "clocks"
     systemd = Path(BOOTED).is_dir() and _rule_removal.tool("systemctl")
-    return {
+    clock = {
         "timer": "systemd" if systemd else "detached",
         "script": str(folder / f"{entry['undo']['chains'][0]}.py"),
         "units": PASSING if entry.get("volatile") else LASTING,
-        "since": datetime.datetime.fromisoformat(entry["at"]).timestamp(),
     }
+    return {**clock, "since": 0.0 if _clocks.token(clock, "sweep").exists() else _since(entry)}
+
+
+def _since(entry: _ledger.Entry) -> float:
+    """Return when a chain of this name was put in first: another act of the same incident has the same one.
+
+    Where a sweep goes on that is not asked, since the ledger of that act may be forgotten: any file counts then.
+    """
+    folder = Path(entry["path"]).parents[2]
+    found, _unreadable = _ledger.entries({"incident_id": entry["incident"], "state_dir": str(folder)})
+    same = [one["at"] for one in [*found, entry] if one["undo"].get("chains") == entry["undo"]["chains"]]
+    return min(datetime.datetime.fromisoformat(at).timestamp() for at in same)
 
 
 def _script(entry: _ledger.Entry, clock: dict[str, Any]) -> str:

@@ -448,6 +448,29 @@ def test_a_limit_put_in_anew_is_not_swept_out(tools: Path, params: dict[str, Any
     assert not (Path(params["state_dir"]) / "clocks").exists()
 
 
+@pytest.mark.parametrize("lost", ["nothing", "sweep", "ledger"])
+def test_what_was_saved_in_an_earlier_limit_of_the_same_name_is_swept_out_after_the_later_one(
+    tools: Path, params: dict[str, Any], tmp_path: Path, monkeypatch: Any, lost: str
+) -> None:
+    saved = tmp_path / "etc" / "rules"
+    saved.parent.mkdir()
+    _traffic_rule.run(params, False)
+    saved.write_text("\n".join(table(tools)))
+    assert "-sweep" in row(_lift.run(params, False))[1]
+    (entry,), _unreadable = _ledger.entries(params)
+    if lost == "sweep":
+        _clocks.token(entry["clock"], "sweep").unlink()
+    if lost == "ledger":  # forgotten by the lift of another incident
+        Path(entry["path"]).unlink()
+    now = _ledger.now
+    monkeypatch.setattr(_ledger, "now", lambda days=0: now(days + 30))  # and nobody has saved rules since
+    assert row(_traffic_rule.run(params, False))[0] == "done"
+    assert f"{saved} may bring it back" in row(_lift.run(params, False))[1]
+    saved.unlink()
+    wait_until_gone(Path(params["state_dir"]) / "clocks")
+    assert not (Path(params["state_dir"]) / "clocks").exists()
+
+
 @pytest.mark.parametrize("line", [":INPUT DROP [0:0]", "-A INPUT -j DROP", "-P INPUT DROP", "-A {chain} -j DROP\n-F"])
 def test_what_no_lift_would_take_back_is_not_loaded(
     tools: Path, params: dict[str, Any], monkeypatch: Any, line: str
