@@ -14,6 +14,7 @@ import importlib.util
 import json
 import math
 import re
+import stat
 import sys
 import time
 from pathlib import Path
@@ -56,10 +57,19 @@ def arm(entry: _ledger.Entry, deadlines: dict[str, int]) -> _ledger.Entry:
 
 
 def prolong(entry: _ledger.Entry, seconds: int) -> _ledger.Entry:
-    """Set the clock that ends a forgotten entry anew; return the entry. Raise OSError if it does not run."""
+    """Set the clock that ends a forgotten entry anew; return the entry.
+
+    Raise OSError if it does not run: then the old one stands, as far as the host lets us.
+    """
     clock = {key: value for key, value in (entry.get("clock") or _clock(entry)).items() if key != "sha256"}
+    files = [_clocks.token(clock, "expire"), Path(clock["script"]), *_clocks.units(clock, "expire")]
     with _clocks.held(clock["script"]):
-        return _set(entry, clock, {"expire": seconds})
+        before = [(path, path.read_text(encoding="utf-8"), path.stat().st_mode) for path in files if path.exists()]
+        try:
+            return _set(entry, clock, {"expire": seconds})
+        except OSError:
+            _set_back(entry, clock, before)
+            raise
 
 
 def confirmed(entry: _ledger.Entry) -> _ledger.Entry:
@@ -158,12 +168,27 @@ def _set(entry: _ledger.Entry, clock: dict[str, Any], deadlines: dict[str, int])
     return entry
 
 
+def _set_back(entry: _ledger.Entry, clock: dict[str, Any], before: list[tuple[Path, str, int]]) -> None:
+    """Give a clock back what it had, each file by itself: it strikes only at the moment that its token holds."""
+    for path, text, mode in before:
+        with contextlib.suppress(OSError):
+            _clocks.write(path, text, stat.S_IMODE(mode))
+    with contextlib.suppress(OSError):
+        _ledger.mark(entry, entry["state"])
+    # A process that waits may have seen the new moment, and ended.
+    if clock["timer"] == "detached" and before and before[0][0] == _clocks.token(clock, "expire"):
+        with contextlib.suppress(OSError, ValueError):
+            _detach(clock, "expire", before[0][1], float(before[0][1]) - time.time())
+    timers = [path.name for path, _text, _mode in before if path.suffix == ".timer"]
+    for words in [["daemon-reload"], ["restart", *timers]] if timers else []:
+        with contextlib.suppress(OSError):
+            _rule_removal.call(["systemctl", *words])
+
+
 def _start(clock: dict[str, Any], times: dict[str, int], deadlines: dict[str, int], incident: str) -> None:
     if clock["timer"] == "detached":
         for which, moment in times.items():
-            reading = time.clock_gettime(time.CLOCK_BOOTTIME) + deadlines[which]
-            argv = [sys.executable, "-I", "-B", clock["script"], which, str(moment), str(reading)]
-            _clocks.detach(argv)
+            _detach(clock, which, str(moment), deadlines[which])
         return
     names = []
     for which, moment in times.items():
@@ -176,6 +201,11 @@ def _start(clock: dict[str, Any], times: dict[str, int], deadlines: dict[str, in
     _rule_removal.call(["systemctl", "enable", "--quiet", *names] if lasting else ["systemctl", "daemon-reload"])
     _rule_removal.call(["systemctl", "restart", *names])
     _rule_removal.call(["systemctl", "is-active", *names])
+
+
+def _detach(clock: dict[str, Any], which: str, moment: str, seconds: float) -> None:
+    reading = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
+    _clocks.detach([sys.executable, "-I", "-B", clock["script"], which, moment, str(reading)])
 
 
 def _service(command: str, incident: str) -> str:

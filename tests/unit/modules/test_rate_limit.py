@@ -337,6 +337,45 @@ def test_a_clock_that_was_set_anew_does_not_strike_at_its_old_time(tools: Path, 
     assert row(_lift.run(params, False)) == ("done", REMOVED)
 
 
+def test_a_clock_that_cannot_be_set_anew_strikes_at_its_old_time(
+    tools: Path, params: dict[str, Any], monkeypatch: Any
+) -> None:
+    _traffic_rule.run({**params, "expires_after": 6}, False)
+    (before,), _unreadable = _ledger.entries(params)
+
+    def full(*_words: Any) -> None:
+        raise OSError("no clock today")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_dead_man, "_start", full)
+        assert row(_traffic_rule.run(params, False)) == ("failed", "shop: no clock today")
+    (after,), _unreadable = _ledger.entries(params)
+    assert (after["state"], after["expires_at"], after["clock"]) == ("applied", before["expires_at"], before["clock"])
+    assert table(tools)
+    wait_until_gone(Path(params["state_dir"]) / "clocks")
+    assert (table(tools), [e["state"] for e in _ledger.entries(params)[0]]) == ([], ["lifted"])
+
+
+def test_units_that_were_half_written_are_as_they_were(tools: Path, params: dict[str, Any], tmp_path: Path) -> None:
+    calls = tools / "calls"
+    (tools / "systemctl").write_text(f'#!/bin/sh\necho "$*" >>{calls}\ncase "$*" in enable*) exit 1;; esac\n')
+    (tools / "systemctl").chmod(0o755)
+    _traffic_rule.run(params, False)
+    (entry,), _unreadable = _ledger.entries(params)
+    clock = {**entry["clock"], "timer": "systemd", "units": str(tmp_path / "units")}
+    (tmp_path / "units").mkdir()
+    files = [*_clocks.units(clock, "expire"), _clocks.token(clock, "expire")]
+    for path in files[:2]:
+        path.write_text("as it was")
+    before = [path.read_text() for path in files]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(_dead_man, "LASTING", clock["units"])
+        with pytest.raises(_rule_removal.RuleError):
+            _dead_man.prolong({**entry, "timer": "systemd", "clock": clock}, 6000)
+    assert [path.read_text() for path in files] == before
+    assert calls.read_text().splitlines()[-2:] == ["daemon-reload", f"restart {files[0].name}"]
+
+
 def test_rules_that_a_reboot_took_count_as_lifted(tools: Path, params: dict[str, Any]) -> None:
     _traffic_rule.run(params, False)
     (tools / "table4").unlink()
