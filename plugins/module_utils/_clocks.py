@@ -13,6 +13,7 @@ import datetime
 import fcntl
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -34,6 +35,20 @@ _BOOT_S = 300.0  # for so long a sweep looks every two seconds, since something 
 _SWEEP_S = (2.0, 30.0)
 _LARGEST = 16 << 20  # bytes of a file that may hold saved rules
 _DAY_S = 86400
+# How a rule set names a chain that it brings back, or a script does; a note that names it brings nothing back.
+_LOADS = "|".join(
+    [
+        r"^[ \t]*:{0}",  # iptables-save
+        r"(?<![\w-])-(?:[AINRgj]|-(?:append|goto|insert|jump|new-chain|replace))[\"', \t=]+{0}",
+        r"\b(?:jump|goto)[ \t]+[\"']?{0}",  # nft
+        r"\bchain[ \t]+[\"']?{0}[\"']?[ \t]*(?:[{{;]|$)",
+        r"\b(?:chain|rule)[ \t]+\S+[ \t]+\S+[ \t]+[\"']?{0}",
+        r"\bchain[ \t]*=[ \t]*[\"']?{0}",  # firewalld
+        r"\"(?:name|chain|target)\"\s*:\s*\"{0}",  # nft's JSON
+    ]
+)
+_MOUNTS = "/proc/self/mountinfo"
+_OURS = ("overlay", "ramfs", "tmpfs", "zfs")  # kinds of filesystems that are this host's own, but of no device
 ALL = ("confirm", "expire", "sweep")
 _WHY = {"confirm": "it was not confirmed in time", "expire": "its time ran out", "": "its script was run by hand"}
 
@@ -154,24 +169,42 @@ def put_away(clock: dict[str, Any]) -> list[str]:
 
 def keepers(clock: dict[str, Any]) -> list[str]:
     """Return the files in which somebody has saved rules while ours were in: a boot would bring ours back."""
-    chain, own = Path(clock["script"]).stem, Path(clock["script"]).parents[1]  # our own ledger names it, too
+    chain, own = Path(clock["script"]).stem, str(Path(clock["script"]).parents[1])  # our own ledger names it, too
+    left_out = {own, *_elsewhere()}
     found = []
     for place in PLACES:
         for folder, folders, files in os.walk(place):
-            folders[:] = [name for name in folders if name[0] != "." and Path(folder, name) != own]
-            paths = [f"{folder}/{name}" for name in files if not name.startswith(chain)]
-            found += [path for path in paths if _names(path, chain, clock["since"])]
+            folders[:] = [name for name in folders if name[0] != "." and f"{folder}/{name}" not in left_out]
+            paths = [f"{folder}/{name}" for name in files if not name.startswith((".", chain))]
+            found += [path for path in paths if path not in left_out and _names(path, chain, clock["since"])]
     return sorted(found)
 
 
+def _elsewhere() -> list[str]:
+    """Return where something is mounted that is not this host's own: a share whose server is gone would hang who looks."""
+    try:
+        lines = Path(_MOUNTS).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return []
+    found = {}
+    for line in lines:
+        about, _dash, (kind, source, *_more) = (part.split() for part in line.partition(" - "))
+        place = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal.group(1), 8)), about[4])
+        found[place] = not (source.startswith("/dev/") or kind in _OURS)  # of several the last is the one on top
+    return [place for place, is_elsewhere in found.items() if is_elsewhere]
+
+
 def _names(path: str, chain: str, since: float) -> bool:
-    """Say whether a file that was written since then (a day is given for clocks that were set) names our chain."""
+    """Say whether a file that was written since then (a day is given for clocks that were set) would load our chain."""
     try:
         about = os.lstat(path)
         likely = stat.S_ISREG(about.st_mode) and about.st_size <= _LARGEST and about.st_ctime > since - _DAY_S
-        return likely and chain.encode() in Path(path).read_bytes()
+        text = Path(path).read_bytes() if likely else b""
     except OSError:
         return False
+    # Most files are done with by the plain look.
+    loads = _LOADS.format(rf"{re.escape(chain)}(?![\w-])").encode()
+    return chain.encode() in text and bool(re.search(loads, text, re.MULTILINE))
 
 
 def command(clock: dict[str, Any], *words: str) -> str:

@@ -28,3 +28,78 @@ def test_the_drafts_of_one_that_was_killed_are_removed_and_those_of_another_chai
     other.unlink()
     _clocks.disarm(clock)
     assert not folder.exists()
+
+
+CHAIN = "incidentctl-0123456789ab"
+
+
+def keepers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setattr(_clocks, "PLACES", [str(folder / "etc")])
+    clock = {"timer": "detached", "script": str(folder / "state" / "clocks" / f"{CHAIN}.py"), "since": 0.0}
+    return _clocks.keepers(clock)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"*mangle\n:PREROUTING ACCEPT [0:0]\n:{CHAIN} - [0:0]\nCOMMIT\n",
+        f"[7:420] -A {CHAIN} -i lo -j RETURN\n",
+        f'-A PREROUTING -p tcp -m comment --comment "x" -j {CHAIN}\n',
+        f"iptables -t mangle -N {CHAIN}\n",
+        f"iptables -t mangle --jump={CHAIN}\n",
+        f'subprocess.run(["iptables", "-j", "{CHAIN}"])\n',
+        f"table ip mangle {{\n\tchain {CHAIN} {{\n",
+        f"\t\tmeta l4proto tcp counter packets 1 bytes 60 jump {CHAIN}\n",
+        f"add chain ip mangle {CHAIN}\n",
+        f"add rule ip mangle {CHAIN} counter drop\n",
+        f'{{"chain": {{"family": "ip", "table": "mangle", "name": "{CHAIN}", "handle": 2}}}}',
+        f'{{"jump": {{"target": "{CHAIN}"}}}}',
+        f'<rule priority="0" table="mangle" ipv="ipv4" chain="PREROUTING">-p tcp -j {CHAIN}</rule>',
+        f'<chain ipv="ipv4" table="mangle" chain="{CHAIN}"/>',
+    ],
+)
+def test_a_saved_rule_set_in_any_form_may_bring_a_chain_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "rules").write_bytes(b"# f\xfcr alle\n" + text.encode())
+    assert keepers(tmp_path, monkeypatch) == [str(tmp_path / "etc" / "rules")]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (".bash_history", f"iptables -t mangle -F {CHAIN}; iptables -D PREROUTING -j {CHAIN}\n"),
+        ("notes", f"March: chain {CHAIN} was in for an hour, see {CHAIN}-sweep.service\n"),
+        ("log", f"{CHAIN} was back, and is out again: journalctl -u {CHAIN}-sweep\n"),
+        ("rules", f"-A PREROUTING -j {CHAIN}0\n"),
+    ],
+)
+def test_a_note_of_its_name_brings_nothing_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str
+) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / name).write_text(text)
+    assert keepers(tmp_path, monkeypatch) == []
+
+
+def test_a_share_of_others_is_not_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a share", "own", "rules"):
+        (tmp_path / "etc" / name).mkdir(parents=True)
+        (tmp_path / "etc" / name / "saved").write_text(f":{CHAIN} - [0:0]\n")
+    mounts = tmp_path / "mounts"
+    mounts.write_text(
+        f"36 27 0:45 / {tmp_path}/etc/a\\040share rw,relatime shared:5 - nfs4 gone.example:/srv rw,hard\n"
+        f"37 27 254:0 /x {tmp_path}/etc/own rw,relatime - ext4 /dev/vda rw\n"
+    )
+    monkeypatch.setattr(_clocks, "_MOUNTS", str(mounts))
+    scandir = os.scandir
+    read: list[str] = []
+
+    def looked(path: str) -> Any:
+        read.append(str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", looked)
+    assert keepers(tmp_path, monkeypatch) == [f"{tmp_path}/etc/own/saved", f"{tmp_path}/etc/rules/saved"]
+    assert not any("a share" in path for path in read)
