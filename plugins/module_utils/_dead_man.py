@@ -200,7 +200,8 @@ def _start(clock: dict[str, Any], times: dict[str, int], deadlines: dict[str, in
     lasting = clock["units"] == LASTING
     _rule_removal.call(["systemctl", "enable", "--quiet", *names] if lasting else ["systemctl", "daemon-reload"])
     _rule_removal.call(["systemctl", "restart", *names])
-    _rule_removal.call(["systemctl", "is-active", *names])
+    for name in names:  # of several, one that runs would do
+        _rule_removal.call(["systemctl", "is-active", name])
 
 
 def _detach(clock: dict[str, Any], which: str, moment: str, seconds: float) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
-from ansible_collections.incidentctl.response.plugins.module_utils import _clocks
+from ansible_collections.incidentctl.response.plugins.module_utils import _clocks, _dead_man, _rule_removal
+
+CHAIN = "incidentctl-0123456789ab"
 
 
 @pytest.mark.parametrize("timer", ["detached", "systemd"])
@@ -30,7 +34,36 @@ def test_the_drafts_of_one_that_was_killed_are_removed_and_those_of_another_chai
     assert not folder.exists()
 
 
-CHAIN = "incidentctl-0123456789ab"
+def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: str) -> dict[str, Any]:
+    """Put a systemctl on this host; return the clocks whose units are there."""
+    for folder in ("bin", "clocks", "units"):
+        (tmp_path / folder).mkdir()
+    program = tmp_path / "bin" / "systemctl"
+    program.write_text(f'#!/bin/sh\ncase "$*" in {answers} esac\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    script = tmp_path / "clocks" / f"{CHAIN}.py"
+    return {"timer": "systemd", "script": str(script), "units": str(tmp_path / "units"), "since": 0.0}
+
+
+def test_a_clock_is_off_when_systemd_only_could_not_read_its_units_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = systemctl(tmp_path, monkeypatch, "daemon-reload|is-active*) exit 1;;")
+    files = [*_clocks.units(clock, "confirm"), _clocks.token(clock, "confirm")]
+    for path in files:
+        path.write_text("")
+    _clocks.stop(clock, "confirm")
+    assert not any(path.exists() for path in files)
+
+
+def test_each_clock_is_asked_whether_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As systemctl is-active does: of several units, one that is active is enough for it."""
+    clock = systemctl(tmp_path, monkeypatch, f"is-active*confirm*) exit 0;; is-active*{CHAIN}-expire.timer) exit 3;;")
+    monkeypatch.setattr(_dead_man, "LASTING", clock["units"])
+    moments = {"confirm": 1893456000, "expire": 1893456000}
+    with pytest.raises(_rule_removal.RuleError, match="exited 3"):
+        _dead_man._start(clock, moments, {"confirm": 60, "expire": 600}, "INC-1")
 
 
 def keepers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
