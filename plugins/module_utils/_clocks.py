@@ -216,19 +216,23 @@ def command(clock: dict[str, Any], *words: str) -> str:
 
 
 def detach(argv: list[str]) -> None:
-    """Start a process that nobody waits for, of a session and in a folder of its own."""
+    """Start a process that nobody waits for, of a session and in a folder of its own. Raise OSError if it does not start."""
     process = os.fork()
     if process == 0:
-        subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            cwd="/",
-        )
+        try:
+            subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                cwd="/",
+            )
+        except BaseException:  # or there would be two of us from here on
+            os._exit(1)
         os._exit(0)
-    os.waitpid(process, 0)
+    if os.waitpid(process, 0)[1] != 0:
+        raise RuleError(f"{argv[0]} could not be started beside this")
 
 
 def write(path: Path, text: str, mode: int) -> None:

@@ -66,6 +66,16 @@ def test_each_clock_is_asked_whether_it_runs(tmp_path: Path, monkeypatch: pytest
         _dead_man._start(clock, moments, {"confirm": 60, "expire": 600}, "INC-1")
 
 
+def test_a_process_that_does_not_start_is_told_by_one_of_us_alone(tmp_path: Path) -> None:
+    us = os.getpid()
+    try:
+        with pytest.raises(_rule_removal.RuleError, match="could not be started"):
+            _clocks.detach([str(tmp_path / "no-such-program")])
+    finally:
+        if os.getpid() != us:  # the copy that must not be: it would go on with all the tests
+            os._exit(0)
+
+
 def keepers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(_clocks, "PLACES", [str(folder / "etc")])
     clock = {"timer": "detached", "script": str(folder / "state" / "clocks" / f"{CHAIN}.py"), "since": 0.0}
