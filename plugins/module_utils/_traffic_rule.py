@@ -243,7 +243,7 @@ def _with(row: dict[str, Any], told: dict[str, tuple[bool, str]], standing: set[
         return row
     if row["entry"] in told:
         confirmed, text = told[row["entry"]]
-    elif row["entry"] in standing:
+    elif row["entry"] in standing or row["outcome"] == "failed":  # what failed was taken back at once
         return row
     else:
         confirmed, text = False, _TOO_LATE

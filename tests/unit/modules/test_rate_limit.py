@@ -275,6 +275,30 @@ def test_only_a_fresh_login_confirms(tools: Path, params: dict[str, Any], monkey
     assert table(tools) == []
 
 
+def test_what_failed_is_not_told_as_unconfirmed_when_another_is_confirmed(
+    tools: Path, params: dict[str, Any], monkeypatch: Any
+) -> None:
+    params |= {"confirm_within": 60, "services": [*params["services"], {"name": "mail", "hosts": "h1", "ports": [25]}]}
+    load = _traffic_rule._put_in
+
+    def all_but_mail(kind: Any, undo: dict[str, Any], *more: Any) -> None:
+        if ":mail:" in undo["marker"]:
+            raise OSError("no rules today")
+        load(kind, undo, *more)
+
+    monkeypatch.setattr(_traffic_rule, "_put_in", all_but_mail)
+    acted = _traffic_rule.run(params, False)["incident"]["actions"]
+    monkeypatch.setattr(_ssh_session, "connection", lambda: LOGIN.replace("50000", "50001"))
+    answer = _traffic_rule.run({**params, "state": "confirmed", "acted": acted}, False)
+    shop, mail = answer["incident"]["actions"]
+    assert (shop["outcome"], shop["summary"].endswith("; confirmed by a fresh login")) == ("done", True)
+    assert (mail["outcome"], mail["summary"]) == (
+        "failed",
+        "mail: no rules today; nothing of it was left in place",
+    )
+    _lift.run(params, False)
+
+
 def test_the_script_is_the_one_whose_hash_is_in_the_ledger(tools: Path, params: dict[str, Any]) -> None:
     _traffic_rule.run(params, False)
     (entry,), _unreadable = _ledger.entries(params)
