@@ -21,6 +21,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._outcome impo
 
 KINDS = {"rate_limit": _rate_limit.KIND, "quarantine": _quarantine.KIND, "circuit_breaker": _egress.KIND}
 _TOO_LATE = "not confirmed in time: the host took the rules back"
+_LONGEST_S = 31536000  # a year
 _LOOPBACK = {"ipv4": (socket.AF_INET, "127.0.0.1"), "ipv6": (socket.AF_INET6, "::1")}
 _LOOPBACK_S = 2.0
 
@@ -33,7 +34,7 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
     session = _ssh_session.connection()
     here = _chain.Here(params, session, *kind.families())
     declared = kind.declared(params, session)
-    if problems := kind.problems(params):
+    if problems := [*_wrong_times(params), *kind.problems(params)]:
         return result(params["capability"], [action("rules", "failed", "; ".join(problems))])
     if declared and not here.able:
         refusal = f"{'; '.join(here.told)}. Fix: install iptables on this host"
@@ -283,6 +284,11 @@ def _open(params: dict[str, Any]) -> list[_ledger.Entry]:
     found, _unreadable = _ledger.entries(params)
     ours = [e for e in found if (e["capability"], e["undo"].get("kind")) == (params["capability"], "traffic_rule")]
     return [entry for entry in ours if entry["state"] != "lifted"]
+
+
+def _wrong_times(params: dict[str, Any]) -> list[str]:
+    keys = ("expires_after", "confirm_within")
+    return [f"{key} must be from 0 to {_LONGEST_S} seconds" for key in keys if not 0 <= params[key] <= _LONGEST_S]
 
 
 def _deadlines(params: dict[str, Any]) -> dict[str, int]:

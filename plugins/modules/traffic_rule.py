@@ -58,7 +58,7 @@ options:
     default: 0
   expires_after:
     description:
-      - Seconds after which the rules take themselves back. 0 means never.
+      - Seconds after which the rules take themselves back, a year (31536000) at most. 0 means never.
       - Run again in the second half of that time, the module sets the clock anew.
     type: int
     default: 14400

@@ -137,6 +137,20 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     assert len(found) == 5
 
 
+@pytest.mark.parametrize("seconds", [10**12, -1])
+def test_a_time_that_no_clock_can_be_set_to_is_said_before_anything_is_written(
+    tools: Path, params: dict[str, Any], seconds: int
+) -> None:
+    wrong = {"expires_after": seconds, "confirm_within": seconds, "per_minute": 0}
+    outcome, summary = row(_traffic_rule.run({**params, **wrong}, False))
+    assert (outcome, summary.count("must be from 0 to 31536000 seconds"), "per_minute" in summary) == (
+        "failed",
+        2,
+        True,
+    )
+    assert (table(tools), _ledger.entries(params)) == ([], ([], []))
+
+
 def test_only_rules_with_our_mark_are_ours() -> None:
     chain = UNDO["chains"][0]
     ours = f'-A PREROUTING -p tcp -m comment --comment "{UNDO["marker"]}abc" -j {chain}'
