@@ -153,12 +153,13 @@ def main() -> int:
         "--way", action="append", choices=lockout_boots.WAYS, help="of saving rules; all, if none is named"
     )
     parser.add_argument("--every", type=int, default=1, metavar="K", help="only every K-th case")
+    parser.add_argument("--first", type=int, default=0, metavar="N", help="begin behind the first N")
     parser.add_argument("--without-clock", action="store_true", help="start no clock: must say LOCKED OUT")
     options = parser.parse_args()
     if why := light_hosts.missing():
         raise SystemExit(f"not run: {why}")
     ways = options.way or list(lockout_boots.WAYS)
-    asked = cases(options.act or list(bad_rules.ACTS))[:: options.every]
+    asked = cases(options.act or list(bad_rules.ACTS))[options.first :: options.every]
     parts: dict[str, Callable[[], Any]] = {
         "light": lambda: light(options.hosts),
         "lab": lambda: of_the_lab(options.host),
