@@ -27,11 +27,11 @@ class Results:
         folder.mkdir(exist_ok=True)
         self._stream = _new(folder, f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
         self._faults: Counter[str] = Counter()
-        program = Path(sys.argv[0]).resolve().relative_to(ROOT)
+        program = os.path.relpath(sys.argv[0], ROOT)
         commit = subprocess.run(
             ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
         )
-        self.say(f"command: python {' '.join([str(program), *sys.argv[1:]])}")
+        self.say(f"command: python {' '.join([program, *sys.argv[1:]])}")
         self.say(f"date: {datetime.now(UTC).isoformat(timespec='seconds')}")
         system = f"{platform.system()} {platform.release()}, Python {platform.python_version()}, {os.cpu_count()} CPUs"
         self.say(f"machine: {system}")
