@@ -29,6 +29,7 @@ _SERVICE = {
     "health": _DICT,
     "ports": _LIST,
     "logs": _LIST,
+    "config": _LIST,
     "depends_on": _LIST,
     "data": _LIST,
     "releases": _DICT,
@@ -142,6 +143,9 @@ def _check_service(service: dict[str, Any]) -> list[str]:
         problems += _check_keys(service["maintenance"], _TOGGLE, ("on", "off"), "maintenance.")
         problems += _check_toggle(service["maintenance"], _TOGGLE, "maintenance.")
     problems += _check_breakers(service.get("circuit_breakers", []))
+    problems += [
+        f"config must hold absolute paths: {path!r}" for path in service.get("config", []) if not _is_absolute(path)
+    ]
     for key in ("logs", "data"):
         for item in service.get(key, []):
             problems += _check_kind(key, item)
@@ -268,6 +272,10 @@ def _is_figure(value: Any) -> bool:
 
 def _is_port(value: Any) -> bool:
     return re.fullmatch("[0-9]{1,5}", str(value)) is not None and 0 < int(value) < 65536
+
+
+def _is_absolute(path: Any) -> bool:
+    return isinstance(path, str) and path.startswith("/") and path.isprintable()
 
 
 def _is_argv(value: Any) -> bool:

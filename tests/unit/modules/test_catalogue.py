@@ -55,6 +55,13 @@ def test_all_errors_come_at_once() -> None:
         assert any(told in problem for problem in problems), told
 
 
+def test_configuration_is_named_by_absolute_paths() -> None:
+    service = {"name": "shop", "hosts": "web", "config": ["/etc/shop", "/srv/shop/app.ini"]}
+    assert check([service]) == []
+    problems = check([{**service, "config": ["/etc/shop", "app.ini", "/etc/\x1b[2J", 7]}])
+    assert problems == [f"shop: config must hold absolute paths: {path!r}" for path in ("app.ini", "/etc/\x1b[2J", 7)]
+
+
 @pytest.mark.parametrize("keys", [("on", "off"), (True, False), ("true", "false"), ("True", "False")])
 def test_a_bare_on_and_off_which_yaml_makes_booleans_are_taken_as_meant(keys: tuple[Any, Any]) -> None:
     toggles = {key: {"url": "http://127.0.0.1/x"} for key in keys}
