@@ -114,7 +114,9 @@ def _stands_for(parts: list[str], text: str) -> bool:
 
 
 def _about(finding: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _mapping(finding.get("about"))
+    """Return what a finding of an error is about, by which it is known on other hosts; nothing for others."""
+    about = _mapping(finding.get("about"))
+    return about if "error" in about else {}
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

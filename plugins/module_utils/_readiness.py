@@ -13,10 +13,10 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _compose,
     _egress,
     _evidence,
-    _findings,
     _http,
     _http_toggle,
     _postgresql,
+    _resource_findings,
     _resources,
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import services_of_host
@@ -82,7 +82,7 @@ def _disks(services: list[Service], params: dict[str, Any]) -> Iterator[Finding]
         if disk:
             shared.setdefault(disk["path"], (disk, []))[1].append(use)
     for disk, uses in shared.values():
-        for seen in _findings.of_disk(disk):
+        for seen in _resource_findings.of_disk(disk):
             fix = f"make room on {disk['path']}, or name other folders (incident_state_dir, incident_backup_repository)"
             level = WRONG if seen["severity"] == "critical" or disk["free_bytes"] is None else WARNING
             yield _finding(f"{seen['text']}; {' and '.join(uses)} would go there", fix, level)

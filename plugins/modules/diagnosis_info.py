@@ -124,10 +124,20 @@ incident:
         oom_kills: 0
       findings:
         - severity: critical
+          kind: release
           text: >-
             checkout: release 42 was deployed 09:51:02 UTC, 14 s before the first
             'no such column: unit_price' (63 times)
           service: checkout
+          at: "2026-01-01T09:51:16.000+00:00"
+          about:
+            release: "42"
+            deployed_at: "2026-01-01T09:51:02.120+00:00"
+            seconds_before: 13.88
+            error: "no such column: unit_price"
+            said: "no such column: unit_price"
+            count: 63
+            new: true
     files: []
 """
 

@@ -273,7 +273,8 @@ def disk(used: float, inodes: float | None = 1.0) -> dict[str, Any]:
     ],
 )
 def test_host_that_is_short_of_something_is_a_finding(change: dict[str, Any], severity: str, words: str) -> None:
-    assert _findings.rank({}, {**CALM, **change}, {}) == [{"severity": severity, "text": words, "service": None}]
+    found = _findings.rank({}, {**CALM, **change}, {})
+    assert [(f["severity"], f["text"], f["service"]) for f in found] == [(severity, words, None)]
 
 
 def test_calm_host_has_no_findings() -> None:
