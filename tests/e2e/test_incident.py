@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -130,10 +131,10 @@ def test_stopped_in_every_phase_it_goes_on_and_loses_nothing(shop: Shop) -> None
 
 
 def wait_until_begun(shop: Shop, phase: str) -> None:
-    """Wait until a host is at work in this phase, as the record says."""
+    """Wait until a host is at work in this phase: the record says so, and its ansible-playbook runs."""
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
-        time.sleep(0.2)
+        time.sleep(0.05)
         if not (shop.folder / "state" / "record.db").exists():
             continue
         with open_record(f"sqlite:///{shop.folder}/state/record.db") as record:
@@ -141,10 +142,20 @@ def wait_until_begun(shop: Shop, phase: str) -> None:
                 continue
             # The outbox writes beside the phase: what is asked is the newest event of a step.
             steps = [event for event in record.events(record.find()) if event.kind.startswith("step_")]
-            if steps and steps[-1].kind == "step_started" and steps[-1].data["phase"] == phase:
-                time.sleep(1.2)  # into the run itself, not only into its start
+            if steps and steps[-1].kind == "step_started" and steps[-1].data["phase"] == phase and ansible_runs(shop):
                 return
     raise AssertionError(f"{phase} did not begin")
+
+
+def ansible_runs(shop: Shop) -> bool:
+    """Say whether an ansible-playbook of this shop's runs: its private folder is on its command line."""
+    folder = os.fsencode(shop.folder / "state")
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it ended while we looked
+            line = path.read_bytes()
+            if b"ansible-playbook" in line and folder in line:
+                return True
+    return False
 
 
 def test_in_a_terminal_it_shows_the_matrix_and_asks(shop: Shop) -> None:
