@@ -114,7 +114,7 @@ def test_error_that_lasts_is_told_with_how_often_it_comes_and_what_it_is_on_ever
     host.log.write_text("2024-12-31T00:00:00Z INFO begin\n" + "".join(lines))
     finding = next(finding for finding in host.diagnose()["facts"]["findings"] if finding["service"])
     assert finding["text"] == "shop: 'user <n> is locked' 50 times since 2025-03-01 00:00:00 UTC, 10 a minute"
-    assert finding["about"] == {"error": "user <n> is locked", "count": 50}
+    assert (finding["about"]["error"], finding["about"]["count"]) == ("user <n> is locked", 50)
 
 
 def test_check_mode_sees_the_same_and_nothing_is_written(host: Host) -> None:
