@@ -1,4 +1,4 @@
-"""What a person sees: the live host × step matrix, the plan, the options, the questions. rich lives here alone.
+"""What a person sees: the live host × step matrix, the plan, the options, the questions. rich lives in the console*.py alone.
 
 Everything for people goes to stderr, so that stdout is free for data. Text that people or hosts wrote is shown
 with its control characters made visible: it cannot move the cursor or change a colour.
@@ -16,7 +16,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from incidentctl import findings, keyboard
+from incidentctl import console_diagnosis, keyboard
+from incidentctl.console_diagnosis import MANY_HOSTS
 from incidentctl.errors import DecisionAwaited, IncidentctlError
 from incidentctl.incident import ENDED, Incident
 from incidentctl.outcome import story as story_of
@@ -35,7 +36,6 @@ _SIGNS = {
     "not_attempted": ("·", "dim"),
 }
 _FINE = ("done", "unchanged", "skipped")
-_MANY_HOSTS = 12  # from here on only the hosts that need a look have a line of their own
 
 
 class Console:
@@ -159,7 +159,7 @@ class Console:
         table.add_column("host")
         for column in self._phase["columns"]:
             table.add_column(column)
-        shown = [h for h in cells if len(cells) < _MANY_HOSTS or h in need_look]
+        shown = [h for h in cells if len(cells) < MANY_HOSTS or h in need_look]
         for host in shown:
             table.add_row(plain(host), *(_cell(cells[host].get(column, "")) for column in self._phase["columns"]))
         if rest := [row for host, row in cells.items() if host not in shown]:
@@ -188,15 +188,8 @@ class Console:
                 self._rich.print(f"  {name} on {host}: {plain(health.get('detail', 'unknown'))}")
 
     def _show_findings(self, rows: Sequence[Any]) -> None:
-        found = findings.ranked((row.host, one) for row in rows for one in row.facts.get("findings", ()))
-        if not found:
-            self._rich.print("No cause was found in logs, resources and releases.")
-            return
-        self._rich.print(Text("What was found, likeliest cause first", style="bold"))
-        for severity, text, hosts in found[:8]:
-            mark = {"critical": "red", "warning": "yellow"}.get(severity, "")
-            who = ", ".join(hosts) if len(hosts) < _MANY_HOSTS else f"{len(hosts)} hosts"
-            self._rich.print(Text(f"  {severity:<8} ", style=mark) + Text(f"{plain(text)} ({who})"))
+        for line in console_diagnosis.screen(rows):
+            self._rich.print(line)
 
     def _show_options(self, options: Sequence[Mapping[str, Any]]) -> None:
         table = _table("Ways out")
