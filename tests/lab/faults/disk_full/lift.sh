@@ -1,0 +1,1 @@
+rm -f /srv/orders/data/export-full.csv

@@ -1,0 +1,194 @@
+"""How often the cause of a fault is found: each is injected, diagnosed as a person would, and the three likeliest causes read.
+
+score.py [NAME…]      these faults, by default all that lie here; what was measured is kept in tests/faults/results
+score.py --inject NAME / --lift NAME    only that, to look at it by hand; the site must be laid out: site_on_lab.py
+
+A fault is a folder: inject.sh and lift.sh, run as root on the hosts that truth.yml names under `on`, in that order (lifted
+in the reverse one), and by what a cause is known to be the right one. Nothing in it knows incidentctl. A cause is right if
+for one entry of `right` its hosts are among the cause's, its kind is one of `kinds` where both say one, and each pattern
+of `says` is found in what it says. `symptom` is a command on the first host; without it, that customers are not served.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import site_on_lab as site
+import yaml
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1] / "faults"))
+
+import lab
+from machine import LabError
+from results_file import Results, until_told
+
+from incidentctl.findings import ranked
+
+TOP = 3
+SYMPTOM_S, HEALTHY_S = 90, 60  # how long each is waited for
+STANDS_S = 10  # a fault has been there for so long when somebody looks
+QUIET_S = 30  # and nothing happened for so long before
+SERVED_S = 1.0  # a customer who waits longer is not served
+SAID = 150  # characters of a cause in the table
+
+
+class Cause(NamedTuple):
+    """One row of the ranked list."""
+
+    text: str
+    hosts: tuple[str, ...]
+    kind: str | None = None
+
+
+class Score(NamedTuple):
+    """What became of one fault."""
+
+    rank: int | None  # of the first right cause, from 1
+    causes: list[Cause]
+    seconds: float  # of the diagnosis
+
+
+def measure(name: str) -> Score:
+    """Inject a fault, wait until it shows, diagnose it, take it back. Raise LabError if site or fault are not as they should."""
+    truth = told(name)
+    see_healthy()
+    site.age()
+    time.sleep(QUIET_S)
+    try:
+        inject(name, truth)
+        see_symptom(name, truth)
+        time.sleep(STANDS_S)
+        began = time.monotonic()
+        causes = diagnose()
+        seconds = time.monotonic() - began
+    finally:
+        lift(name, truth)
+    see_healthy()
+    return Score(next((n for n, cause in enumerate(causes, 1) if is_right(cause, truth)), None), causes, seconds)
+
+
+def told(name: str) -> dict[str, Any]:
+    """Return the truth about a fault."""
+    return dict(yaml.safe_load((HERE / name / "truth.yml").read_text()))
+
+
+def inject(name: str, truth: dict[str, Any]) -> None:
+    """Do the fault to its hosts."""
+    for host in truth["on"]:
+        site.run_there(host, HERE / name, "inject.sh")
+
+
+def lift(name: str, truth: dict[str, Any]) -> None:
+    """Take the fault back."""
+    for host in reversed(truth["on"]):
+        site.run_there(host, HERE / name, "lift.sh")
+
+
+def is_right(cause: Cause, truth: dict[str, Any]) -> bool:
+    """Say whether a person who knows the truth would call this the cause."""
+    return any(
+        set(row.get("hosts", ())) <= set(cause.hosts)
+        and ("kinds" not in row or cause.kind is None or cause.kind in row["kinds"])
+        and all(re.search(pattern, cause.text, re.IGNORECASE) for pattern in row["says"])
+        for row in truth["right"]
+    )
+
+
+def diagnose() -> list[Cause]:
+    """Diagnose the whole site with the command that a person would give; return what it found, the likeliest cause first."""
+    program = str(Path(sys.executable).with_name("incidentctl"))
+    argv = [program, "play", "diagnosis", "--config", str(HERE / "incidentctl.yml"), "--json"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=600)
+    try:
+        rows = json.loads(done.stdout)
+    except ValueError:
+        raise LabError(f"{' '.join(argv)}\nexited {done.returncode}: {done.stderr[-2000:]}") from None
+    found = ((row["host"], finding) for row in rows for finding in row["facts"].get("findings", ()))
+    return [Cause(text, hosts) for _severity, text, hosts in ranked(found)]
+
+
+def served(last: int) -> bool:
+    """Say whether the last customers were all served, and somebody was just now."""
+    seen = site.answers(last)
+    now = float(lab.ssh("mon1", "date", "+%s").stdout)
+    return len(seen) == last and now - seen[-1][0] < 5 and all(s == "201" and took < SERVED_S for _at, s, took in seen)
+
+
+def see_healthy() -> None:
+    """Wait until every customer is served. Raise LabError if that does not come."""
+    wait(lambda: served(12), HEALTHY_S, "The site is not healthy: customers are not served.")
+
+
+def see_symptom(name: str, truth: dict[str, Any]) -> None:
+    """Wait until the fault shows. Raise LabError if it does not."""
+    if "symptom" not in truth:
+        wait(lambda: not served(4), SYMPTOM_S, f"{name} has no effect: customers are served.")
+        return
+    host, words = truth["on"][0], truth["symptom"]
+    wait(
+        lambda: b"yes" in lab.ssh(host, f"sudo sh -c {words!r} && echo yes || true").stdout,
+        SYMPTOM_S,
+        f"{name} does not show.",
+    )
+
+
+def wait(holds: Any, seconds: float, otherwise: str) -> None:
+    """Wait until something holds. Raise LabError if it does not in that time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            raise LabError(f"{otherwise}\nFix: python tests/lab/faults/site_on_lab.py, or lab.py reset and that again")
+        time.sleep(1)
+
+
+def report(results: Results, name: str, score: Score) -> None:
+    """Say what became of one fault."""
+    place = f"{score.rank} of {len(score.causes)}" if score.rank else f"not among {len(score.causes)}"
+    right = "right" if score.rank and score.rank <= TOP else "wrong"
+    results.say(
+        f"{name}: {right}, rank {place}, {score.seconds:.1f} s",
+        (f"{n}. {cause.text[:SAID]} ({', '.join(cause.hosts)})" for n, cause in enumerate(score.causes[:TOP], 1)),
+    )
+
+
+def main() -> int:
+    """Read the words of the command, measure; return the exit code."""
+    known = sorted(path.parent.name for path in HERE.glob("*/truth.yml"))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
+    parser.add_argument("--inject", action="store_true", help="only inject")
+    parser.add_argument("--lift", action="store_true", help="only take back")
+    options = parser.parse_args()
+    if unknown := set(options.names) - set(known):
+        parser.error(f"no such fault: {', '.join(sorted(unknown))}. There are {', '.join(known)}")
+    names = options.names or known
+    if options.inject or options.lift:
+        for name in names:
+            (lift if options.lift else inject)(name, told(name))
+        return 0
+    scores: dict[str, Score] = {}
+    broken = False
+    with Results("causes") as results, until_told():
+        for name in names:
+            try:
+                scores[name] = measure(name)
+            except LabError as error:
+                broken = True
+                results.say(f"{name}: not measured", wrong=[str(error)])
+            else:
+                report(results, name, scores[name])
+        found = sum(score.rank is not None and score.rank <= TOP for score in scores.values())
+        results.say(f"the cause among the first {TOP}: {found} of {len(scores)}")
+    return int(broken)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
