@@ -75,6 +75,7 @@ def _service(service: Facts, health: Facts, log_bytes: int, until: float) -> tup
         "health": health,
         "errors": reading.errors,
         "onset": reading.onset,
+        "onset_source": reading.onset_source,
         "release": release,
         "notes": [clean(text, NOTE_CHARS) for text in notes[:_NOTES]],
     }
