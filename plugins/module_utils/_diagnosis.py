@@ -22,6 +22,7 @@ FACTS_LIMIT = 100_000  # bytes of JSON: results that are too large vanish on the
 LOGS_S = 60.0
 NOTE_CHARS = 300
 _NOTES = 10
+_FEWER_FINDINGS = 30  # the most severe, where room is short
 
 Facts = dict[str, Any]
 
@@ -47,6 +48,7 @@ def _health_check(services: list[Facts], params: dict[str, Any]) -> Result:
 
 def _diagnose(services: list[Facts], params: dict[str, Any]) -> Result:
     """A sick service is a fact here; what fails is to look at it."""
+    begun = _resources.begin()
     seen = _service_health.look(services)
     until = time.monotonic() + LOGS_S
     told: dict[str, Facts] = {}
@@ -57,7 +59,7 @@ def _diagnose(services: list[Facts], params: dict[str, Any]) -> Result:
         actions += [action(name, "failed", clean(f"{name}: {why}", NOTE_CHARS)) for why in unread]
         if not unread:
             actions.append(action(name, "unchanged", f"{_summary(name, seen[name])}; {_errors(told[name])}"))
-    resources = _resources.look(_paths(services))
+    resources = _resources.look(services, begun)
     actions.append(action("host", "unchanged", f"load {resources['load1']}, {len(resources['disks'])} disk(s)"))
     findings = _findings.rank(told, resources, _stopped(params))
     facts = {"services": told, "resources": resources, "findings": findings}
@@ -75,7 +77,6 @@ def _service(service: Facts, health: Facts, log_bytes: int, until: float) -> tup
         "health": health,
         "errors": reading.errors,
         "onset": reading.onset,
-        "onset_source": reading.onset_source,
         "release": release,
         "notes": [clean(text, NOTE_CHARS) for text in notes[:_NOTES]],
     }
@@ -95,13 +96,6 @@ def _errors(facts: Facts) -> str:
     return f"{sum(error['count'] for error in facts['errors'])} error(s) of {len(facts['errors'])} kind(s)"
 
 
-def _paths(services: list[Facts]) -> list[str]:
-    """Return the places whose disks the services need."""
-    items = [item for service in services for key in ("data", "logs") for item in service.get(key, [])]
-    roots = [service.get("releases", {}).get("root") for service in services]
-    return [str(path) for path in [*(item.get("path") for item in items), *roots] if path]
-
-
 def _stopped(params: dict[str, Any]) -> dict[str, str]:
     """Return the services that this incident has stopped and not yet started again, and by which capability."""
     try:
@@ -118,6 +112,8 @@ def _fitting(facts: Facts) -> Facts:
         if _size(facts) <= FACTS_LIMIT:
             return facts
         facts = {**facts, "services": {name: _cut(told, errors, chars) for name, told in facts["services"].items()}}
+        if "findings" in facts:
+            facts["findings"] = facts["findings"][:_FEWER_FINDINGS]
     return _fewer(facts)
 
 

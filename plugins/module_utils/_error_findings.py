@@ -45,8 +45,7 @@ def of_errors(name: str, facts: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _follows(error: dict[str, Any], release: dict[str, Any]) -> bool:
-    since_release = error["new"] is True and error.get("new_since") != "onset"
-    return since_release and gap(release["deployed_at"], error["first_seen"]) <= _POSSIBLE_S
+    return error["new"] is True and gap(release["deployed_at"], error["first_seen"]) <= _POSSIBLE_S
 
 
 class _Subject(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ansible_collections.incidentctl.response.plugins.module_utils import _load_findings
 from ansible_collections.incidentctl.response.plugins.module_utils._finding import Finding, finding, times
 
 _DISK = ((95.0, "critical"), (85.0, "warning"))
@@ -14,6 +15,7 @@ _GIB = 1024**3
 
 def of_host(resources: dict[str, Any]) -> Iterator[Finding]:
     """Given what _resources saw, say what there is too little of."""
+    yield from _load_findings.of_load(resources)
     for disk in resources["disks"]:
         yield from of_disk(disk)
     total, available = resources["memory"]["total_bytes"], resources["memory"]["available_bytes"]
@@ -24,9 +26,6 @@ def of_host(resources: dict[str, Any]) -> Iterator[Finding]:
                 text = f"memory: {percent:.1f} % available ({available / _GIB:.1f} GiB)"
                 yield finding(severity, "memory", text, available_bytes=available)
                 break
-    load, cpus = resources["load1"], resources["cpus"]
-    if load and cpus and load > 2 * cpus:
-        yield finding("warning", "load", f"load {load:.1f} on {cpus} CPUs", load1=load)
     if resources["oom_kills"]:
         killed = times(resources["oom_kills"])
         text = f"the kernel killed processes for want of memory {killed} since boot"

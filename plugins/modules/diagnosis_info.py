@@ -103,9 +103,7 @@ incident:
                 from: "2026-01-01T09:51:00.000+00:00"
                 counts: [11, 15, 14, 13, 10]
               new: true
-              new_since: release
           onset: "2026-01-01T09:51:16.000+00:00"
-          onset_source: "first 'order <n> failed' in /var/log/shop.log"
           release:
             kind: symlink
             current: "42"
@@ -114,8 +112,26 @@ incident:
             deployed_at: "2026-01-01T09:51:02.120+00:00"
           notes: []
       resources:
+        interval_s: 1.2
         load1: 0.4
         cpus: 2
+        cpu: {busy_percent: 61.0, iowait_percent: 0.4, steal_percent: 0.0, running: 2, waiting_for_disk: 0}
+        jobs:
+          - name: python3 report.py
+            pid: 2201
+            unit: cron.service
+            container: ""
+            parent: cron
+            cron: true
+            timer: ""
+            service: null
+            processes: 1
+            cpu_percent: 97.3
+            wanted_percent: 99.1
+            started: "2026-01-01T09:50:01+00:00"
+            young: true
+        overlapping: []
+        stuck: []
         memory: {total_bytes: 4102000000, available_bytes: 2907000000}
         swap: {total_bytes: 0, free_bytes: 0}
         disks:
@@ -124,6 +140,7 @@ incident:
           by_memory: [{pid: 812, name: python3, rss_bytes: 181000000, cpu_s: 12.4}]
           by_cpu: [{pid: 812, name: python3, rss_bytes: 181000000, cpu_s: 12.4}]
         oom_kills: 0
+        notes: []
       findings:
         - severity: critical
           kind: release
