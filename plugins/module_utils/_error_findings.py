@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from ansible_collections.incidentctl.response.plugins.module_utils._error_meaning import meaning, names
 from ansible_collections.incidentctl.response.plugins.module_utils._finding import (
     Finding,
     clock,
@@ -81,7 +82,8 @@ def _subject(said: str) -> str:
 
 
 def _about(subject: _Subject) -> dict[str, Any]:
-    return {"error": subject.masked, "count": subject.count, "said": subject.said, "new": subject.new}
+    about = {"error": subject.masked, "count": subject.count, "said": subject.said, "new": subject.new}
+    return {**about, "meaning": meaning(subject.said), "names": names(subject.said)}
 
 
 def _often(subject: _Subject) -> str:
