@@ -12,7 +12,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _chain,
     _compose,
     _egress,
-    _evidence,
+    _evidence_place,
     _http,
     _http_toggle,
     _postgresql,
@@ -74,7 +74,7 @@ def _finding(text: str, fix: str, level: str = WRONG) -> Finding:
 
 def _disks(services: list[Service], params: dict[str, Any]) -> Iterator[Finding]:
     """Diagnosis has the same limits: full from 95 %, nearly full from 85 %."""
-    places = {"the ledger": params["state_dir"], "evidence": _evidence.work_place(EVIDENCE_ROOM)}
+    places = {"the ledger": params["state_dir"], "evidence": _evidence_place.work_place(EVIDENCE_ROOM)}
     if _has_data(services) and Path(params["repository"]).is_absolute():
         places["backups"] = params["repository"]
     shared: dict[str, tuple[dict[str, Any], list[str]]] = {}
