@@ -48,7 +48,7 @@ def _health_check(services: list[Facts], params: dict[str, Any]) -> Result:
 
 def _diagnose(services: list[Facts], params: dict[str, Any]) -> Result:
     """A sick service is a fact here; what fails is to look at it."""
-    begun = _resources.begin()
+    begun = _resources.begin(services)
     seen = _service_health.look(services)
     until = time.monotonic() + LOGS_S
     told: dict[str, Facts] = {}

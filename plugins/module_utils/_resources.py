@@ -8,16 +8,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _cpu, _parallel, _procfs, _systemd
+from ansible_collections.incidentctl.response.plugins.module_utils import _cpu, _growth, _mounts, _procfs, _systemd
 from ansible_collections.incidentctl.response.plugins.module_utils._procfs import Process
 from ansible_collections.incidentctl.response.plugins.module_utils._text import clean
 
 TOP = 5
 APART_S = 0.8  # the two readings, at least
-DISK_S = 5.0  # a network disk whose server is gone never answers
 
 Facts = dict[str, Any]
 
@@ -26,18 +24,19 @@ class Begun(NamedTuple):
     """What was read at the start."""
 
     cpu: _cpu.Reading
+    growth: _growth.Begun
 
 
-def begin() -> Begun:
+def begin(services: Sequence[Facts]) -> Begun:
     """Read what `look` will read once more."""
-    return Begun(_cpu.read())
+    cpu = _cpu.read()
+    return Begun(cpu, _growth.begin(services, cpu.processes))
 
 
 def look(services: Sequence[Facts], begun: Begun) -> Facts:
     """Return the host's resources; disks are those that these services need, and the root's. Unknown figures are None."""
     notes: list[str] = []
     memory = _memory()
-    disks = _disks(["/", *_paths(services)])
     time.sleep(max(0.0, begun.cpu.at + APART_S - time.monotonic()))
     now = _cpu.read()
     return {
@@ -50,7 +49,8 @@ def look(services: Sequence[Facts], begun: Begun) -> Facts:
         "stuck": _cpu.stuck(begun.cpu, now),
         "memory": {"total_bytes": memory.get("MemTotal"), "available_bytes": memory.get("MemAvailable")},
         "swap": {"total_bytes": memory.get("SwapTotal"), "free_bytes": memory.get("SwapFree")},
-        "disks": disks,
+        **_growth.look(services, begun.growth, now.processes),
+        "mounts": {"read_only": _mounts.read_only(), "missing": _mounts.missing()},
         "processes": _processes(now.processes),
         "oom_kills": _oom_kills(),
         "notes": notes,
@@ -75,13 +75,6 @@ def _service(job: Facts, services: Sequence[Facts]) -> str | None:
     return next((one["name"] for one in services if unit and one.get("unit") in (unit, template)), None)
 
 
-def _paths(services: Sequence[Facts]) -> list[str]:
-    """Return the places whose disks the services need."""
-    items = [item for service in services for key in ("data", "logs") for item in service.get(key, [])]
-    roots = [service.get("releases", {}).get("root") for service in services]
-    return [str(path) for path in [*(item.get("path") for item in items), *roots] if path]
-
-
 def _load1() -> float | None:
     try:
         return round(os.getloadavg()[0], 2)
@@ -97,52 +90,6 @@ def _memory() -> dict[str, int]:
 def _oom_kills() -> int | None:
     """How many processes the kernel has killed for want of memory, since boot."""
     return _procfs.figures(_procfs.text("vmstat")).get("oom_kill")
-
-
-def _disks(paths: list[str]) -> list[dict[str, Any]]:
-    paths = sorted(set(paths))
-    return list({disk["path"]: disk for disk in disks_of(paths) if disk}.values())
-
-
-def disks_of(paths: Sequence[str]) -> list[dict[str, Any]]:
-    """Return, in order, the disk that holds each path, or would hold it; empty for one without a size, such as /proc.
-
-    Where a path cannot be looked at, or its disk does not answer in time, the figures are None.
-    """
-    blind = {"used_percent": None, "free_bytes": None, "inodes_used_percent": None}
-    answers = zip(paths, _parallel.each(_disk, paths, DISK_S))
-    return [{"path": path, **blind} if disk is None else disk for path, disk in answers]
-
-
-def _disk(path: str) -> dict[str, Any] | None:
-    """Return the disk of a path; None if the path cannot be looked at."""
-    try:
-        place = _mount(Path(path))
-        size = os.statvfs(place)
-    except OSError:
-        return None
-    used = size.f_blocks - size.f_bfree
-    if not used + size.f_bavail:
-        return {}
-    return {
-        "path": str(place),
-        "used_percent": _percent(used, used + size.f_bavail),  # as df counts: root's reserve is not free
-        "free_bytes": size.f_bavail * size.f_frsize,
-        "inodes_used_percent": _percent(size.f_files - size.f_ffree, size.f_files),
-    }
-
-
-def _mount(place: Path) -> Path:
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    place = place.resolve()
-    while not place.is_mount():
-        place = place.parent
-    return place
-
-
-def _percent(part: int, whole: int) -> float | None:
-    return round(100 * part / whole, 1) if whole else None
 
 
 def _processes(known: dict[int, Process]) -> dict[str, list[Facts]]:

@@ -135,7 +135,17 @@ incident:
         memory: {total_bytes: 4102000000, available_bytes: 2907000000}
         swap: {total_bytes: 0, free_bytes: 0}
         disks:
-          - {path: /, used_percent: 41.3, free_bytes: 31000000000, inodes_used_percent: 7.0}
+          - path: /
+            used_percent: 41.3
+            total_bytes: 52800000000
+            free_bytes: 31000000000
+            inodes_used_percent: 7.0
+            bytes_per_minute: 0
+        folders: []
+        growing:
+          - {path: /var/log/shop.log, bytes_per_minute: 182000, by: [python3 shop.py], disk: /, log: true}
+        deleted: []
+        mounts: {read_only: [], missing: []}
         processes:
           by_memory: [{pid: 812, name: python3, rss_bytes: 181000000, cpu_s: 12.4}]
           by_cpu: [{pid: 812, name: python3, rss_bytes: 181000000, cpu_s: 12.4}]

@@ -211,7 +211,10 @@ def test_release_of_a_command_is_what_it_says_last() -> None:
 
 
 def disk(used: float, inodes: float | None = 1.0) -> dict[str, Any]:
-    return {"path": "/srv", "used_percent": used, "free_bytes": 1 << 30, "inodes_used_percent": inodes}
+    return {
+        "path": "/srv", "used_percent": used, "total_bytes": 10 << 30, "free_bytes": 1 << 30, "inodes_used_percent": inodes,
+        "bytes_per_minute": 0,
+    }  # fmt: skip
 
 
 def test_findings_come_most_severe_first_and_causes_before_symptoms() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,14 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_resources, "APART_S", 0.0)
 
 
-def shop(*paths: str) -> list[dict[str, Any]]:
-    """Return the services of a host: one, which has its data at these places."""
-    return [{"name": "shop", "data": [{"kind": "files", "path": path} for path in paths]}]
+def look(*paths: str) -> dict[str, Any]:
+    """Return the resources of this host, where one service has its data at these places."""
+    services = [{"name": "shop", "data": [{"kind": "files", "path": path} for path in paths]}]
+    return _resources.look(services, _resources.begin(services))
 
 
 def test_resources_of_this_host_are_read(tmp_path: Path) -> None:
-    found = _resources.look(shop(str(tmp_path / "not" / "there"), "/proc/self"), _resources.begin())
+    found = look(str(tmp_path / "not" / "there"), "/proc/self")
     assert set(found) == set(CALM)
     assert 0 < found["memory"]["available_bytes"] <= found["memory"]["total_bytes"]
     assert "/" in {disk["path"] for disk in found["disks"]}
@@ -33,32 +33,19 @@ def test_resources_of_this_host_are_read(tmp_path: Path) -> None:
     assert all(p["pid"] != os.getpid() and p["name"] for p in found["processes"]["by_cpu"])
 
 
-def test_two_paths_of_one_disk_are_one_disk(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    here = [str(tmp_path / "a"), str(tmp_path)]
-    looks = [_resources.look(shop(*paths), _resources.begin())["disks"] for paths in (here, here[1:])]
-    assert [disk["path"] for disk in looks[0]] == [disk["path"] for disk in looks[1]]
-
-
-def test_disk_that_does_not_answer_is_told_and_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_resources, "DISK_S", 0.1)
-    monkeypatch.setattr(_resources.os, "statvfs", lambda _path: time.sleep(0.5))
-    disks = _resources.look([], _resources.begin())["disks"]
-    assert disks == [{"path": "/", "used_percent": None, "free_bytes": None, "inodes_used_percent": None}]
-    assert "does not answer" in _findings.rank({}, {**CALM, "disks": disks}, {})[0]["text"]
-    time.sleep(0.5)  # the thread ends with the test, not with the next one
-
-
 def test_host_without_proc_has_unknown_figures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(_procfs, "PROC", tmp_path)
-    found = _resources.look([], _resources.begin())
+    found = look()
     assert found["memory"] == {"total_bytes": None, "available_bytes": None}
     assert found["oom_kills"] is None
-    assert _findings.rank({}, {**found, "disks": [], "load1": None}, {}) == []
+    assert _findings.rank({}, {**found, "disks": [], "load1": None, "mounts": CALM["mounts"]}, {}) == []
 
 
 def disk(used: float, inodes: float | None = 1.0) -> dict[str, Any]:
-    return {"path": "/srv", "used_percent": used, "free_bytes": 1 << 30, "inodes_used_percent": inodes}
+    return {
+        "path": "/srv", "used_percent": used, "total_bytes": 10 << 30, "free_bytes": 1 << 30, "inodes_used_percent": inodes,
+        "bytes_per_minute": 0,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
