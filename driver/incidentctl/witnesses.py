@@ -150,7 +150,7 @@ def _places(suspect: Suspect, case: Case) -> Iterator[Evidence]:
         if case.seen.sick and not suspect.rule.symptom:
             yield Evidence(rules.NOBODY_SICK, f"{_listed(suspect.hosts)}: nothing that is sick runs there or needs it")
         return
-    with_it = {(host, service) for host, service in well if host in suspect.hosts and suspect.services}
+    with_it = {(host, service) for host, service in well if host in suspect.hosts and _judges(suspect, those, host)}
     without = {(host, service) for host, service in sick - reach if suspect.services}
     told = "; ".join(f"{service} is sick on {_listed(_hosts(those, service))}" for service in _services(those))
     if with_it:
@@ -167,6 +167,11 @@ def _places(suspect: Suspect, case: Case) -> Iterator[Evidence]:
         yield Evidence(rules.SEVERAL_HOSTS)
     if users := sorted(case.user_facing.intersection(service for _host, service in those)):
         yield Evidence(rules.USERS_SEE_IT, "" if suspect.rule.symptom else f"{_listed(users)}: users see it")
+
+
+def _judges(suspect: Suspect, sick: set[tuple[str, str]], host: str) -> bool:
+    """Say whether a well service tells against it: its own does; of a whole host's, where nothing at all is sick."""
+    return bool(suspect.services) or host not in _hosts(sick)
 
 
 def _needed(suspect: Suspect, case: Case) -> Iterator[Evidence]:
@@ -191,7 +196,7 @@ def _explains(deep: Suspect, shallow: Suspect, case: Case) -> str:
     """Say why a suspect is explained by a deeper one, "" if it is not."""
     if deep.is_change or deep.severity == "info" or not _stands_behind(deep, shallow, case):
         return ""
-    return f"{_listed(deep.hosts)}: explained by '{plain(deep.text, _SAID)}'"
+    return f"{_listed(deep.hosts)}: explained by '{_short(deep.text)}'"
 
 
 def _stands_behind(deep: Suspect, shallow: Suspect, case: Case) -> bool:
@@ -239,7 +244,11 @@ def _is_within(path: str, place: str) -> bool:
 def _said(error: Finding) -> str:
     since = f" since {error.at:%H:%M:%S} UTC" if error.at else ""
     count = error.named("count")
-    return f"{error.service or 'a service'} says '{plain(error.named('said'), _SAID)}' {count} times{since}"
+    return f"{error.service or 'a service'} says '{_short(error.named('said'))}' {count} times{since}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SAID else f"{text[: _SAID - 1]}…"
 
 
 def _hosts(pairs: set[tuple[str, str]], of: str | None = None) -> list[str]:

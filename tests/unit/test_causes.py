@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from incidentctl import causes, observations
+from incidentctl import cause_rules, causes, observations
 from incidentctl.causes import Cause
 from incidentctl.plan import Service
 
@@ -138,6 +139,24 @@ def test_a_busy_host_on_which_nothing_is_sick_is_not_the_cause() -> None:
 
 def test_a_kind_that_is_not_known_yet_is_told_all_the_same() -> None:
     assert [cause.kind for cause in weigh({"web1": facts(finding("critical", "gremlins", "gremlins"))})] == ["gremlins"]
+
+
+@pytest.mark.parametrize(
+    ("head", "rules", "other"),
+    [
+        ("a finding for a start", cause_rules.RULES, cause_rules.OTHER),
+        ("a change by itself", cause_rules.CHANGES, cause_rules.OTHER_CHANGE),
+    ],
+)
+def test_the_documentation_has_the_points_of_every_kind(head: str, rules: Any, other: Any) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "diagnosis.md").read_text()
+    rows = text.partition(f"| {head} | points |\n|---|---|\n")[2].partition("\n\n")[0].splitlines()
+    told = {
+        kind: int(points)
+        for kinds, points in (row.strip("| ").split(" | ") for row in rows)
+        for kind in kinds.split(", ")
+    }
+    assert told == {**{kind: rule.prior for kind, rule in rules.items()}, "any other": other.prior}
 
 
 # --- properties ----------------------------------------------------------------------------------

@@ -87,8 +87,7 @@ def crowded() -> Judgement:
          "about": {"error": f"e{n}", "said": f"e{n}", "count": n, "meaning": word, "names": {}}}
         for n, word in enumerate(("no_space", "memory", "timeout", "descriptors"))
     ]  # fmt: skip
-    brought = {**RELEASE, "about": {**RELEASE["about"], "meaning": "no_space"}}  # which the disk explains
-    web = looked("web1", "shop", brought, *each, *errors, healthy=False, needs=NEEDS)
+    web = looked("web1", "shop", RELEASE, *each, *errors, healthy=False, needs=NEEDS)
     return judgement.of([web, looked("web2", "shop", *each), unreachable("db1")], SITE)
 
 
@@ -100,8 +99,14 @@ def test_what_a_person_reads_first_fits_one_screen(width: int) -> None:
     assert lines[0] == "What is likeliest"
     assert [line[:2] for line in lines if line[:1].isdigit()] == ["1.", "2.", "3."]
     assert any(line.startswith("        + ") for line in lines)
-    assert any(line.startswith("        - ") for line in lines)
-    assert lines[-1].startswith("Suggested severity  critical (now low): shop")
+    assert lines[-1].startswith("Suggested severity  high (now low): shop")
+
+
+def test_what_speaks_against_a_cause_is_shown_as_well() -> None:
+    brought = {**RELEASE, "about": {**RELEASE["about"], "meaning": "no_space"}}
+    judged = judgement.of([looked("web1", "shop", brought, FULL, healthy=False)], SITE)
+    told = [line.plain for line in console_diagnosis.screen(judged, None, 160)]
+    assert "        - web1: explained by 'disk /srv: 100 % full'" in told
 
 
 def test_where_nothing_was_found_the_screen_says_so() -> None:
