@@ -33,7 +33,7 @@ def ranked(found: Iterable[tuple[str, Mapping[str, Any]]]) -> list[tuple[str, st
     """
     found = list(found)
     rank = {name: number for number, name in enumerate(_WORST_FIRST)}
-    same = _same(str(about.get("error", "")) for _host, finding in found if (about := _about(finding)))
+    same = same_templates(str(about.get("error", "")) for _host, finding in found if (about := _about(finding)))
     rows: dict[tuple[str, ...], list[tuple[str, Mapping[str, Any]]]] = {}
     place: dict[tuple[str, ...], int] = {}
     begun: dict[str, int] = {}
@@ -50,7 +50,7 @@ def ranked(found: Iterable[tuple[str, Mapping[str, Any]]]) -> list[tuple[str, st
 def patterns(found: Iterable[tuple[str, str, Mapping[str, Any]]]) -> list[Pattern]:
     """Given (host, service, error), return one pattern for all hosts that have it: new ones first, then the largest."""
     found = list(found)
-    same = _same(_template(error) for _host, _service, error in found)
+    same = same_templates(_template(error) for _host, _service, error in found)
     rows: dict[tuple[str, str], Pattern] = {}
     for host, service, error in found:
         template = same.get(_template(error), _template(error))
@@ -83,7 +83,7 @@ def _row(each: list[tuple[str, Mapping[str, Any]]], rank: Mapping[str, int]) -> 
     return severity(worst), f"{text}; {sum(counts)} in all" if len(counts) > 1 else text, hosts
 
 
-def _same(templates: Iterable[str]) -> dict[str, str]:
+def same_templates(templates: Iterable[str]) -> dict[str, str]:
     """Return, for the templates that another one stands for as well, that other one.
 
     A host that saw one user only calls "user bob is gone" what another calls "user <*> is gone".

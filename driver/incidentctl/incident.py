@@ -99,6 +99,7 @@ class Incident:
     notified: tuple[Data, ...] = ()
     follow_ups: tuple[Data, ...] = ()
     verified: Data | None = None
+    judged: Data | None = None  # causes, impact and the suggested severity, as the newest diagnosis had them
     monitoring: Mapping[str, Data] = field(default_factory=dict)  # phase → what Prometheus and Alertmanager said then
     holder: Data | None = None
     milestones: Milestones = Milestones()
@@ -231,6 +232,8 @@ def _step_finished(incident: Incident, event: Event) -> Changes:
         changes["affected"] = event_data.texts(event.data["affected"])
     if isinstance(event.data.get("monitoring"), dict):
         changes["monitoring"] = {**incident.monitoring, str(name): event.data["monitoring"]}
+    if isinstance(event.data.get("judged"), dict):
+        changes["judged"] = event.data["judged"]
     if name == "contain" and outcome in ("done", "unchanged", "refused") and incident.milestones.contained is None:
         changes |= _milestone(incident, event, "contained")
     return changes

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from incidentctl.incident import SEVERITIES, Event, Incident, fold
-from incidentctl.report.content import UNKNOWN, span
+from incidentctl.report.blocks import UNKNOWN
+from incidentctl.report.content import span
 from incidentctl.settings import Sla
 
 TOLD_WITHIN = timedelta(seconds=60)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from incidentctl import engine, gate, guards, plan, retry, workflow
+from incidentctl import engine, gate, guards, history, judgement, plan, retry, workflow
 from incidentctl.desk import Desk, Show
 from incidentctl.errors import NotRecovered, Partial, RefusedError, UsageError
 from incidentctl.outcome import SUCCESS, Outcome, Step
@@ -72,8 +72,17 @@ def by_hand(session: Session, play: Play, show: Show) -> Outcome | None:
         retry.keep(session.settings.state_dir, done, outcome.rows)
     show("phase_done", outcome=outcome)
     if play.name == "diagnosis":
-        show("findings", rows=outcome.rows)
+        told = history.read(outcome.rows)
+        show("findings", judged=judgement.of(outcome.rows, inventory, told.began), history=told)
     return outcome
+
+
+def data(session: Session, outcome: Outcome | None) -> Any:
+    """Return what was played as data for --json: a list of rows; of a diagnosis, an object of them and what they come to."""
+    rows = [asdict(row) for row in outcome.rows] if outcome else []
+    if outcome is None or outcome.step.capabilities != ("diagnosis",):
+        return rows
+    return {"rows": rows, **judgement.of(outcome.rows, session.hosts()).as_data()}
 
 
 def within(desk: Desk, play: Play) -> Outcome | None:
@@ -96,7 +105,10 @@ def within(desk: Desk, play: Play) -> Outcome | None:
         }  # the incident has its own
         if left is not None:
             ask_hosts(desk, step.hosts)  # what became of an act whose answer was lost
-        return run_step(desk, step, variables)
+        outcome = run_step(desk, step, variables)
+    if play.name == "diagnosis":
+        desk.show("findings", judged=judgement.of(outcome.rows, desk.inventory))
+    return outcome
 
 
 def judge(outcome: Outcome, again: str) -> None:

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from incidentctl.causes import Cause
 from incidentctl.plan import Service
 
 # Host → service → its health, as health_check has it. A host that is missing did not answer.
 Seen = Mapping[str, Mapping[str, Mapping[str, Any]]]
 # How a service can be, the best first.
 STATES = ("well", "a dependency fails", "down on some hosts", "down")
+_LIKELY = 60  # a score from which on a cause counts, though every service still says that it is healthy
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,13 @@ def states(services: Iterable[Service], hosts: Iterable[str], seen: Seen) -> dic
 
 
 def suggest(
-    services: Sequence[Service], hosts: Sequence[str], seen: Seen, monitoring: Mapping[str, Any] | None = None
+    services: Sequence[Service],
+    hosts: Sequence[str],
+    seen: Seen,
+    monitoring: Mapping[str, Any] | None = None,
+    causes: Sequence[Cause] = (),
 ) -> Suggestion:
-    """Given the services in scope and what was seen of them and by the monitoring, return the suggestion."""
+    """Given the services in scope and what was seen of them, by the monitoring and by a diagnosis, return the suggestion."""
     found = states(services, hosts, seen)
     user_facing = {service.name for service in services if service.user_facing}
 
@@ -46,13 +52,21 @@ def suggest(
         return ", ".join(sorted(n for n, s in found.items() if s == state and (n in user_facing) is theirs))
 
     alarms = [str(alarm) for kind in ("down", "alerts") for alarm in (monitoring or {}).get(kind) or []]
+    grave = [cause for cause in causes if cause.severity == "critical" and cause.score >= _LIKELY]
+    theirs = sorted({cause.service for cause in grave if cause.service in user_facing})
     rules = (
         ("critical", those("down", True), "user-facing and down on all its hosts"),
         ("high", those("down on some hosts", True), "user-facing and down on some of its hosts"),
         ("high", those("a dependency fails", True), "user-facing, and something that it depends on fails"),
+        ("high", ", ".join(map(str, theirs)), "user-facing, and its errors or state are critical, though it answers"),
         ("medium", those("down", False), "down, but not user-facing"),
         ("medium", those("down on some hosts", False), "down on some of its hosts, but not user-facing"),
         ("medium", those("a dependency fails", False), "something that it depends on fails, but not user-facing"),
+        (
+            "medium",
+            ", ".join(cause.title for cause in grave[:1]),
+            "critical, though every service says that it is healthy",
+        ),
         ("medium", ", ".join(alarms[:3]), "the monitoring reports it, though every service says that it is healthy"),
     )
     for severity, names, rule in rules:

@@ -7,12 +7,14 @@ import time
 from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _changes,
     _findings,
     _ledger,
     _releases_info,
     _resources,
     _service_errors,
     _service_health,
+    _timestamps,
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import services_of_host
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
@@ -22,6 +24,7 @@ FACTS_LIMIT = 100_000  # bytes of JSON: results that are too large vanish on the
 LOGS_S = 60.0
 NOTE_CHARS = 300
 _NOTES = 10
+_FEWER_FINDINGS = 30  # the most severe, where room is short
 
 Facts = dict[str, Any]
 
@@ -47,6 +50,8 @@ def _health_check(services: list[Facts], params: dict[str, Any]) -> Result:
 
 def _diagnose(services: list[Facts], params: dict[str, Any]) -> Result:
     """A sick service is a fact here; what fails is to look at it."""
+    started = time.monotonic()
+    begun = _resources.begin(services)
     seen = _service_health.look(services)
     until = time.monotonic() + LOGS_S
     told: dict[str, Facts] = {}
@@ -57,10 +62,12 @@ def _diagnose(services: list[Facts], params: dict[str, Any]) -> Result:
         actions += [action(name, "failed", clean(f"{name}: {why}", NOTE_CHARS)) for why in unread]
         if not unread:
             actions.append(action(name, "unchanged", f"{_summary(name, seen[name])}; {_errors(told[name])}"))
-    resources = _resources.look(_paths(services))
-    actions.append(action("host", "unchanged", f"load {resources['load1']}, {len(resources['disks'])} disk(s)"))
+    resources = _resources.look(services, begun)
+    changed = _changed(services, told, params)
+    summary = f"load {resources['load1']}, {len(resources['disks'])} disk(s), {len(changed['changes'])} change(s)"
+    actions.append(action("host", "unchanged", summary))
     findings = _findings.rank(told, resources, _stopped(params))
-    facts = {"services": told, "resources": resources, "findings": findings}
+    facts = {"services": told, "resources": resources, **changed, "findings": findings, "clock": _clock(started)}
     return result("diagnosis", actions, facts=_fitting(facts))
 
 
@@ -75,11 +82,23 @@ def _service(service: Facts, health: Facts, log_bytes: int, until: float) -> tup
         "health": health,
         "errors": reading.errors,
         "onset": reading.onset,
-        "onset_source": reading.onset_source,
         "release": release,
         "notes": [clean(text, NOTE_CHARS) for text in notes[:_NOTES]],
     }
     return facts, blind + reading.unread
+
+
+def _changed(services: list[Facts], told: dict[str, Facts], params: dict[str, Any]) -> Facts:
+    """Return what changed on this host in the last hours, and what of it could not be seen."""
+    now = time.time()
+    releases = {name: facts["release"] for name, facts in told.items()}
+    looked = _changes.look(services, releases, now - params["changes_hours"] * 3600, now)
+    return {"changes": looked.changes, "changes_notes": looked.notes}
+
+
+def _clock(begun: float) -> Facts:
+    """Return what time it is on this host, and how long it has worked until now: by both, others can tell its clock."""
+    return {"now": _timestamps.iso_of(time.time()), "after_s": round(time.monotonic() - begun, 3)}
 
 
 def _summary(name: str, health: Facts) -> str:
@@ -93,13 +112,6 @@ def _failing(health: Facts) -> list[Facts]:
 
 def _errors(facts: Facts) -> str:
     return f"{sum(error['count'] for error in facts['errors'])} error(s) of {len(facts['errors'])} kind(s)"
-
-
-def _paths(services: list[Facts]) -> list[str]:
-    """Return the places whose disks the services need."""
-    items = [item for service in services for key in ("data", "logs") for item in service.get(key, [])]
-    roots = [service.get("releases", {}).get("root") for service in services]
-    return [str(path) for path in [*(item.get("path") for item in items), *roots] if path]
 
 
 def _stopped(params: dict[str, Any]) -> dict[str, str]:
@@ -118,6 +130,8 @@ def _fitting(facts: Facts) -> Facts:
         if _size(facts) <= FACTS_LIMIT:
             return facts
         facts = {**facts, "services": {name: _cut(told, errors, chars) for name, told in facts["services"].items()}}
+        if "findings" in facts:
+            facts["findings"] = facts["findings"][:_FEWER_FINDINGS]
     return _fewer(facts)
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from ansible_collections.incidentctl.response.plugins.module_utils._error_meaning import meaning, names
 from ansible_collections.incidentctl.response.plugins.module_utils._finding import (
     Finding,
     clock,
@@ -45,8 +46,7 @@ def of_errors(name: str, facts: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _follows(error: dict[str, Any], release: dict[str, Any]) -> bool:
-    since_release = error["new"] is True and error.get("new_since") != "onset"
-    return since_release and gap(release["deployed_at"], error["first_seen"]) <= _POSSIBLE_S
+    return error["new"] is True and gap(release["deployed_at"], error["first_seen"]) <= _POSSIBLE_S
 
 
 class _Subject(NamedTuple):
@@ -82,7 +82,8 @@ def _subject(said: str) -> str:
 
 
 def _about(subject: _Subject) -> dict[str, Any]:
-    return {"error": subject.masked, "count": subject.count, "said": subject.said, "new": subject.new}
+    about = {"error": subject.masked, "count": subject.count, "said": subject.said, "new": subject.new}
+    return {**about, "meaning": meaning(subject.said), "names": names(subject.said)}
 
 
 def _often(subject: _Subject) -> str:

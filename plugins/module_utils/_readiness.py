@@ -11,13 +11,13 @@ from typing import Any
 from ansible_collections.incidentctl.response.plugins.module_utils import (
     _chain,
     _compose,
+    _disk_findings,
+    _disks,
     _egress,
-    _evidence,
+    _evidence_place,
     _http,
     _http_toggle,
     _postgresql,
-    _resource_findings,
-    _resources,
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import services_of_host
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
@@ -40,7 +40,7 @@ def run(params: dict[str, Any], _check_mode: bool) -> Result:
     began = time.time()
     services = services_of_host(params)
     found = {
-        "disks": list(_disks(services, params)),
+        "disks": list(_room_on_disks(services, params)),
         "programs": list(_programs(services, params)),
         "backups": list(_backups(services, params)),
         "logins": list(_logins(services)),
@@ -72,17 +72,17 @@ def _finding(text: str, fix: str, level: str = WRONG) -> Finding:
     return {"level": level, "text": text, "fix": fix}
 
 
-def _disks(services: list[Service], params: dict[str, Any]) -> Iterator[Finding]:
+def _room_on_disks(services: list[Service], params: dict[str, Any]) -> Iterator[Finding]:
     """Diagnosis has the same limits: full from 95 %, nearly full from 85 %."""
-    places = {"the ledger": params["state_dir"], "evidence": _evidence.work_place(EVIDENCE_ROOM)}
+    places = {"the ledger": params["state_dir"], "evidence": _evidence_place.work_place(EVIDENCE_ROOM)}
     if _has_data(services) and Path(params["repository"]).is_absolute():
         places["backups"] = params["repository"]
     shared: dict[str, tuple[dict[str, Any], list[str]]] = {}
-    for use, disk in zip(places, _resources.disks_of(list(places.values()))):
+    for use, disk in zip(places, _disks.disks_of(list(places.values()))):
         if disk:
             shared.setdefault(disk["path"], (disk, []))[1].append(use)
     for disk, uses in shared.values():
-        for seen in _resource_findings.of_disk(disk):
+        for seen in _disk_findings.of_disk(disk):
             fix = f"make room on {disk['path']}, or name other folders (incident_state_dir, incident_backup_repository)"
             level = WRONG if seen["severity"] == "critical" or disk["free_bytes"] is None else WARNING
             yield _finding(f"{seen['text']}; {' and '.join(uses)} would go there", fix, level)

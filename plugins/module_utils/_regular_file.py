@@ -25,17 +25,18 @@ class NotRegularError(OSError):
 
 def open_regular(path: Path) -> BinaryIO:
     """Return `path` opened for reading. Raise NotRegularError, or OSError if it cannot be opened."""
-    _require_regular(path.lstat())  # first: opening a device can already act on it
+    require_regular(path.lstat())  # first: opening a device can already act on it
     descriptor = os.open(path, _FLAGS)
     try:
-        _require_regular(os.fstat(descriptor))  # what was looked at and what was opened may be two things
+        require_regular(os.fstat(descriptor))  # what was looked at and what was opened may be two things
     except NotRegularError:
         os.close(descriptor)
         raise
     return os.fdopen(descriptor, "rb")
 
 
-def _require_regular(status: os.stat_result) -> None:
+def require_regular(status: os.stat_result) -> None:
+    """Raise NotRegularError, with what it is, unless it is a regular file."""
     if not stat.S_ISREG(status.st_mode):
         kind = next((name for is_kind, name in _KINDS if is_kind(status.st_mode)), "no regular file")
         raise NotRegularError(f"it is {kind}")

@@ -1,32 +1,78 @@
-"""What the host is short of: load, memory, disks, and the processes that take the most. From /proc and statvfs."""
+"""What the host is short of, and what takes it: processors, memory, disks. From /proc and statvfs.
+
+What has to be seen twice is read at the start of a diagnosis and at its end, so that it takes no time of its own.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _parallel
+from ansible_collections.incidentctl.response.plugins.module_utils import _cpu, _growth, _mounts, _procfs, _systemd
+from ansible_collections.incidentctl.response.plugins.module_utils._procfs import Process
 from ansible_collections.incidentctl.response.plugins.module_utils._text import clean
 
 TOP = 5
-DISK_S = 5.0  # a network disk whose server is gone never answers
-_PROC = Path("/proc")
+APART_S = 0.8  # the two readings, at least
+
+Facts = dict[str, Any]
 
 
-def look(paths: Iterable[str]) -> dict[str, Any]:
-    """Return the host's resources; disks are those that hold `paths`, and the root's. Unknown figures are None."""
+class Begun(NamedTuple):
+    """What was read at the start."""
+
+    cpu: _cpu.Reading
+    growth: _growth.Begun
+
+
+def begin(services: Sequence[Facts]) -> Begun:
+    """Read what `look` will read once more."""
+    cpu = _cpu.read()
+    return Begun(cpu, _growth.begin(services, cpu.processes))
+
+
+def look(services: Sequence[Facts], begun: Begun) -> Facts:
+    """Return the host's resources; disks are those that these services need, and the root's. Unknown figures are None."""
+    notes: list[str] = []
     memory = _memory()
+    time.sleep(max(0.0, begun.cpu.at + APART_S - time.monotonic()))
+    now = _cpu.read()
     return {
+        "interval_s": round(now.at - begun.cpu.at, 1),
         "load1": _load1(),
         "cpus": os.cpu_count(),
+        "cpu": _cpu.between(begun.cpu, now),
+        "jobs": [{**job, "service": _service(job, services)} for job in with_timers(_cpu.jobs(begun.cpu, now), notes)],
+        "overlapping": _cpu.overlapping(now.processes),
+        "stuck": _cpu.stuck(begun.cpu, now),
         "memory": {"total_bytes": memory.get("MemTotal"), "available_bytes": memory.get("MemAvailable")},
         "swap": {"total_bytes": memory.get("SwapTotal"), "free_bytes": memory.get("SwapFree")},
-        "disks": _disks(["/", *paths]),
-        "processes": _processes(),
+        **_growth.look(services, begun.growth, now.processes),
+        "mounts": {"read_only": _mounts.read_only(), "missing": _mounts.missing()},
+        "processes": _processes(now.processes),
         "oom_kills": _oom_kills(),
+        "notes": notes,
     }
+
+
+def with_timers(jobs: list[Facts], notes: list[str]) -> list[Facts]:
+    """Return the jobs, each with the timer that starts its unit; what cannot be told is one of the notes."""
+    timers: dict[str, str] = {}
+    try:
+        for unit in _systemd.look(job["unit"] for job in jobs if job["unit"].endswith(".service")):
+            timers[unit.name] = next((name for name in unit.names("TriggeredBy") if name.endswith(".timer")), "")
+    except OSError as error:
+        notes.append(f"which timers start the busiest units is not known: {error}")
+    return [{**job, "timer": timers.get(job["unit"], "")} for job in jobs]
+
+
+def _service(job: Facts, services: Sequence[Facts]) -> str | None:
+    """Return which of the services a job is, by its unit; an instance (`worker@1.service`) is of its template."""
+    unit = job["unit"]
+    template = f"{unit.partition('@')[0]}@.service" if "@" in unit else unit
+    return next((one["name"] for one in services if unit and one.get("unit") in (unit, template)), None)
 
 
 def _load1() -> float | None:
@@ -38,91 +84,27 @@ def _load1() -> float | None:
 
 def _memory() -> dict[str, int]:
     """/proc/meminfo in bytes."""
-    rows = (line.split() for line in _read(_PROC / "meminfo").splitlines())
-    return {row[0].rstrip(":"): int(row[1]) * 1024 for row in rows if len(row) == 3 and row[1].isdigit()}
+    return {name: 1024 * figure for name, figure in _procfs.figures(_procfs.text("meminfo")).items()}
 
 
 def _oom_kills() -> int | None:
     """How many processes the kernel has killed for want of memory, since boot."""
-    for line in _read(_PROC / "vmstat").splitlines():
-        if line.startswith("oom_kill "):
-            return int(line.split()[1])
-    return None
+    return _procfs.figures(_procfs.text("vmstat")).get("oom_kill")
 
 
-def _disks(paths: list[str]) -> list[dict[str, Any]]:
-    paths = sorted(set(paths))
-    return list({disk["path"]: disk for disk in disks_of(paths) if disk}.values())
-
-
-def disks_of(paths: Sequence[str]) -> list[dict[str, Any]]:
-    """Return, in order, the disk that holds each path, or would hold it; empty for one without a size, such as /proc.
-
-    Where a path cannot be looked at, or its disk does not answer in time, the figures are None.
-    """
-    blind = {"used_percent": None, "free_bytes": None, "inodes_used_percent": None}
-    answers = zip(paths, _parallel.each(_disk, paths, DISK_S))
-    return [{"path": path, **blind} if disk is None else disk for path, disk in answers]
-
-
-def _disk(path: str) -> dict[str, Any] | None:
-    """Return the disk of a path; None if the path cannot be looked at."""
-    try:
-        place = _mount(Path(path))
-        size = os.statvfs(place)
-    except OSError:
-        return None
-    used = size.f_blocks - size.f_bfree
-    if not used + size.f_bavail:
-        return {}
-    return {
-        "path": str(place),
-        "used_percent": _percent(used, used + size.f_bavail),  # as df counts: root's reserve is not free
-        "free_bytes": size.f_bavail * size.f_frsize,
-        "inodes_used_percent": _percent(size.f_files - size.f_ffree, size.f_files),
-    }
-
-
-def _mount(place: Path) -> Path:
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    place = place.resolve()
-    while not place.is_mount():
-        place = place.parent
-    return place
-
-
-def _percent(part: int, whole: int) -> float | None:
-    return round(100 * part / whole, 1) if whole else None
-
-
-def _processes() -> dict[str, list[dict[str, Any]]]:
+def _processes(known: dict[int, Process]) -> dict[str, list[Facts]]:
     """Return the processes with the most memory and the most CPU time so far, this one left out."""
-    pids = [entry.name for entry in _PROC.glob("[0-9]*") if entry.name != str(os.getpid())]
-    all_of_them = [process for process in map(_process, pids) if process]
+    others = [one for pid, one in known.items() if pid != os.getpid()]
     return {
-        "by_memory": sorted(all_of_them, key=lambda p: -p["rss_bytes"])[:TOP],
-        "by_cpu": sorted(all_of_them, key=lambda p: -p["cpu_s"])[:TOP],
+        "by_memory": [_told(one) for one in sorted(others, key=lambda one: -one.rss_bytes)[:TOP]],
+        "by_cpu": [_told(one) for one in sorted(others, key=lambda one: -one.ticks)[:TOP]],
     }
 
 
-def _process(pid: str) -> dict[str, Any] | None:
-    """Return one process by its short name: a command line may hold a password. None if it is gone."""
-    # The name is in brackets and may itself hold brackets and blanks.
-    head, _bracket, tail = _read(_PROC / pid / "stat").rpartition(")")
-    fields = tail.split()
-    if len(fields) < 22:
-        return None
+def _told(one: Process) -> Facts:
     return {
-        "pid": int(pid),
-        "name": clean(head.partition("(")[2], 32),
-        "rss_bytes": int(fields[21]) * os.sysconf("SC_PAGE_SIZE"),
-        "cpu_s": round((int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), 1),
+        "pid": one.pid,
+        "name": clean(one.name, 32),
+        "rss_bytes": one.rss_bytes,
+        "cpu_s": round(one.ticks / os.sysconf("SC_CLK_TCK"), 1),
     }
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

@@ -1,4 +1,4 @@
-"""What a host forgets first: processes, connections, memory, load; read before anything else is."""
+"""What a host forgets first: connections, processes, memory, load; read before anything else is."""
 
 from __future__ import annotations
 
@@ -7,34 +7,31 @@ import datetime
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Callable, NamedTuple
+from typing import Any
 
-from ansible_collections.incidentctl.response.plugins.module_utils._capture import capture
-
-Read = Callable[[int], "tuple[bytes, bool]"]  # given a cap in bytes: the bytes, and whether some were cut off
+from ansible_collections.incidentctl.response.plugins.module_utils._evidence_part import (
+    Allowance,
+    Content,
+    Part,
+    said_by,
+)
 
 _SOCKETS = ("/proc/net/tcp", "/proc/net/tcp6", "/proc/net/udp", "/proc/net/udp6", "/proc/net/unix")
 _PRESSURE = ("/proc/pressure/cpu", "/proc/pressure/io", "/proc/pressure/memory")
-
-
-class Part(NamedTuple):
-    """One piece of evidence: its name in the bundle, where it comes from, and how it is read."""
-
-    name: str
-    origin: str
-    read: Read
+_COMMAND_BYTES = 32 * 1024  # of a process's command line
 
 
 def parts() -> list[Part]:
-    """Return the volatile state of this host, the most volatile first."""
+    """Return the volatile state of this host, the most volatile first: connections, processes, memory, what is mounted."""
     return [
-        Part("processes.jsonl", "/proc", _processes),
         _said("sockets.txt", ["ss", "-tuxwnap"]) if shutil.which("ss") else _kernel("sockets.txt", *_SOCKETS),
         _kernel("neighbours.txt", "/proc/net/arp", "/proc/net/route", "/proc/net/ipv6_route"),
-        _kernel("load.txt", "/proc/loadavg", *_PRESSURE),
+        Part("processes.jsonl", "/proc", _processes),
         _kernel("memory.txt", "/proc/meminfo", "/proc/vmstat"),
+        _kernel("load.txt", "/proc/loadavg", *_PRESSURE),
         _kernel("uptime.txt", "/proc/uptime"),
         _said("logins.txt", ["who", "-a"]),
         _kernel("mounts.txt", "/proc/self/mounts"),
@@ -45,34 +42,37 @@ def parts() -> list[Part]:
     ]
 
 
-def said_by(argv: Sequence[str]) -> Read:
-    """Return how to read what a command says."""
-    return lambda cap: capture(argv, cap)
-
-
-def _said(name: str, argv: Sequence[str]) -> Part:
-    return Part(name, " ".join(argv), said_by(argv))
+def _said(name: str, argv: list[str]) -> Part:
+    return Part(name, " ".join(argv), lambda allowance: said_by(argv, allowance))
 
 
 def _kernel(name: str, *paths: str) -> Part:
     """Return the part made of those of these files of /proc that this kernel has."""
 
-    def read(cap: int) -> tuple[bytes, bool]:
+    def read(allowance: Allowance) -> Content:
         text = b""
         for path in paths:
-            with contextlib.suppress(OSError):
-                text += b"==> %s <==\n%s" % (path.encode(), Path(path).read_bytes())
+            with contextlib.suppress(OSError), Path(path).open("rb") as stream:
+                text += b"==> %s <==\n%s" % (path.encode(), stream.read(allowance.bytes + 1))
         if not text:
             raise FileNotFoundError("this kernel does not have it")
-        return text[:cap], len(text) > cap
+        return _fitted(text, allowance)
 
     return Part(name, " ".join(paths), read)
 
 
-def _processes(cap: int) -> tuple[bytes, bool]:
+def _processes(allowance: Allowance) -> Content:
     """Return one JSON object a line and process: escaped, for a command line can hold terminal commands."""
-    text = b"".join(json.dumps(process).encode() + b"\n" for process in _each_process())
-    return text[:cap], len(text) > cap
+    text = bytearray()
+    for process in _each_process():
+        text += json.dumps(process).encode() + b"\n"
+        if len(text) > allowance.bytes or time.monotonic() > allowance.until:
+            return _fitted(bytes(text), allowance)._replace(cut_by="bytes")
+    return Content(bytes(text))
+
+
+def _fitted(text: bytes, allowance: Allowance) -> Content:
+    return Content(text[: allowance.bytes], "bytes" if len(text) > allowance.bytes else "")
 
 
 def _each_process() -> Iterator[dict[str, Any]]:
@@ -93,8 +93,13 @@ def _each_process() -> Iterator[dict[str, Any]]:
                 "started": started.isoformat(timespec="seconds"),
                 "program": _link(folder / "exe"),
                 "folder": _link(folder / "cwd"),
-                "command": (folder / "cmdline").read_bytes().decode("utf-8", "replace").rstrip("\0").split("\0"),
+                "command": _command(folder / "cmdline"),
             }
+
+
+def _command(path: Path) -> list[str]:
+    with path.open("rb") as stream:
+        return stream.read(_COMMAND_BYTES).decode("utf-8", "replace").rstrip("\0").split("\0")
 
 
 def _boot_time() -> int:

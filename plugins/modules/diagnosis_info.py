@@ -38,6 +38,12 @@ options:
       - For O(capability=diagnosis) only.
     type: int
     default: 268435456
+  changes_hours:
+    description:
+      - How many hours back changes of the host are looked for.
+      - For O(capability=diagnosis) only.
+    type: float
+    default: 48
 """
 
 EXAMPLES = r"""
@@ -103,9 +109,7 @@ incident:
                 from: "2026-01-01T09:51:00.000+00:00"
                 counts: [11, 15, 14, 13, 10]
               new: true
-              new_since: release
           onset: "2026-01-01T09:51:16.000+00:00"
-          onset_source: "first 'order <n> failed' in /var/log/shop.log"
           release:
             kind: symlink
             current: "42"
@@ -114,16 +118,55 @@ incident:
             deployed_at: "2026-01-01T09:51:02.120+00:00"
           notes: []
       resources:
+        interval_s: 1.2
         load1: 0.4
         cpus: 2
+        cpu: {busy_percent: 61.0, iowait_percent: 0.4, steal_percent: 0.0, running: 2, waiting_for_disk: 0}
+        jobs:
+          - name: python3 report.py
+            pid: 2201
+            unit: cron.service
+            container: ""
+            parent: cron
+            cron: true
+            timer: ""
+            service: null
+            processes: 1
+            cpu_percent: 97.3
+            wanted_percent: 99.1
+            started: "2026-01-01T09:50:01+00:00"
+            young: true
+        overlapping: []
+        stuck: []
         memory: {total_bytes: 4102000000, available_bytes: 2907000000}
         swap: {total_bytes: 0, free_bytes: 0}
         disks:
-          - {path: /, used_percent: 41.3, free_bytes: 31000000000, inodes_used_percent: 7.0}
+          - path: /
+            used_percent: 41.3
+            total_bytes: 52800000000
+            free_bytes: 31000000000
+            inodes_used_percent: 7.0
+            bytes_per_minute: 0
+        folders: []
+        growing:
+          - {path: /var/log/shop.log, bytes_per_minute: 182000, by: [python3 shop.py], disk: /, log: true}
+        deleted: []
+        mounts: {read_only: [], missing: []}
         processes:
           by_memory: [{pid: 812, name: python3, rss_bytes: 181000000, cpu_s: 12.4}]
           by_cpu: [{pid: 812, name: python3, rss_bytes: 181000000, cpu_s: 12.4}]
         oom_kills: 0
+        notes: []
+      changes:
+        - kind: release
+          name: "42"
+          text: "got release 42 of checkout (before it: 41)"
+          detail: ""
+          at: "2026-01-01T09:51:02.120+00:00"
+          service: checkout
+          path: null
+      changes_notes: []
+      clock: {now: "2026-01-01T10:00:10.000+00:00", after_s: 0.4}
       findings:
         - severity: critical
           kind: release
@@ -151,6 +194,7 @@ ARGUMENT_SPEC = options(
     window_s={"type": "float", "default": 0},
     within_s={"type": "float", "default": 10},
     log_bytes={"type": "int", "default": 256 * 1024 * 1024},
+    changes_hours={"type": "float", "default": 48},
 )
 
 if __name__ == "__main__":

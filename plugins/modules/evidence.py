@@ -1,18 +1,22 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Collect volatile state and logs of a host into one bundle."""
+"""Collect volatile state, logs and configuration of a host into one bundle."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: evidence
-short_description: Collect volatile state and logs of a host into one bundle with a hashed manifest
+short_description: Collect volatile state, logs and configuration of a host into one bundle with a hashed manifest
 description:
-  - Reads what the host forgets first (processes, sockets, memory, load, disks), then the logs that the catalogue names.
+  - Reads what the host forgets first (connections, processes, memory, load, disks), then the logs that the catalogue names,
+    rotated ones too, then the configuration of the services and the host. It goes behind whatever else the host has to do.
   - Writes one C(tar.gz) into a fresh folder, mode 0700, that belongs to the user Ansible logs in as. The role
     P(incidentctl.response.log_collection#role) brings it home and removes it; RV(bundle) says where it is.
-  - Logs are opened without following symbolic links, only if they are regular files, and copied byte for byte. What is
-    refused or missing is in the manifest with its reason, and does not fail the module.
+  - Files are read only if they are regular ones on a disk, and copied byte for byte. One that is a symbolic link is refused;
+    a link in a folder above is followed if it belongs to root, or to the owner of what it leads to. Rotated files that are
+    compressed come as they are, whole or not at all. What is cut, refused or missing is in the manifest with its reason, and
+    does not fail the module.
+  - Files that are known to hold passwords of accounts or private keys are refused. What is collected is not redacted.
   - It never reports a change, for nothing of it stays on the host.
 version_added: 0.1.0
 author: The incidentctl maintainers (@incidentctl)
@@ -34,13 +38,26 @@ options:
     type: int
     default: 10485760
   lines:
-    description: Lines that are kept of each log, the last ones. 0 means no limit but that in bytes.
+    description:
+      - Lines that are kept of each log, the last ones. 0 means no limit but that in bytes.
+      - Where the file has fewer, its newest rotated files are read as well.
     type: int
     default: 10000
   since_s:
-    description: Keep only journal entries of the last so many seconds. 0 means no such limit. Log files are not affected.
+    description:
+      - Keep only what was logged in the last so many seconds, rotated files that were written to since included. 0 means no
+        such limit.
+      - Of a log file whose lines tell no time that can be read, none is left out for its age.
     type: int
     default: 0
+  max_seconds:
+    description: Seconds that collecting may take on this host. What is not read by then is missing, and named.
+    type: int
+    default: 60
+  max_cpu_seconds:
+    description: CPU seconds that it may take, those of the commands it starts included. Looked at before each part.
+    type: int
+    default: 20
   state:
     description:
       - V(collected) collects.
@@ -79,8 +96,9 @@ bundle:
 incident:
   description:
     - What was collected (docs/contracts.md, 3).
-    - C(facts.members) and C(facts.bytes) count what is in the bundle, unpacked; C(facts.refused) and C(facts.missing)
-      list what is not, with reasons. C(files) names the bundle as it lies on the controller.
+    - C(facts.members) and C(facts.bytes) count what is in the bundle, unpacked, C(facts.estimated_bytes) what was expected
+      of logs and configuration. C(facts.cut) lists what did not fit, C(facts.refused) and C(facts.missing) what is not there,
+      with reasons. C(files) names the bundle as it lies on the controller.
   returned: always
   type: dict
   sample:
@@ -93,9 +111,12 @@ incident:
     facts:
       members: 13
       bytes: 77047
+      estimated_bytes: 61440
+      cut: []
       refused: ["/srv/shop/app.log: it is a symbolic link"]
       missing: []
       seconds: 0.09
+      cpu_s: 0.05
     files:
       - path: /srv/incidents/INC-20260101-0300-abcd/evidence/web1/evidence.tar.gz
         sha256: 277a119600e14fd28d7e6580acdfd61ef3c2f58d67b7e36d375f8a409006b0b6
@@ -114,6 +135,8 @@ ARGUMENT_SPEC = options(
     max_file_bytes={"type": "int", "default": 10 * 1024 * 1024},
     lines={"type": "int", "default": 10000},
     since_s={"type": "int", "default": 0},
+    max_seconds={"type": "int", "default": 60},
+    max_cpu_seconds={"type": "int", "default": 20},
     state={"type": "str", "choices": ["collected", "undelivered"], "default": "collected"},
     bundle={"type": "str", "default": ""},
     reason={"type": "str", "default": ""},

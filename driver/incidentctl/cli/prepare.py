@@ -125,7 +125,7 @@ def play(
         else:
             outcome = single.within(sessions.take_up(session, incident, console.show, console.ask), meant)
         if as_json:
-            console.data(json.dumps([asdict(row) for row in outcome.rows] if outcome else [], indent=1))
+            console.data(json.dumps(single.data(session, outcome), indent=1))
         if outcome:
             again = f"incidentctl play {name} --retry" + (f" --incident {incident}" if incident else "")
             single.judge(outcome, "" if check else again)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from incidentctl.incident import Incident
-from incidentctl.report.content import UNKNOWN, Section, Table, span
+from incidentctl.report.blocks import UNKNOWN, Section, Table
+from incidentctl.report.content import span
 from incidentctl.text import plain
 
 # Leaves room to move the meeting and still hold it within 24 h.

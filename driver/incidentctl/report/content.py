@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from incidentctl import findings
 from incidentctl.incident import Event, Incident
 from incidentctl.outcome import SUCCESS
 from incidentctl.plan import LIFTABLE
+from incidentctl.report import candidates
+from incidentctl.report.blocks import UNKNOWN, Command, Section, Table
 
-UNKNOWN = "unknown"
-_PATTERNS = 20  # errors that are listed
 # What a person wants to see on the timeline; the rest of the events is bookkeeping.
 _TOLD = {
     "declared": "declared: {title}",
@@ -39,35 +37,12 @@ _TOLD = {
 _NO_STEPS = ("assess", "decide")
 
 
-@dataclass(frozen=True)
-class Table:
-    """Rows under a header."""
-
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True)
-class Command:
-    """What is to be copied into a shell as it stands."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Section:
-    """A title, then paragraphs, tables (Table), commands (Command) and lists (tuples of strings) in order."""
-
-    title: str
-    blocks: tuple[str | Table | Command | tuple[str, ...], ...]
-
-
 def sections(incident: Incident, events: Sequence[Event]) -> list[Section]:
     """Given an incident and its events, return the whole report."""
     found = [
         _summary(incident, events),
         _timeline(events),
-        _causes(incident),
+        Section("Root-cause candidates", candidates.blocks(incident)),
         _resolution(incident),
         _containment(events),
         _hosts(incident),
@@ -159,38 +134,6 @@ def _monitoring(seen: Mapping[str, Any] | None) -> str:
 def _timeline(events: Sequence[Event]) -> Section:
     rows = tuple((e.at, e.actor, text) for e in events if (text := timeline_text(e)) is not None)
     return Section("Timeline (UTC)", (Table(("When", "Who", "What"), rows),))
-
-
-def _causes(incident: Incident) -> Section:
-    rows = _rows(incident, "diagnose", "diagnosis")
-    found = tuple(
-        f"{severity}: {text} ({', '.join(hosts)})"
-        for severity, text, hosts in findings.ranked(
-            (row["host"], one) for row in rows for one in row.get("facts", {}).get("findings", ())
-        )
-    )
-    patterns = tuple(
-        (
-            p.service,
-            str(p.count),
-            str(p.first_seen or UNKNOWN),
-            f"{'new: ' if p.new else ''}{p.sample}",
-            ", ".join(p.hosts),
-        )
-        for p in findings.patterns(
-            (row["host"], name, error)
-            for row in rows
-            for name, facts in row.get("facts", {}).get("services", {}).items()
-            for error in facts.get("errors", ())
-        )
-    )
-    blocks: list[str | Table | tuple[str, ...]] = [
-        "Candidates from the facts, likeliest first. The cause is for the post-mortem to establish."
-    ]
-    blocks.append(found or "Nothing was found.")
-    if patterns:
-        blocks.append(Table(("Service", "Count", "First seen", "Error", "Hosts"), patterns[:_PATTERNS]))
-    return Section("Root-cause candidates", tuple(blocks))
 
 
 def _resolution(incident: Incident) -> Section:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from incidentctl.report.content import Command, Section, Table
+from incidentctl.report.blocks import Command, Section, Table
 from incidentctl.text import plain
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~])")

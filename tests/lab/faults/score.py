@@ -30,8 +30,6 @@ import lab
 from machine import LabError
 from results_file import Results, until_told
 
-from incidentctl.findings import ranked
-
 TOP = 3
 SYMPTOM_S, HEALTHY_S = 90, 60  # how long each is waited for
 STANDS_S = 10  # a fault has been there for so long when somebody looks
@@ -108,11 +106,10 @@ def diagnose() -> list[Cause]:
     argv = [program, "play", "diagnosis", "--config", str(HERE / "incidentctl.yml"), "--json"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=600)
     try:
-        rows = json.loads(done.stdout)
-    except ValueError:
+        found = json.loads(done.stdout)["causes"]
+    except (ValueError, LookupError, TypeError):
         raise LabError(f"{' '.join(argv)}\nexited {done.returncode}: {done.stderr[-2000:]}") from None
-    found = ((row["host"], finding) for row in rows for finding in row["facts"].get("findings", ()))
-    return [Cause(text, hosts) for _severity, text, hosts in ranked(found)]
+    return [Cause(cause["title"], tuple(cause["hosts"]), cause["kind"]) for cause in found]
 
 
 def served(last: int) -> bool:

@@ -1,4 +1,4 @@
-"""What tests of several modules need: a host with a packet filter."""
+"""What tests of several modules need: a host with a packet filter, and one that is asked for evidence."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _chain,
     _clocks,
     _dead_man,
+    _evidence_place,
     _held_back,
     _ledger,
     _rule_removal,
     _ssh_session,
 )
+from tests.unit.modules.collecting import Params, asked
 from tests.unit.modules.packet_filter import FILTER, LOGIN
 
 
@@ -40,3 +42,11 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(_ledger, "VOLATILE_DIR", str(tmp_path / "run"))
     yield folder
     shutil.rmtree(tmp_path / "state" / "clocks", ignore_errors=True)  # which ends what still waits there
+
+
+@pytest.fixture
+def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
+    """Ask for all evidence of one host, whose bundle goes into a folder of the test."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.setattr(_evidence_place, "_WORK_PLACES", (str(tmp_path / "work"),))
+    return asked()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _releases_info,
     _resources,
 )
+from tests.unit.modules.host_figures import CALM
 
 HEALTHY = {
     "healthy": True,
@@ -25,15 +25,6 @@ HEALTHY = {
     "detail": "200 in 1 ms",
     "running": True,
     "depends_on": [],
-}
-CALM = {
-    "load1": 0.1,
-    "cpus": 2,
-    "memory": {"total_bytes": 100, "available_bytes": 50},
-    "swap": {"total_bytes": 0, "free_bytes": 0},
-    "disks": [],
-    "processes": {"by_memory": [], "by_cpu": []},
-    "oom_kills": 0,
 }
 
 
@@ -49,7 +40,7 @@ class Host:
         (folder / "current").symlink_to("releases/42")
         self.params = {
             "capability": "diagnosis", "only": [], "host_name": "here", "host_groups": [],
-            "incident_id": "INC-1", "state_dir": str(folder / "state"), "log_bytes": 1 << 20,
+            "incident_id": "INC-1", "state_dir": str(folder / "state"), "log_bytes": 1 << 20, "changes_hours": 48,
             "window_s": 0, "within_s": 10,
         }  # fmt: skip
 
@@ -70,7 +61,8 @@ class Host:
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Host:
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    monkeypatch.setattr(_resources, "APART_S", 0.0)
     return Host(tmp_path)
 
 
@@ -156,7 +148,7 @@ def test_service_without_anything_to_look_at_is_no_failure(host: Host) -> None:
             "healthy": None, "status": None, "latency_ms": 0.0, "running": None, "depends_on": [],
             "detail": "neither health nor manager is declared: nothing tells whether it is healthy",
         },
-        "errors": [], "onset": None, "onset_source": None, "release": None, "notes": [],
+        "errors": [], "onset": None, "release": None, "notes": [],
     }  # fmt: skip
 
 
@@ -218,68 +210,11 @@ def test_release_of_a_command_is_what_it_says_last() -> None:
     assert "exited 1" in str(note)
 
 
-def test_resources_of_this_host_are_read(tmp_path: Path) -> None:
-    found = _resources.look([str(tmp_path / "not" / "there"), "/proc/self"])
-    assert set(found) == set(CALM)
-    assert 0 < found["memory"]["available_bytes"] <= found["memory"]["total_bytes"]
-    assert "/" in {disk["path"] for disk in found["disks"]}
-    assert "/proc" not in {disk["path"] for disk in found["disks"]}
-    assert all(0 <= disk["used_percent"] <= 100 and disk["free_bytes"] >= 0 for disk in found["disks"])
-    assert len(found["processes"]["by_memory"]) == _resources.TOP
-    assert all(p["pid"] != os.getpid() and p["name"] for p in found["processes"]["by_cpu"])
-
-
-def test_two_paths_of_one_disk_are_one_disk(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    looks = [_resources.look(paths)["disks"] for paths in ([str(tmp_path / "a"), str(tmp_path)], [str(tmp_path)])]
-    assert [disk["path"] for disk in looks[0]] == [disk["path"] for disk in looks[1]]
-
-
-def test_disk_that_does_not_answer_is_told_and_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_resources, "DISK_S", 0.1)
-    monkeypatch.setattr(_resources.os, "statvfs", lambda _path: time.sleep(0.5))
-    disks = _resources.look([])["disks"]
-    assert disks == [{"path": "/", "used_percent": None, "free_bytes": None, "inodes_used_percent": None}]
-    assert "does not answer" in _findings.rank({}, {**CALM, "disks": disks}, {})[0]["text"]
-    time.sleep(0.5)  # the thread ends with the test, not with the next one
-
-
-def test_host_without_proc_has_unknown_figures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(_resources, "_PROC", tmp_path)
-    found = _resources.look([])
-    assert found["memory"] == {"total_bytes": None, "available_bytes": None}
-    assert found["oom_kills"] is None
-    assert _findings.rank({}, {**found, "disks": [], "load1": None}, {}) == []
-
-
 def disk(used: float, inodes: float | None = 1.0) -> dict[str, Any]:
-    return {"path": "/srv", "used_percent": used, "free_bytes": 1 << 30, "inodes_used_percent": inodes}
-
-
-@pytest.mark.parametrize(
-    ("change", "severity", "words"),
-    [
-        ({"disks": [disk(97.2)]}, "critical", "disk /srv: 97.2 % full, 1.0 GiB free"),
-        ({"disks": [disk(86)]}, "warning", "disk /srv: 86 % full, 1.0 GiB free"),
-        ({"disks": [disk(10, 99.5)]}, "critical", "disk /srv: 99.5 % of its inodes used"),
-        (
-            {"memory": {"total_bytes": 100 << 30, "available_bytes": 4 << 30}},
-            "critical",
-            "memory: 4.0 % available (4.0 GiB)",
-        ),
-        ({"memory": {"total_bytes": 100, "available_bytes": 9}}, "warning", "memory: 9.0 % available (0.0 GiB)"),
-        ({"load1": 4.5}, "warning", "load 4.5 on 2 CPUs"),
-        ({"oom_kills": 3}, "info", "the kernel killed processes for want of memory 3 times since boot"),
-    ],
-)
-def test_host_that_is_short_of_something_is_a_finding(change: dict[str, Any], severity: str, words: str) -> None:
-    found = _findings.rank({}, {**CALM, **change}, {})
-    assert [(f["severity"], f["text"], f["service"]) for f in found] == [(severity, words, None)]
-
-
-def test_calm_host_has_no_findings() -> None:
-    facts = {"health": HEALTHY, "errors": [], "onset": None, "release": None, "notes": []}
-    assert _findings.rank({"shop": facts}, {**CALM, "disks": [disk(50, None)]}, {}) == []
+    return {
+        "path": "/srv", "used_percent": used, "total_bytes": 10 << 30, "free_bytes": 1 << 30, "inodes_used_percent": inodes,
+        "bytes_per_minute": 0,
+    }  # fmt: skip
 
 
 def test_findings_come_most_severe_first_and_causes_before_symptoms() -> None:

@@ -7,53 +7,19 @@ import json
 import os
 import socket
 import stat
-import tarfile
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.incidentctl.response.plugins.module_utils import _capture, _evidence
+from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _capture,
+    _evidence,
+    _evidence_bundle,
+    _log_tail,
+)
 from ansible_collections.incidentctl.response.plugins.module_utils._regular_file import NotRegularError, open_regular
-
-Params = dict[str, Any]
-
-
-@pytest.fixture
-def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
-    """Ask for all evidence of one host, whose bundle goes into a folder of the test."""
-    (tmp_path / "work").mkdir()
-    monkeypatch.setattr(_evidence, "_WORK_PLACES", (str(tmp_path / "work"),))
-    return {
-        "services": [],
-        "only": [],
-        "host_name": "web1",
-        "host_groups": ["web"],
-        "incident_id": "INC-1",
-        "dest": "/controller/web1/evidence.tar.gz",
-        "login_user": None,
-        "max_bytes": 50 * 1024 * 1024,
-        "max_file_bytes": 10 * 1024 * 1024,
-        "lines": 0,
-        "since_s": 0,
-        "state": "collected",
-        "bundle": "",
-        "reason": "",
-    }
-
-
-def of_logs(params: Params, *paths: Path | str, **more: Any) -> Params:
-    logs = [{"kind": "file", "path": str(path)} for path in paths]
-    return {**params, "services": [{"name": "shop", "hosts": "web", "logs": logs}], **more}
-
-
-def collect(params: Params) -> tuple[dict[str, Any], dict[str, bytes], dict[str, Any]]:
-    """Run, and return the incident block, the members of the bundle, and its manifest."""
-    answer = _evidence.run(params, check_mode=False)
-    assert answer["changed"] is False
-    with tarfile.open(answer["bundle"]) as tar:
-        members = {m.name: tar.extractfile(m).read() for m in tar}  # type: ignore[union-attr]
-    return answer["incident"], members, json.loads(members.pop("manifest.json"))
+from tests.unit.modules.collecting import Params, collect, of_logs, row_of
 
 
 def test_the_bundle_is_what_its_manifest_says(params: Params, tmp_path: Path) -> None:
@@ -71,15 +37,19 @@ def test_the_bundle_is_what_its_manifest_says(params: Params, tmp_path: Path) ->
     assert block["facts"]["bytes"] == sum(len(content) for content in members.values())
 
 
-def test_the_most_volatile_comes_first_and_logs_last(params: Params, tmp_path: Path) -> None:
+def test_the_most_volatile_comes_first_then_logs_then_configuration(params: Params, tmp_path: Path) -> None:
     log = tmp_path / "app.log"
     log.write_text("line\n")
     _block, members, manifest = collect(of_logs(params, log))
     names = list(members)
-    assert names[:2] == ["volatile/01-processes.jsonl", "volatile/02-sockets.txt"]
-    assert names[-1] == "logs/shop/01-app.log"
+    kinds = [name.split("/")[0] for name in names]
+    assert kinds == sorted(kinds, key=["volatile", "logs", "configuration"].index)
+    assert set(kinds) == {"volatile", "logs", "configuration"}
+    volatile = [name.split("-")[1] for name in names if name.startswith("volatile/")]
+    assert volatile[:4] == ["sockets.txt", "neighbours.txt", "processes.jsonl", "memory.txt"]
     assert [row["at"] for row in manifest["members"]] == sorted(row["at"] for row in manifest["members"])
-    mine = [p for p in map(json.loads, members[names[0]].splitlines()) if p["pid"] == os.getpid()]
+    processes = members["volatile/03-processes.jsonl"]
+    mine = [p for p in map(json.loads, processes.splitlines()) if p["pid"] == os.getpid()]
     assert mine[0]["program"] == str(Path("/proc/self/exe").readlink())
 
 
@@ -159,20 +129,92 @@ def test_a_sparse_giant_costs_its_cap(params: Params, tmp_path: Path) -> None:
     content = members["logs/shop/01-giant.log"]
     assert len(content) == 1 << 20
     assert content.endswith(b"the end")
-    assert manifest["members"][-1]["cut"] is True
+    assert row_of(manifest, "logs/shop/01-giant.log")["cut_by"] == "bytes"
 
 
-def test_the_whole_bundle_has_a_cap_and_what_falls_out_is_named(params: Params, tmp_path: Path) -> None:
-    logs = [tmp_path / f"{n}.log" for n in range(3)]
-    for log in logs:
-        log.write_bytes(os.urandom(1 << 20))
-    _block, _members, volatile = collect(params)
-    room = sum(row["bytes"] for row in volatile["members"]) + 3 * (1 << 19)
+def test_a_cap_that_is_too_small_cuts_the_large_logs_alike_and_leaves_the_small_ones_whole(
+    params: Params, tmp_path: Path
+) -> None:
+    logs = [tmp_path / f"{n}.log" for n in range(4)]
+    for log, size in zip(logs, (1 << 20, 1 << 20, 1 << 16, 1 << 20)):
+        log.write_bytes(os.urandom(size))
+    _block, _members, whole = collect(params)
+    room = sum(row["bytes"] for row in whole["members"]) + (3 << 19)
     block, members, manifest = collect(of_logs(params, *logs, max_bytes=room))
     assert sum(len(content) for content in members.values()) <= room
-    assert members["logs/shop/01-0.log"] == logs[0].read_bytes()
-    assert str(logs[2]) in {row["origin"] for row in manifest["missing"]}
-    assert block["facts"]["bytes"] <= room
+    assert members["logs/shop/03-2.log"] == logs[2].read_bytes()
+    large = [members[name] for name in ("logs/shop/01-0.log", "logs/shop/02-1.log", "logs/shop/04-3.log")]
+    assert all(log.read_bytes().endswith(content) for log, content in zip((logs[0], logs[1], logs[3]), large))
+    assert max(map(len, large)) - min(map(len, large)) < 1 << 17
+    assert min(map(len, large)) > 1 << 18
+    assert "1 of 4 logs whole, 3 cut to fit" in block["actions"][0]["summary"]
+    assert manifest["estimate"]["bytes"] > room
+    assert len(block["facts"]["cut"]) == 3
+
+
+def test_what_there_is_no_room_for_is_named(params: Params, tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    log.write_bytes(os.urandom(1 << 20))
+    block, members, manifest = collect(of_logs(params, log, max_bytes=1000))
+    assert sum(len(content) for content in members.values()) <= 1000
+    assert {"origin": str(log), "reason": "the bundle was full before it"} in manifest["missing"]
+    assert block["outcome"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("cap", "word"), [("max_seconds", "the 0 s for this host"), ("max_cpu_seconds", "the 0 s of CPU")]
+)
+def test_what_there_is_no_time_for_is_named(cap: str, word: str, params: Params, tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    log.write_text("line\n")
+    block, members, manifest = collect(of_logs(params, log, **{cap: 0}))
+    assert not members
+    reasons = {row["origin"]: row["reason"] for row in manifest["missing"]}
+    assert reasons[str(log)].startswith(word)
+    assert "/proc" in reasons
+    assert block["facts"]["missing"][-1].startswith("and ")
+
+
+def test_a_part_that_hangs_costs_its_own_time_and_is_named(
+    params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Event()
+    log, hanging = tmp_path / "app.log", tmp_path / "hanging.log"
+    for path in (log, hanging):
+        path.write_text("line\n")
+    real = _log_tail.read
+
+    def read(stream: Any, *rest: Any) -> Any:
+        if Path(f"/proc/self/fd/{stream.fileno()}").readlink() == hanging:
+            ended.wait(60)
+        return real(stream, *rest)
+
+    monkeypatch.setattr(_log_tail, "read", read)
+    monkeypatch.setattr(_evidence_bundle, "_PART_S", 0.2)
+    monkeypatch.setattr(_evidence_bundle, "_GRACE_S", 0.2)
+    try:
+        _block, members, manifest = collect(of_logs(params, hanging, log))
+    finally:
+        ended.set()
+    assert {"origin": str(hanging), "reason": "it could not be read in time"} in manifest["missing"]
+    assert members["logs/shop/02-app.log"] == b"line\n"
+
+
+def test_collecting_goes_behind_all_else_and_only_collecting(params: Params, tmp_path: Path) -> None:
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    unit = tmp_path / "nice.log"
+    unit.write_text("x")
+    seen: list[int] = []
+
+    class Look(dict):  # type: ignore[type-arg]
+        def get(self, *rest: Any) -> Any:
+            seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+            return super().get(*rest)
+
+    params["services"] = [Look(name="shop", hosts="web")]
+    collect(params)
+    assert max(seen) >= 10
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
 
 
 def test_a_log_that_grows_without_end_does_not_hold_us(params: Params, tmp_path: Path) -> None:
@@ -212,7 +254,8 @@ def test_the_last_lines_are_kept(params: Params, tmp_path: Path, lines: int, tex
     log.write_bytes(text)
     _block, members, manifest = collect(of_logs(params, log, lines=lines))
     assert members["logs/shop/01-app.log"] == kept
-    assert manifest["members"][-1]["cut"] is (kept != text)
+    row = row_of(manifest, "logs/shop/01-app.log")
+    assert (row["cut"], row["source"]["offset"]) == (kept != text, len(text) - len(kept))
 
 
 def test_names_in_the_bundle_cannot_lead_out_of_it(params: Params, tmp_path: Path) -> None:
@@ -254,7 +297,7 @@ def test_a_full_disk_leaves_nothing_behind(params: Params, tmp_path: Path, monke
     def full(*_args: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_evidence, "_add", full)
+    monkeypatch.setattr(_evidence_bundle, "add", full)
     with pytest.raises(OSError, match="No space left"):
         _evidence.run(params, check_mode=False)
     assert not list((tmp_path / "work").iterdir())

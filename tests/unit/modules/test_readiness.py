@@ -44,7 +44,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A host on which no program is; that its disks have room is the business of other tests."""
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.setattr(_readiness, "_disks", lambda *_: iter(()))
+    monkeypatch.setattr(_readiness, "_room_on_disks", lambda *_: iter(()))
     monkeypatch.setattr(_rule_removal, "tool", lambda _name: None)
     return tmp_path
 
@@ -171,7 +171,7 @@ def test_a_disk_is_told_once_with_all_that_would_go_there(
 ) -> None:
     free = None if percent is None else 1 << 30
     disk = {"path": "/", "used_percent": percent, "free_bytes": free, "inodes_used_percent": 1.0}
-    monkeypatch.setattr(_readiness._resources, "disks_of", lambda paths: [disk] * len(paths))
+    monkeypatch.setattr(_readiness._disks, "disks_of", lambda paths: [disk] * len(paths))
     found = look(tmp_path, FILES)
     assert [finding["level"] for finding in found] == levels
     assert all("the ledger and evidence and backups would go there" in finding["text"] for finding in found)

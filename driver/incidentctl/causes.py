@@ -1,0 +1,163 @@
+"""What is the likeliest cause: each suspect with what speaks for and against it, from the facts of all hosts. Pure.
+
+A suspect is a finding that may be a cause, or a change shortly before the trouble began. The same on several hosts is
+one. Witnesses say what speaks for and against it; each of their lines is a fact of a host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from incidentctl import witnesses
+from incidentctl.cause_rules import CHANGES, DAY_S, NEVER, OTHER, OTHER_CHANGE, RULES, SLACK_S, Rule
+from incidentctl.findings import same_templates
+from incidentctl.observations import Change, Finding, Observations, moment
+from incidentctl.plan import Service
+from incidentctl.witnesses import Case, Suspect
+
+KEPT = 12  # causes, and of each the lines for it and against it
+_LINES = 6
+_SEVERITIES = ("critical", "warning", "info")
+# A dependency fails at a step of its check, and that is the cause rather than the dependency.
+_STEPS = {"dns": "name_resolution", "tls": "certificate", "login": "login"}
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One cause: how likely it is (`score`, 0 to 100), where, and what speaks for it and against it."""
+
+    title: str
+    kind: str
+    service: str | None
+    hosts: tuple[str, ...]
+    severity: str
+    score: int
+    supports: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+def weigh(seen: Observations, services: Iterable[Service] = (), onset: datetime | None = None) -> tuple[Cause, ...]:
+    """Given what was seen and when the trouble began, return the causes, the likeliest first.
+
+    Without `onset` it is the first time that a sick service tells.
+    """
+    began = onset or _first_trouble(seen)
+    suspects = [*_found(seen), *_silent(seen)]
+    suspects = _with_changes(suspects, seen, began)
+    case = Case(seen, began, tuple(suspects), frozenset(s.name for s in services if s.user_facing))
+    heard = [(suspect, witnesses.hear(suspect, case)) for suspect in suspects]
+    heard.sort(key=lambda pair: (-sum(e.points for e in pair[1]), _rank(pair[0].severity), pair[0].key))
+    return tuple(_cause(suspect, evidence) for suspect, evidence in heard[:KEPT])
+
+
+def _cause(suspect: Suspect, evidence: Sequence[witnesses.Evidence]) -> Cause:
+    told = sorted((e for e in evidence if e.text), key=lambda e: -abs(e.points))
+    return Cause(
+        title=suspect.text,
+        kind=suspect.kind,
+        service=suspect.service,
+        hosts=suspect.hosts,
+        severity=suspect.severity,
+        score=max(0, min(100, sum(e.points for e in evidence))),
+        supports=tuple(e.text for e in told if e.points >= 0)[:_LINES],
+        against=tuple(e.text for e in told if e.points < 0)[:_LINES],
+        about=suspect.about,
+    )
+
+
+def _rank(severity: str) -> int:
+    return _SEVERITIES.index(severity) if severity in _SEVERITIES else len(_SEVERITIES)
+
+
+def _first_trouble(seen: Observations) -> datetime | None:
+    """When the first error of a sick service came, or else the first error of all."""
+    errors = [f for f in seen.findings if f.at is not None and "error" in f.about]
+    ill = [f for f in errors if (f.host, f.service) in seen.sick and f.about.get("new") is not False]
+    return min((f.at for f in ill or errors if f.at is not None), default=None)
+
+
+def _found(seen: Observations) -> list[Suspect]:
+    """Return the findings as suspects, those of the same thing on several hosts as one."""
+    same = same_templates(f.named("error") for f in seen.findings)
+    rows: dict[tuple[str, ...], list[Finding]] = {}
+    for finding in seen.findings:
+        if finding.kind in NEVER:
+            continue
+        kind = _STEPS.get(finding.named("failing"), finding.kind) if finding.kind == "dependency" else finding.kind
+        rule = RULES.get(kind, OTHER)
+        about = [same.get(finding.named(key), finding.named(key)) for key in rule.same]
+        # What fails for several services at the same place is one; an error belongs to its service.
+        service = "" if finding.kind == "dependency" else finding.service or ""
+        rows.setdefault((kind, service, *about), []).append(finding)
+    return [_of_findings(key, each, RULES.get(key[0], OTHER)) for key, each in rows.items()]
+
+
+def _of_findings(key: tuple[str, ...], each: list[Finding], rule: Rule) -> Suspect:
+    worst = min(each, key=lambda finding: (_rank(finding.severity), finding.host, finding.text))
+    return Suspect(
+        key=key,
+        kind=key[0],
+        rule=rule,
+        text=worst.text,
+        service=worst.service,
+        services=frozenset(finding.service for finding in each if finding.service),
+        hosts=tuple(dict.fromkeys(finding.host for finding in each)),
+        severity=worst.severity,
+        at=min(filter(None, (_began(finding) for finding in each)), default=None),
+        about=witnesses.small(worst.about),
+        findings=tuple(each),
+    )
+
+
+def _began(finding: Finding) -> datetime | None:
+    """When it began: a release with its deployment, not with the first error."""
+    return moment(finding.about.get("deployed_at")) or finding.at
+
+
+def _silent(seen: Observations) -> list[Suspect]:
+    rule = RULES["silent"]
+    return [
+        Suspect(("silent", host), "silent", rule, f"{host} does not answer", None, frozenset(), (host,), "critical")
+        for host in seen.silent
+    ]
+
+
+def _with_changes(suspects: list[Suspect], seen: Observations, began: datetime | None) -> list[Suspect]:
+    """Return the suspects, and the changes of the day before the trouble as more of them; a known release has its own."""
+    if began is None:
+        return suspects
+    rows: dict[tuple[str, ...], list[Change]] = {}
+    known = {
+        (host, suspect.service, suspect.at.replace(microsecond=0))
+        for suspect in suspects
+        if suspect.kind == "release" and suspect.at is not None
+        for host in suspect.hosts
+    }
+    for change in seen.changes:
+        if not -SLACK_S <= (began - change.at).total_seconds() <= DAY_S:
+            continue
+        if change.kind == "release" and (change.host, change.service, change.at.replace(microsecond=0)) in known:
+            continue
+        rows.setdefault(("change", change.kind, change.service or "", change.name or change.text), []).append(change)
+    return suspects + [_of_changes(key, each) for key, each in rows.items()]
+
+
+def _of_changes(key: tuple[str, ...], each: list[Change]) -> Suspect:
+    newest = max(each, key=lambda change: (change.at, change.host))
+    return Suspect(
+        key=key,
+        kind=newest.kind,
+        rule=CHANGES.get(newest.kind, OTHER_CHANGE),
+        text=newest.text.removeprefix("had ").removeprefix("got "),  # it is told without its hosts before it
+        service=newest.service,
+        services=frozenset(change.service for change in each if change.service),
+        hosts=tuple(dict.fromkeys(change.host for change in each)),
+        severity="warning",
+        at=min(change.at for change in each),
+        about={"name": newest.name, "path": newest.path, "at": newest.at.isoformat()},
+        is_change=True,
+    )

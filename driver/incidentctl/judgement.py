@@ -1,0 +1,110 @@
+"""What a diagnosis comes to: the likeliest causes, whom it concerns, and a severity to think about. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from incidentctl import causes, observations, suggestion
+from incidentctl.causes import Cause
+from incidentctl.outcome import HostOutcome
+from incidentctl.plan import Inventory, Service
+from incidentctl.suggestion import Suggestion
+from incidentctl.text import plain
+
+_NAMED = 4
+
+
+@dataclass(frozen=True)
+class Impact:
+    """Whom it concerns: hosts and services that are sick, those that need them, users and partners."""
+
+    hosts: tuple[str, ...]
+    asked: int
+    silent: tuple[str, ...]
+    services: tuple[str, ...]
+    downstream: tuple[str, ...]  # well so far, but they need what is sick
+    user_facing: tuple[str, ...]
+    integrations: tuple[str, ...]
+
+    def told(self) -> Iterator[str]:
+        """Say whom it concerns, in one line or two."""
+        silent = f", no answer from {listed(self.silent)}" if self.silent else ""
+        where = f"{len(self.hosts)} of {self.asked} hosts" + (f" ({listed(self.hosts)})" if self.hosts else "")
+        yield f"{where}{silent}; services: {listed(self.services) or 'none is sick'}"
+        names = (("downstream", self.downstream), ("users", self.user_facing), ("integrations", self.integrations))
+        if more := "; ".join(f"{what}: {listed(each)}" for what, each in names if each):
+            yield more
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The likeliest cause first, the impact, and the severity that they suggest, with its rule."""
+
+    causes: tuple[Cause, ...]
+    impact: Impact
+    suggested: Suggestion
+
+    def as_data(self) -> dict[str, Any]:
+        """Return it for the record and for --json: bounded lists of plain texts and figures."""
+        as_json: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return as_json
+
+    def severity(self, current: str | None = None) -> str:
+        """Say which severity is suggested, and by which rule; with `current`, what it is now if that differs."""
+        now = f" (now {current})" if current and current != self.suggested.severity else ""
+        return f"{self.suggested.severity}{now}: {plain(self.suggested.rule)}"
+
+
+def of(
+    rows: Sequence[HostOutcome],
+    inventory: Inventory,
+    onset: datetime | None = None,
+    monitoring: Mapping[str, Any] | None = None,
+) -> Judgement:
+    """Given how the capability diagnosis ended on each host, return what it comes to."""
+    looked = [row for row in rows if row.capability == "diagnosis"]
+    hosts = {row.host: row.facts for row in looked if row.facts}
+    silent = tuple(row.host for row in looked if not row.facts and row.outcome in ("unreachable", "unknown"))
+    seen = observations.read(hosts, silent, inventory.addresses)
+    found = causes.weigh(seen, inventory.services, onset)
+    health = {host: _health(facts) for host, facts in hosts.items()}
+    scope = [*seen.hosts, *silent]
+    meant = [service for service in inventory.services if set(service.hosts) & set(scope)]
+    suggested = suggestion.suggest(meant, scope, health, monitoring, found)
+    return Judgement(found, impact(seen, meant, len(looked)), suggested)
+
+
+def impact(seen: observations.Observations, services: Iterable[Service], asked: int) -> Impact:
+    """Return whom it concerns; a service of a host that does not answer counts as sick there."""
+    services = tuple(services)
+    sick = {name for _host, name in seen.sick}
+    sick |= {service.name for service in services if set(service.hosts) & set(seen.silent)}
+    downstream = {need.service for need in seen.needs if need.name in sick} - sick
+    concerned = [service for service in services if service.name in sick | downstream]
+    return Impact(
+        hosts=tuple(sorted({host for host, _name in seen.sick} | set(seen.silent))),
+        asked=asked,
+        silent=seen.silent,
+        services=tuple(sorted(sick)),
+        downstream=tuple(sorted(downstream)),
+        user_facing=tuple(sorted(service.name for service in concerned if service.user_facing)),
+        integrations=tuple(sorted({name for service in concerned for name in service.integrations})),
+    )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first few names, and how many more there are."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return plain(", ".join(names[:_NAMED]) + more)
+
+
+def _health(facts: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    services = facts.get("services")
+    if not isinstance(services, Mapping):
+        return {}
+    looks = {str(name): look.get("health") for name, look in services.items() if isinstance(look, Mapping)}
+    return {name: health for name, health in looks.items() if isinstance(health, Mapping)}

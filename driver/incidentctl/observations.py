@@ -1,0 +1,163 @@
+"""What hosts said in a diagnosis, read with care: it may be of any shape, for hosts say it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from incidentctl.text import plain
+
+_MANY = 200  # findings, and changes, of one host that are looked at
+_NAME = 120
+
+
+class Finding(NamedTuple):
+    """What stands out on a host; `at` is when it began, if anybody knows."""
+
+    host: str
+    severity: str
+    kind: str
+    text: str
+    service: str | None
+    at: datetime | None
+    about: Mapping[str, Any]
+
+    def named(self, key: str) -> str:
+        """Return what it is about as a text, "" where it is not told."""
+        value = self.about.get(key)
+        return plain(value, _NAME) if isinstance(value, (str, int, float)) and value != "" else ""
+
+
+class Change(NamedTuple):
+    """What was changed on a host, and when."""
+
+    host: str
+    kind: str
+    name: str
+    text: str
+    at: datetime
+    service: str | None
+    path: str
+
+
+class Need(NamedTuple):
+    """A service of a host that depends on another, or on a host, by the check that was made."""
+
+    host: str
+    service: str
+    name: str
+    target: str  # the host that the check goes to
+
+
+@dataclass(frozen=True)
+class Observations:
+    """All that was seen. `sick` and `well` are (host, service); one that nobody can judge is in neither."""
+
+    hosts: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    changes: tuple[Change, ...] = ()
+    needs: tuple[Need, ...] = ()
+    sick: frozenset[tuple[str, str]] = frozenset()
+    well: frozenset[tuple[str, str]] = frozenset()
+    addresses: Mapping[str, str] = field(default_factory=dict)  # address → host
+
+    def is_host(self, name: str, host: str) -> bool:
+        """Say whether a name or an address that somebody used means this host."""
+        return name != "" and host in (name, self.addresses.get(name), name.partition(".")[0])
+
+
+def read(
+    hosts: Mapping[str, Any], silent: tuple[str, ...] = (), addresses: Mapping[str, str] | None = None
+) -> Observations:
+    """Given each host's facts of a diagnosis, return what they say; whatever has another shape is left out.
+
+    `silent` are hosts that did not answer; `addresses` are the hosts' own, by host.
+    """
+    told = {host: facts for host in sorted(hosts) if isinstance(facts := hosts[host], Mapping)}
+    findings = tuple(found for host, facts in told.items() for found in _findings(host, facts))
+    contained = {(found.host, found.service) for found in findings if found.kind == "contained"}
+    looks = {
+        (host, name): look
+        for host, facts in told.items()
+        for name, look in _services(facts)
+        if (host, name) not in contained
+    }
+    sick = {key for key, look in looks.items() if _mapping(look.get("health")).get("healthy") is False}
+    sick |= {
+        (found.host, found.service)
+        for found in findings
+        if found.service and (found.kind in ("dependency", "release") or found.about.get("new") is True)
+    }
+    well = {key for key, look in looks.items() if _mapping(look.get("health")).get("healthy") is True} - sick
+    return Observations(
+        hosts=tuple(told),
+        silent=tuple(sorted(silent)),
+        findings=findings,
+        changes=tuple(change for host, facts in told.items() for change in _changes(host, facts)),
+        needs=tuple(need for (host, name), look in looks.items() for need in _needs(host, name, look)),
+        sick=frozenset(sick),
+        well=frozenset(well),
+        addresses={address: host for host, address in (addresses or {}).items()},
+    )
+
+
+def moment(value: Any) -> datetime | None:
+    """Return a time in ISO 8601 as one of UTC, None for anything else."""
+    if isinstance(value, str):
+        try:
+            found = datetime.fromisoformat(value)
+            return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+    return None
+
+
+def _findings(host: str, facts: Mapping[str, Any]) -> Iterator[Finding]:
+    for row in _rows(facts.get("findings")):
+        severity, kind, text, service = (row.get(key) for key in ("severity", "kind", "text", "service"))
+        if isinstance(kind, str) and isinstance(text, str):
+            name = plain(service, _NAME) if isinstance(service, str) and service else None
+            about = _mapping(row.get("about"))
+            yield Finding(host, str(severity), plain(kind, _NAME), plain(text), name, moment(row.get("at")), about)
+
+
+def _changes(host: str, facts: Mapping[str, Any]) -> Iterator[Change]:
+    for row in _rows(facts.get("changes")):
+        kind, name, text, service, path = (row.get(key) for key in ("kind", "name", "text", "service", "path"))
+        at = moment(row.get("at"))
+        if at is not None and isinstance(kind, str) and isinstance(text, str):
+            runs = plain(service, _NAME) if isinstance(service, str) and service else None
+            where = plain(path, _NAME) if isinstance(path, str) else ""
+            yield Change(host, plain(kind, _NAME), plain(name, _NAME), plain(text), at, runs, where)
+
+
+def _services(facts: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, look in _mapping(facts.get("services")).items():
+        if isinstance(look, Mapping):
+            yield plain(name, _NAME), look
+
+
+def _needs(host: str, service: str, look: Mapping[str, Any]) -> Iterator[Need]:
+    for row in _rows(_mapping(look.get("health")).get("depends_on")):
+        if isinstance(name := row.get("name"), str):
+            yield Need(host, service, plain(name, _NAME), target_of(row))
+
+
+def target_of(row: Mapping[str, Any]) -> str:
+    """Return the host that a dependency's check goes to, "" where that cannot be told."""
+    if isinstance(host := row.get("host"), str):
+        return plain(host, _NAME)
+    check = str(row.get("check", ""))
+    place = check.partition("://")[2].partition("/")[0].rpartition("@")[2]
+    return plain(place.partition("]")[0].strip("[") if place.startswith("[") else place.partition(":")[0], _NAME)
+
+
+def _rows(value: Any) -> list[Mapping[str, Any]]:
+    return [row for row in value[:_MANY] if isinstance(row, Mapping)] if isinstance(value, list) else []
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

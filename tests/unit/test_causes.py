@@ -1,0 +1,234 @@
+"""Which cause is the likeliest, and what speaks for it and against it."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from incidentctl import cause_rules, causes, observations
+from incidentctl.causes import Cause
+from incidentctl.plan import Service
+
+ONSET = datetime(2026, 1, 1, 3, 0, tzinfo=UTC)
+SHOP = Service("shop", ("web1", "web2"), True, True, ("partner",), {})
+DATABASE = Service("database", ("db1",), True, False, (), {})
+
+
+def finding(
+    severity: str, kind: str, text: str, service: str | None = None, at: str | None = None, **about: Any
+) -> Any:
+    return {"severity": severity, "kind": kind, "text": text, "service": service, "at": at, "about": about}
+
+
+def error(said: str, meaning: str | None = None, service: str = "shop", new: bool = False, **names: str) -> Any:
+    about = {"error": said, "said": said, "count": 9, "new": new, "meaning": meaning, "names": names}
+    return finding("warning", "errors", f"{service}: '{said}' 9 times", service, "2026-01-01T03:00:00+00:00", **about)
+
+
+def release(said: str, meaning: str | None = None, **names: str) -> Any:
+    about = {"error": said, "said": said, "count": 9, "new": True, "meaning": meaning, "names": names}
+    text, at = f"shop: release 42 was deployed, 60 s before the first '{said}'", "2026-01-01T02:59:00+00:00"
+    return finding("critical", "release", text, "shop", ONSET.isoformat(), release="42", deployed_at=at, **about)
+
+
+UNHEALTHY = finding("critical", "unhealthy", "shop: health check fails: 500", "shop")
+FULL = finding("critical", "disk", "disk /srv: 100 % full", path="/srv", percent=100)
+NEEDS = [{"name": "database", "check": "tcp://db1:5432", "ok": True}]
+
+
+def facts(*findings: Any, healthy: bool = False, changes: Any = (), service: str = "shop", needs: Any = NEEDS) -> Any:
+    health = {"healthy": healthy, "depends_on": needs}
+    return {"services": {service: {"health": health}}, "findings": list(findings), "changes": list(changes)}
+
+
+def change(kind: str, name: str, at: str, service: str | None = None, path: str | None = None) -> Any:
+    return {"kind": kind, "name": name, "text": f"{kind} {name} changed", "at": at, "service": service, "path": path}
+
+
+def weigh(hosts: Any, silent: tuple[str, ...] = (), onset: datetime | None = ONSET) -> tuple[Cause, ...]:
+    return causes.weigh(observations.read(hosts, silent), (SHOP, DATABASE), onset)
+
+
+def test_a_full_disk_that_the_errors_name_is_likelier_than_the_release_before_them() -> None:
+    said = error("no space left on device", "no_space", path="/srv/shop/data")
+    about = release("no space left on device", "no_space", path="/srv/shop/data")
+    found = weigh({"web1": facts(FULL, about, said, UNHEALTHY)})
+    assert [cause.kind for cause in found][:2] == ["disk", "release"]
+    assert "web1: shop says 'no space left on device' 9 times since 03:00:00 UTC" in found[0].supports
+    assert "web1: explained by 'disk /srv: 100 % full'" in found[1].against
+
+
+def test_a_full_disk_of_which_nobody_speaks_is_less_likely_than_the_release_just_before() -> None:
+    found = weigh({"web1": facts(FULL, release("no such column: total", "schema"), UNHEALTHY)})
+    assert found[0].kind == "release"
+    assert "web1: changed 02:59:00 UTC, 60 s before the trouble began" in found[0].supports
+
+
+def test_an_error_that_names_another_place_does_not_speak_of_the_disk() -> None:
+    there = weigh({"web1": facts(FULL, error("no space left", "no_space", path="/srv/x"), UNHEALTHY)})
+    elsewhere = weigh({"web1": facts(FULL, error("no space left", "no_space", path="/boot/x"), UNHEALTHY)})
+    assert score(there, "disk") > score(elsewhere, "disk")
+
+
+def test_a_database_that_stands_still_explains_what_its_dependents_say() -> None:
+    refused = error("connection refused", "connection_refused", host="db1", port="5432")
+    fails = finding("critical", "dependency", "shop: its dependency database fails", "shop", name="database", check="x")
+    stopped = finding("critical", "not_running", "database: not running", "database")
+    hosts = {"web1": facts(fails, refused, UNHEALTHY), "db1": facts(stopped, service="database", needs=[])}
+    found = weigh(hosts)
+    assert [cause.kind for cause in found][:2] == ["not_running", "dependency"]
+    assert "web1: shop, which is sick, needs database" in found[0].supports
+    assert "db1: explained by 'database: not running'" in found[1].against
+
+
+def test_a_host_that_does_not_answer_and_is_needed_is_the_likeliest() -> None:
+    fails = finding("critical", "dependency", "shop: its dependency database fails", "shop", name="database", check="x")
+    found = weigh({"web1": facts(fails, UNHEALTHY)}, silent=("db1",))
+    assert (found[0].kind, found[0].hosts) == ("silent", ("db1",))
+
+
+def test_what_several_hosts_have_is_one_row_with_all_of_them() -> None:
+    found = weigh({"web2": facts(FULL, UNHEALTHY), "web1": facts(FULL, UNHEALTHY)})
+    assert [cause.hosts for cause in found if cause.kind == "disk"] == [("web1", "web2")]
+
+
+def test_a_change_on_just_the_sick_hosts_is_likelier_than_one_that_a_well_host_has_as_well() -> None:
+    at = "2026-01-01T02:58:00+00:00"
+    ours, both = change("configuration", "app.ini", at, "shop"), change("configuration", "log.ini", at, "shop")
+    hosts = {"web1": facts(UNHEALTHY, changes=[ours, both]), "web2": facts(healthy=True, changes=[both])}
+    found = weigh(hosts)
+    assert [cause.title for cause in found[:2]] == ["configuration app.ini changed", "configuration log.ini changed"]
+    assert "web2: shop is well with it" in found[1].against
+
+
+@pytest.mark.parametrize(
+    ("nearer", "farther"), [("02:58:00", "02:20:00"), ("02:20:00", "2025"), ("02:58:00", "03:00:50")]
+)
+def test_a_change_counts_more_the_shorter_before_the_trouble_it_was(nearer: str, farther: str) -> None:
+    def at(time: str) -> str:
+        return "2025-12-31T10:00:00+00:00" if time == "2025" else f"2026-01-01T{time}+00:00"
+
+    changes = [change("configuration", time, at(time), "shop") for time in (farther, nearer)]
+    found = [cause for cause in weigh({"web1": facts(UNHEALTHY, changes=changes)}) if cause.kind == "configuration"]
+    assert found[0].about["name"] == nearer or found[0].score == found[1].score
+
+
+def test_a_change_after_the_trouble_began_is_no_suspect() -> None:
+    late = change("configuration", "app.ini", "2026-01-01T03:02:00+00:00", "shop")
+    assert "configuration" not in {cause.kind for cause in weigh({"web1": facts(UNHEALTHY, changes=[late])})}
+
+
+def test_what_this_incident_has_stopped_is_no_cause() -> None:
+    stopped = finding("info", "contained", "shop: stopped by isolation of this incident", "shop", by="isolation")
+    assert weigh({"web1": facts(stopped)}) == ()
+
+
+def test_a_busy_host_on_which_nothing_is_sick_is_not_the_cause() -> None:
+    busy = finding("warning", "load", "load 30 on 2 CPUs")
+    found = weigh({"web1": facts(UNHEALTHY), "mon1": facts(busy, healthy=True, service="prometheus", needs=[])})
+    load = next(cause for cause in found if cause.kind == "load")
+    assert load.against == ("mon1: nothing that is sick runs there or needs it",)
+    assert load == found[-1]
+
+
+def test_a_kind_that_is_not_known_yet_is_told_all_the_same() -> None:
+    assert [cause.kind for cause in weigh({"web1": facts(finding("critical", "gremlins", "gremlins"))})] == ["gremlins"]
+
+
+@pytest.mark.parametrize(
+    ("head", "rules", "other"),
+    [
+        ("a finding for a start", cause_rules.RULES, cause_rules.OTHER),
+        ("a change by itself", cause_rules.CHANGES, cause_rules.OTHER_CHANGE),
+    ],
+)
+def test_the_documentation_has_the_points_of_every_kind(head: str, rules: Any, other: Any) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "diagnosis.md").read_text()
+    rows = text.partition(f"| {head} | points |\n|---|---|\n")[2].partition("\n\n")[0].splitlines()
+    told = {
+        kind: int(points)
+        for kinds, points in (row.strip("| ").split(" | ") for row in rows)
+        for kind in kinds.split(", ")
+    }
+    assert told == {**{kind: rule.prior for kind, rule in rules.items()}, "any other": other.prior}
+
+
+# --- properties ----------------------------------------------------------------------------------
+
+HOSTS = ("web1", "web2", "db1")
+KNOWN = [
+    FULL, UNHEALTHY, release("no such column", "schema"), error("no space left", "no_space", path="/srv/shop"),
+    error("refused", "connection_refused", host="db1"), finding("info", "oom", "the kernel killed", kills=1),
+    finding("critical", "not_running", "database: not running", "database"),
+    finding("critical", "dependency", "database fails", "shop", name="database", check="tcp://db1:5432"),
+    finding("warning", "load", "load 9", load1=9.0),
+]  # fmt: skip
+SITES = st.dictionaries(
+    st.sampled_from(HOSTS),
+    st.builds(
+        lambda found, healthy, service: facts(*found, healthy=healthy, service=service),
+        st.lists(st.sampled_from(KNOWN), max_size=5),
+        st.booleans(),
+        st.sampled_from(("shop", "database")),
+    ),
+)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("0001-01-01T00:00:00+14:00"),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=8,
+)
+KEYS = ("severity", "kind", "text", "service", "at", "about", "name", "path", "check", "health", "host", "depends_on")
+ROWS = st.dictionaries(st.sampled_from(KEYS), ANYTHING | st.sampled_from(("disk", "errors", "release", "dependency")))
+ODD = st.dictionaries(
+    st.sampled_from(("services", "findings", "changes")),
+    ANYTHING | st.lists(ROWS, max_size=3) | st.dictionaries(st.text(max_size=3), ROWS, max_size=2),
+)
+
+
+@given(st.dictionaries(st.sampled_from(HOSTS), ODD | ANYTHING))
+def test_whatever_hosts_say_causes_are_weighed(hosts: dict[str, Any]) -> None:
+    for cause in weigh(hosts):
+        assert 0 <= cause.score <= 100
+        assert all(text.isprintable() for text in (cause.title, *cause.supports, *cause.against))
+
+
+@given(SITES, st.randoms())
+def test_the_order_does_not_hang_on_which_host_was_asked_first(hosts: dict[str, Any], chance: random.Random) -> None:
+    names = list(hosts)
+    chance.shuffle(names)
+    assert weigh({name: hosts[name] for name in names}, ("mon1",)) == weigh(hosts, ("mon1",))
+
+
+@given(SITES)
+def test_every_line_names_a_host_and_says_what_the_facts_say(hosts: dict[str, Any]) -> None:
+    known = {*HOSTS, *(said for row in KNOWN for said in (row["text"], row["about"].get("said")) if said)}
+    for cause in weigh(hosts):
+        assert cause.title in {row["text"] for row in KNOWN}
+        for text in (*cause.supports, *cause.against):
+            assert any(name in text for name in (*hosts, "shop")), text
+            assert "'" not in text or any(said in text for said in known)
+
+
+@settings(max_examples=50)
+@given(SITES, st.data())
+def test_one_more_thing_that_speaks_for_a_cause_never_lowers_its_place(
+    hosts: dict[str, Any], data: st.DataObject
+) -> None:
+    """The disk's own error on its own host, which speaks for nothing else."""
+    hosts = {**hosts, "web1": facts(FULL, UNHEALTHY, *(hosts.get("web1") or facts())["findings"])}
+    more = error("disk quota exceeded", "no_space", path="/srv/" + data.draw(st.sampled_from(["a", "b"])))
+    with_it = {**hosts, "web1": {**hosts["web1"], "findings": [*hosts["web1"]["findings"], more]}}
+    before, after = (
+        [c.kind for c in weigh(each) if c.about.get("said") != more["about"]["said"]] for each in (hosts, with_it)
+    )
+    assert after.index("disk") <= before.index("disk")
+
+
+def score(found: tuple[Cause, ...], kind: str) -> int:
+    return next(cause.score for cause in found if cause.kind == kind)

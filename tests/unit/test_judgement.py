@@ -1,0 +1,133 @@
+"""What a diagnosis comes to, and how it is told: on one screen, in the record, in the report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from incidentctl import console_diagnosis, judgement, report
+from incidentctl.incident import Event, fold
+from incidentctl.judgement import Judgement
+from incidentctl.outcome import HostOutcome
+from incidentctl.plan import Inventory, Service
+
+SITE = Inventory(
+    {name: frozenset({"all"}) for name in ("web1", "web2", "db1")},
+    (
+        Service("shop", ("web1", "web2"), True, True, ("partner",), {}),
+        Service("database", ("db1",), True, False, (), {}),
+    ),
+)
+NEEDS = [{"name": "database", "check": "tcp://db1:5432", "ok": True}]
+FULL = {"severity": "critical", "kind": "disk", "text": "disk /srv: 100 % full", "about": {"path": "/srv"}}
+RELEASE = {
+    "severity": "critical",
+    "kind": "release",
+    "text": "shop: release 42 was deployed 60 s before the first 'gone'",
+    "service": "shop",
+    "at": "2026-01-01T03:00:00+00:00",
+    "about": {"release": "42", "error": "gone", "said": "gone", "count": 9, "deployed_at": "2026-01-01T02:59:00+00:00"},
+}
+
+
+def looked(host: str, service: str, *findings: Any, healthy: bool = True, needs: Any = ()) -> HostOutcome:
+    health = {"healthy": healthy, "depends_on": list(needs)}
+    facts = {"services": {service: {"health": health}}, "findings": list(findings)}
+    return HostOutcome(host, "diagnosis", "unchanged", facts=facts)
+
+
+def unreachable(host: str) -> HostOutcome:
+    return HostOutcome(host, "diagnosis", "unreachable", "timed out")
+
+
+def test_the_impact_names_who_is_sick_who_needs_it_and_whom_that_concerns() -> None:
+    rows = [looked("web1", "shop", needs=NEEDS), looked("db1", "database", FULL, healthy=False)]
+    impact = judgement.of(rows, SITE).impact
+    assert (impact.hosts, impact.asked, impact.services) == (("db1",), 2, ("database",))
+    assert (impact.downstream, impact.user_facing, impact.integrations) == (("shop",), ("shop",), ("partner",))
+    assert list(impact.told()) == [
+        "1 of 2 hosts (db1); services: database",
+        "downstream: shop; users: shop; integrations: partner",
+    ]
+
+
+def test_a_host_that_does_not_answer_counts_as_sick_and_is_a_cause() -> None:
+    judged = judgement.of([looked("web1", "shop", needs=NEEDS, healthy=False), unreachable("db1")], SITE)
+    assert judged.impact.services == ("database", "shop")
+    assert judged.causes[0].hosts == ("db1",)
+    assert "no answer from db1" in next(judged.impact.told())
+
+
+def test_a_phase_that_never_reached_a_host_says_nothing_of_it() -> None:
+    skipped = HostOutcome("db1", "diagnosis", "not_attempted", "stopped")
+    assert judgement.of([looked("web1", "shop"), skipped], SITE).impact.silent == ()
+
+
+@pytest.mark.parametrize(("healthy", "severity", "rule"), [
+    (True, "high", "shop: user-facing, and its errors or state are critical, though it answers"),
+    (False, "critical", "shop: user-facing and down on all its hosts"),
+])  # fmt: skip
+def test_a_likely_and_critical_cause_raises_what_is_suggested_even_if_the_service_answers(
+    healthy: bool, severity: str, rule: str
+) -> None:
+    judged = judgement.of([looked("web1", "shop", RELEASE, healthy=healthy)], SITE)
+    assert (judged.suggested.severity, judged.suggested.rule) == (severity, rule)
+    assert judged.severity("low") == f"{severity} (now low): {rule}"
+    assert judged.severity(severity) == f"{severity}: {rule}"
+
+
+def crowded() -> Judgement:
+    kinds = ("disk", "inodes", "memory", "clock", "process", "connections", "odd", "load")
+    each = [{"severity": "critical", "kind": kind, "text": f"{kind} {'x' * 400}", "about": {}} for kind in kinds]
+    errors = [
+        {"severity": "warning", "kind": "errors", "text": f"e{n}", "service": "shop", "at": RELEASE["at"],
+         "about": {"error": f"e{n}", "said": f"e{n}", "count": n, "meaning": word, "names": {}}}
+        for n, word in enumerate(("no_space", "memory", "timeout", "descriptors"))
+    ]  # fmt: skip
+    web = looked("web1", "shop", RELEASE, *each, *errors, healthy=False, needs=NEEDS)
+    return judgement.of([web, looked("web2", "shop", *each), unreachable("db1")], SITE)
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_what_a_person_reads_first_fits_one_screen(width: int) -> None:
+    lines = [line.plain for line in console_diagnosis.screen(crowded(), "low", width)]
+    assert len(lines) <= 23
+    assert max(map(len, lines)) <= width
+    assert lines[0] == "What is likeliest"
+    assert [line[:2] for line in lines if line[:1].isdigit()] == ["1.", "2.", "3."]
+    assert any(line.startswith("        + ") for line in lines)
+    assert lines[-1].startswith("Suggested severity  high (now low): shop")
+
+
+def test_what_speaks_against_a_cause_is_shown_as_well() -> None:
+    brought = {**RELEASE, "about": {**RELEASE["about"], "meaning": "no_space"}}
+    judged = judgement.of([looked("web1", "shop", brought, FULL, healthy=False)], SITE)
+    told = [line.plain for line in console_diagnosis.screen(judged, None, 160)]
+    assert "        - web1: explained by 'disk /srv: 100 % full'" in told
+
+
+def test_where_nothing_was_found_the_screen_says_so() -> None:
+    lines = [line.plain for line in console_diagnosis.screen(judgement.of([looked("web1", "shop")], SITE), None, 80)]
+    assert lines[0] == "No cause was found in logs, resources, dependencies and releases."
+
+
+def test_the_record_the_status_and_the_report_have_the_causes_and_what_speaks_for_them(tmp_path: Path) -> None:
+    judged = judgement.of([looked("web1", "shop", RELEASE, healthy=False)], SITE).as_data()
+    assert len(json.dumps(judged)) < 20_000
+    told = [("declared", {"title": "x", "severity": "high"}), ("step_started", {"phase": "diagnose"})]
+    told.append(("step_finished", {"phase": "diagnose", "outcome": "unchanged", "judged": judged}))
+    at = "2026-01-01T00:00:00.000+00:00"
+    events = [Event("INC-1", n, at, "ada", kind, data, "", "") for n, (kind, data) in enumerate(told)]
+    assert fold(events).judged == judged
+    text = report.write(events, tmp_path).read_text().replace("\\", "")
+    assert f"| {RELEASE['text']} | web1 | web1: changed 02:59:00 UTC, 60 s before the trouble began" in text
+    assert "Suggested severity: critical: shop: user-facing and down on all its hosts" in text
+
+
+def test_figures_that_the_record_cannot_hold_are_left_out() -> None:
+    odd = {**FULL, "about": {"path": "/srv", "percent": float("nan"), "bytes": 10**40, "more": {"a": 1}}}
+    data = judgement.of([looked("web1", "shop", odd)], SITE).as_data()
+    assert data["causes"][0]["about"] == {"path": "/srv"}
