@@ -10,6 +10,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._finding impo
 _SATURATED = 90.0  # % of all CPUs
 _STEAL = ((30.0, "critical"), (10.0, "warning"))  # % of all CPUs
 _RUNAWAY = 80.0  # % of one CPU, that it takes or stands in line for
+_NOTABLE = 20.0  # % of one CPU
 _SHARE = 20.0  # % of all CPUs, of which there are not enough
 _OVERLAPPING = 3  # runs of one cron job
 _NAMED = 3
@@ -78,8 +79,10 @@ def _overlapping(several: list[Facts]) -> Iterator[Finding]:
 def _busy(resources: Facts, saturated: bool) -> Iterator[Finding]:
     cpu, cpus = resources["cpu"], resources["cpus"]
     if saturated:
-        first = next((f": {job['name']} takes {job['cpu_percent']:.0f} % of one" for job in resources["jobs"][:1]), "")
-        text = f"{_whole(cpu['busy_percent'])} of {cpus} CPU(s) are busy{first}"
+        first = max(resources["jobs"], key=lambda job: job["cpu_percent"], default=None)
+        text = f"{_whole(cpu['busy_percent'])} of {cpus} CPU(s) are busy"
+        if first and first["cpu_percent"] >= _NOTABLE:
+            text += f": {first['name']} takes {first['cpu_percent']:.0f} % of one"
         yield finding("warning", "cpu", text, busy_percent=cpu["busy_percent"], running=cpu["running"])
 
 

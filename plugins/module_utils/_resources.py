@@ -5,12 +5,21 @@ What has to be seen twice is read at the start of a diagnosis and at its end, so
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _cpu, _growth, _mounts, _procfs, _systemd
+from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _connections,
+    _cpu,
+    _growth,
+    _mounts,
+    _procfs,
+    _systemd,
+)
 from ansible_collections.incidentctl.response.plugins.module_utils._procfs import Process
 from ansible_collections.incidentctl.response.plugins.module_utils._text import clean
 
@@ -25,12 +34,13 @@ class Begun(NamedTuple):
 
     cpu: _cpu.Reading
     growth: _growth.Begun
+    connections: _connections.Reading
 
 
 def begin(services: Sequence[Facts]) -> Begun:
     """Read what `look` will read once more."""
     cpu = _cpu.read()
-    return Begun(cpu, _growth.begin(services, cpu.processes))
+    return Begun(cpu, _growth.begin(services, cpu.processes), _connections.read())
 
 
 def look(services: Sequence[Facts], begun: Begun) -> Facts:
@@ -52,6 +62,8 @@ def look(services: Sequence[Facts], begun: Begun) -> Facts:
         **_growth.look(services, begun.growth, now.processes),
         "mounts": {"read_only": _mounts.read_only(), "missing": _mounts.missing()},
         "processes": _processes(now.processes),
+        "connections": _connections.between(begun.connections, _connections.read()),
+        "ports": _ports(services),
         "oom_kills": _oom_kills(),
         "notes": notes,
     }
@@ -73,6 +85,18 @@ def _service(job: Facts, services: Sequence[Facts]) -> str | None:
     unit = job["unit"]
     template = f"{unit.partition('@')[0]}@.service" if "@" in unit else unit
     return next((one["name"] for one in services if unit and one.get("unit") in (unit, template)), None)
+
+
+def _ports(services: Sequence[Facts]) -> dict[str, str]:
+    """Return which service has which port, by what the catalogue says, and its health's address."""
+    found = {str(port): service["name"] for service in services for port in service.get("ports", [])}
+    for service in services:
+        with contextlib.suppress(ValueError):
+            parts = urlsplit(service.get("health", {}).get("url", ""))
+            if parts.scheme:
+                port = parts.port or (443 if parts.scheme == "https" else 80)
+                found.setdefault(str(port), service["name"])
+    return found
 
 
 def _load1() -> float | None:

@@ -155,6 +155,25 @@ incident:
         processes:
           by_memory: [{pid: 812, name: python3, rss_bytes: 181000000, cpu_s: 12.4}]
           by_cpu: [{pid: 812, name: python3, rss_bytes: 181000000, cpu_s: 12.4}]
+        connections:
+          states: {listen: 4, established: 21, time_wait: 3}
+          new_per_s: 4.2
+          turned_away: 0
+          ports:
+            - port: 8000
+              pid: self
+              count: 20
+              half_open: 0
+              close_wait: 0
+              waiting: 0
+              peer: 192.0.2.10
+              peer_count: 12
+              turned_away: 0
+          outgoing: []
+          local_ports: 28232
+          tracked: 0
+          tracked_limit: 262144
+        ports: {"8000": checkout}
         oom_kills: 0
         notes: []
       changes:

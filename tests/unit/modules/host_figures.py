@@ -25,6 +25,11 @@ CALM: dict[str, Any] = {
     "deleted": [],
     "mounts": {"read_only": [], "missing": []},
     "processes": {"by_memory": [], "by_cpu": []},
+    "connections": {
+        "states": {}, "new_per_s": 0.0, "turned_away": 0, "ports": [], "outgoing": [], "local_ports": 28232,
+        "tracked": 0, "tracked_limit": 262144,
+    },
+    "ports": {},
     "oom_kills": 0,
     "notes": [],
 }  # fmt: skip
