@@ -3,10 +3,10 @@
 score.py [NAME…]      these faults, by default all that lie here; what was measured is kept in tests/faults/results
 score.py --inject NAME / --lift NAME    only that, to look at it by hand; the site must be laid out: site_on_lab.py
 
-A fault is a folder: inject.sh and lift.sh, run as root on the hosts that truth.yml names under `on`, in that order (lifted
-in the reverse one), and by what a cause is known to be the right one. Nothing in it knows incidentctl. A cause is right if
-for one entry of `right` its hosts are among the cause's, its kind is one of `kinds` where both say one, and each pattern
-of `says` is found in what it says. `symptom` is a command on the first host; without it, that customers are not served.
+A fault is a folder: inject.sh and lift.sh, run as root on the hosts that truth.yml names under `injected_on`, in that order
+(lifted in the reverse one), and by what a cause is known to be the right one. Nothing in it knows incidentctl. A cause is
+right if for one entry of `right` its hosts are among the cause's, its kind is one of `kinds`, and each pattern of `says` is
+found in its sentence or in what it names. `symptom` is a command on a host; without it, that customers are not served.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -31,10 +32,11 @@ from machine import LabError
 from results_file import Results, until_told
 
 TOP = 3
-SYMPTOM_S, HEALTHY_S = 90, 60  # how long each is waited for
+SYMPTOM_S, HEALTHY_S = 150, 60  # how long each is waited for
 STANDS_S = 10  # a fault has been there for so long when somebody looks
 QUIET_S = 30  # and nothing happened for so long before
-SERVED_S = 1.0  # a customer who waits longer is not served
+SERVED_S = 2.0  # a customer who waits longer is not served
+HELD_BACK = HERE.parents[2] / ".venv" / "held_back"
 SAID = 150  # characters of a cause in the table
 
 
@@ -43,7 +45,8 @@ class Cause(NamedTuple):
 
     text: str
     hosts: tuple[str, ...]
-    kind: str | None = None
+    kind: str
+    about: str  # what it names: a path, a unit, a release
 
 
 class Score(NamedTuple):
@@ -54,12 +57,12 @@ class Score(NamedTuple):
     seconds: float  # of the diagnosis
 
 
-def measure(name: str) -> Score:
+def measure(name: str, quiet_s: float) -> Score:
     """Inject a fault, wait until it shows, diagnose it, take it back. Raise LabError if site or fault are not as they should."""
     truth = told(name)
     see_healthy()
     site.age()
-    time.sleep(QUIET_S)
+    time.sleep(quiet_s)
     try:
         inject(name, truth)
         see_symptom(name, truth)
@@ -75,27 +78,31 @@ def measure(name: str) -> Score:
 
 def told(name: str) -> dict[str, Any]:
     """Return the truth about a fault."""
-    return dict(yaml.safe_load((HERE / name / "truth.yml").read_text()))
+    return dict(yaml.safe_load((_folder(name) / "truth.yml").read_text()))
+
+
+def _folder(name: str) -> Path:
+    return next(path for path in (HERE / name, HELD_BACK / name) if path.is_dir())
 
 
 def inject(name: str, truth: dict[str, Any]) -> None:
     """Do the fault to its hosts."""
-    for host in truth["on"]:
-        site.run_there(host, HERE / name, "inject.sh")
+    for host in truth["injected_on"]:
+        site.run_there(host, _folder(name), "inject.sh")
 
 
 def lift(name: str, truth: dict[str, Any]) -> None:
     """Take the fault back."""
-    for host in reversed(truth["on"]):
-        site.run_there(host, HERE / name, "lift.sh")
+    for host in reversed(truth["injected_on"]):
+        site.run_there(host, _folder(name), "lift.sh")
 
 
 def is_right(cause: Cause, truth: dict[str, Any]) -> bool:
     """Say whether a person who knows the truth would call this the cause."""
     return any(
         set(row.get("hosts", ())) <= set(cause.hosts)
-        and ("kinds" not in row or cause.kind is None or cause.kind in row["kinds"])
-        and all(re.search(pattern, cause.text, re.IGNORECASE) for pattern in row["says"])
+        and cause.kind in row["kinds"]
+        and all(re.search(pattern, f"{cause.text} {cause.about}", re.IGNORECASE) for pattern in row["says"])
         for row in truth["right"]
     )
 
@@ -109,7 +116,7 @@ def diagnose() -> list[Cause]:
         found = json.loads(done.stdout)["causes"]
     except (ValueError, LookupError, TypeError):
         raise LabError(f"{' '.join(argv)}\nexited {done.returncode}: {done.stderr[-2000:]}") from None
-    return [Cause(cause["title"], tuple(cause["hosts"]), cause["kind"]) for cause in found]
+    return [Cause(cause["title"], tuple(cause["hosts"]), cause["kind"], json.dumps(cause["about"])) for cause in found]
 
 
 def served(last: int) -> bool:
@@ -129,11 +136,11 @@ def see_symptom(name: str, truth: dict[str, Any]) -> None:
     if "symptom" not in truth:
         wait(lambda: not served(4), SYMPTOM_S, f"{name} has no effect: customers are served.")
         return
-    host, words = truth["on"][0], truth["symptom"]
+    look = f"sudo sh -c {shlex.quote(truth['symptom']['command'])} && echo yes || true"
     wait(
-        lambda: b"yes" in lab.ssh(host, f"sudo sh -c {words!r} && echo yes || true").stdout,
+        lambda: b"yes" in lab.ssh(truth["symptom"]["host"], look).stdout,
         SYMPTOM_S,
-        f"{name} does not show.",
+        f"{name} does not show on its host.",
     )
 
 
@@ -158,15 +165,20 @@ def report(results: Results, name: str, score: Score) -> None:
 
 def main() -> int:
     """Read the words of the command, measure; return the exit code."""
-    known = sorted(path.parent.name for path in HERE.glob("*/truth.yml"))
+    held_back = sorted(path.parent.name for path in HELD_BACK.glob("*/truth.yml"))
+    known = sorted(path.parent.name for path in HERE.glob("*/truth.yml")) + held_back
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
     parser.add_argument("--inject", action="store_true", help="only inject")
     parser.add_argument("--lift", action="store_true", help="only take back")
+    parser.add_argument("--held-back", action="store_true", help="those that nobody has seen")
+    parser.add_argument(
+        "--quiet", type=float, default=QUIET_S, metavar="SECONDS", help=f"before each fault ({QUIET_S})"
+    )
     options = parser.parse_args()
     if unknown := set(options.names) - set(known):
         parser.error(f"no such fault: {', '.join(sorted(unknown))}. There are {', '.join(known)}")
-    names = options.names or known
+    names = options.names or (held_back if options.held_back else known)
     if options.inject or options.lift:
         for name in names:
             (lift if options.lift else inject)(name, told(name))
@@ -176,7 +188,7 @@ def main() -> int:
     with Results("causes") as results, until_told():
         for name in names:
             try:
-                scores[name] = measure(name)
+                scores[name] = measure(name, options.quiet)
             except LabError as error:
                 broken = True
                 results.say(f"{name}: not measured", wrong=[str(error)])

@@ -1,1 +1,1 @@
-rm -f /srv/orders/data/export-full.csv
+rm -f /srv/orders/data/export-full.csv /srv/orders/data/outbox/*.new

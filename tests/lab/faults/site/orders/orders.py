@@ -69,7 +69,9 @@ def place(order: dict[str, Any]) -> dict[str, Any]:
         return {"error": "sold out"}
     rows = query("INSERT INTO orders (sku, quantity) VALUES (%s, %s) RETURNING id", sku, quantity)
     receipt = {"order": rows[0][0], "sku": sku, "quantity": quantity, "mail_to": order.get("mail_to", "")}
-    (DATA / "outbox" / f"{rows[0][0]}.json").write_text(json.dumps(receipt))
+    draft = DATA / "outbox" / f"{rows[0][0]}.new"
+    draft.write_text(json.dumps(receipt))
+    draft.replace(draft.with_suffix(".json"))
     with (LOGS / "audit.log").open("a") as audit:
         audit.write(f"{time.time():.0f} order {rows[0][0]} {sku} {quantity}\n")
     return receipt
@@ -79,7 +81,7 @@ def search(text: str) -> list[str]:
     """Return the orders of an article, from memory where it was asked for before."""
     if text not in FOUND:
         rows = query("SELECT id, sku, quantity FROM orders WHERE sku LIKE %s ORDER BY id DESC LIMIT 20", f"%{text}%")
-        FOUND[text] = [f"order {row[0]}: {row[2]} of {row[1]}".ljust(400) for row in rows] or [" " * 8000]
+        FOUND[text] = [f"order {row[0]}: {row[2]} of {row[1]}".ljust(400) for row in rows] or [" " * 40_000]
     return FOUND[text]
 
 

@@ -1,0 +1,1 @@
+! systemctl is-active --quiet reporting.service || systemctl stop reporting.service

@@ -1,0 +1,2 @@
+rm -rf /srv/orders/data/sessions
+rm -f /srv/orders/data/outbox/*.new

@@ -1,0 +1,1 @@
+! systemctl is-active --quiet crawler.service || systemctl stop crawler.service
