@@ -17,8 +17,11 @@ BIN = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
 class Server:
     """A PostgreSQL server of the tests' own; root runs it as the OS user that Debian's package makes."""
 
-    def __init__(self, folder: Path, auth: str = "peer") -> None:
-        """Make and start it; it listens on a socket in `folder` alone. With `auth` trust anybody may log in as anybody."""
+    def __init__(self, folder: Path, auth: str = "peer", listen: str = "", **settings: str) -> None:
+        """Make and start it; it listens on a socket in `folder`, and at the address `listen`, if it is given.
+
+        With `auth` trust anybody may log in as anybody. `settings` are those of postgresql.conf.
+        """
         assert BIN
         self.folder, self.port = folder, str(free_port())
         self.user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
@@ -26,7 +29,8 @@ class Server:
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres")
         self._do(f"{BIN}/initdb", f"--auth={auth}", "--encoding=UTF8", "--no-sync", "-D", str(self.data))
-        options = f"-k {folder} -p {self.port} -c listen_addresses='' -c fsync=off"
+        given = "".join(f" -c {name}={value}" for name, value in settings.items())
+        options = f"-k {folder} -p {self.port} -c listen_addresses='{listen}' -c fsync=off{given}"
         self._do(f"{BIN}/pg_ctl", "-w", "-D", str(self.data), "-l", f"{folder}/log", "-o", options, "start")
 
     def end(self) -> None:

@@ -152,7 +152,7 @@ def _of_changes(key: tuple[str, ...], each: list[Change]) -> Suspect:
         key=key,
         kind=newest.kind,
         rule=CHANGES.get(newest.kind, OTHER_CHANGE),
-        text=newest.text,
+        text=newest.text.removeprefix("had ").removeprefix("got "),  # it is told without its hosts before it
         service=newest.service,
         services=frozenset(change.service for change in each if change.service),
         hosts=tuple(dict.fromkeys(change.host for change in each)),

@@ -19,6 +19,7 @@ from rich.text import Text
 from incidentctl import console_diagnosis, keyboard
 from incidentctl.console_diagnosis import MANY_HOSTS
 from incidentctl.errors import DecisionAwaited, IncidentctlError
+from incidentctl.history import History
 from incidentctl.incident import ENDED, Incident
 from incidentctl.judgement import Judgement
 from incidentctl.outcome import story as story_of
@@ -188,8 +189,8 @@ class Console:
             for name, health in seen.items():
                 self._rich.print(f"  {name} on {host}: {plain(health.get('detail', 'unknown'))}")
 
-    def _show_findings(self, judged: Judgement, current: str | None = None) -> None:
-        for line in console_diagnosis.screen(judged, current, self._rich.width):
+    def _show_findings(self, judged: Judgement, history: History, current: str | None = None) -> None:
+        for line in console_diagnosis.screen(judged, history, current, self._rich.width):
             self._rich.print(line)
 
     def _show_options(self, options: Sequence[Mapping[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""The screen of a diagnosis: the likeliest causes, with what speaks for and against each. Lines of rich, to be printed."""
+"""The screen of a diagnosis: the likeliest causes, and what changed. Lines of rich, to be printed."""
 
 from __future__ import annotations
 
@@ -6,22 +6,26 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
+from incidentctl import changes
 from incidentctl.causes import Cause
+from incidentctl.history import History
 from incidentctl.judgement import Judgement, listed
 from incidentctl.text import plain
 
 MANY_HOSTS = 12  # from here on hosts are counted, not named
 _FIRST, _REST = 3, 3  # causes that are told with their evidence, and those that have one line
 _LINES = 4  # of evidence for one cause
+_CHANGED, _CHANGED_LEAST, _ROOM = 6, 3, 30  # changes: most and least, by what is left of so many lines
 _MARKS = {"critical": "red", "warning": "yellow"}
 
 
-def screen(judged: Judgement, current: str | None, width: int) -> Iterator[Text]:
-    """Give what a person reads first: at most 23 lines, none longer than `width`.
+def screen(judged: Judgement, history: History, current: str | None, width: int) -> Iterator[Text]:
+    """Give what a person reads first: at most 30 lines, none longer than `width`.
 
     `current` is the severity that the incident has, None outside of one.
     """
     lines = [*_causes(judged.causes), *_consequences(judged, current)]
+    lines += _changes(history, max(_CHANGED_LEAST, min(_CHANGED, _ROOM - len(lines) - 4)))
     for line in lines:
         line.truncate(width, overflow="ellipsis")
         yield line
@@ -53,6 +57,19 @@ def _consequences(judged: Judgement, current: str | None) -> Iterator[Text]:
     for number, text in enumerate(judged.impact.told()):
         yield _title("        " if number else "Impact  ") + Text(text)
     yield _title("Suggested severity  ") + Text(judged.severity(current))
+
+
+def _changes(history: History, most: int) -> Iterator[Text]:
+    if history.onset is not None:
+        yield _title("Onset  ") + Text(plain(f"{changes.clock(history.onset.at)}: {history.onset.source}"))
+    if history.changes:
+        yield _title(f"What changed, {'nearest to the onset' if history.onset else 'newest'} first")
+    for row in history.changes[:most]:
+        yield Text(f"  {row.kind:<13} {plain(changes.sentence(row), 500)}")
+    if len(history.changes) > most:
+        yield Text(f"  and {len(history.changes) - most} more", style="dim")
+    for note in history.notes[:2]:
+        yield Text(f"  {plain(note)}", style="yellow")
 
 
 def _title(text: str) -> Text:

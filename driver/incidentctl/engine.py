@@ -15,7 +15,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -262,7 +262,7 @@ def _row(kind: Any, host: str, capability: str, data: dict[str, Any]) -> HostOut
             outcome=str(block.get("outcome")),
             reason=str(block.get("reason", "")),
             actions=tuple(block.get("actions") or ()),
-            facts=block.get("facts") or {},
+            facts=_timed(block.get("facts") or {}, data),
             files=tuple(block.get("files") or ()),
             diff=tuple(diff if isinstance(diff, list) else [diff]),
         )
@@ -273,6 +273,14 @@ def _row(kind: Any, host: str, capability: str, data: dict[str, Any]) -> HostOut
         gone = why.startswith(reasons.NO_LOGIN) and processes.agent_is_gone(os.environ.get("SSH_AUTH_SOCK", ""))
         return HostOutcome(host, capability, outcome, reasons.NO_AGENT if gone else why)
     return None
+
+
+def _timed(facts: dict[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Beside what a host says its clock is: between which moments, by ours, it said so."""
+    clock = facts.get("clock")
+    if not isinstance(clock, dict):
+        return facts
+    return {**facts, "clock": {**clock, "asked_at": data.get("start"), "answered_at": data.get("end")}}
 
 
 def _capability(data: dict[str, Any]) -> str:

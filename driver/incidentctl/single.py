@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from incidentctl import engine, gate, guards, judgement, plan, retry, workflow
+from incidentctl import engine, gate, guards, history, judgement, plan, retry, workflow
 from incidentctl.desk import Desk, Show
 from incidentctl.errors import NotRecovered, Partial, RefusedError, UsageError
 from incidentctl.outcome import SUCCESS, Outcome, Step
@@ -72,7 +72,8 @@ def by_hand(session: Session, play: Play, show: Show) -> Outcome | None:
         retry.keep(session.settings.state_dir, done, outcome.rows)
     show("phase_done", outcome=outcome)
     if play.name == "diagnosis":
-        show("findings", judged=judgement.of(outcome.rows, inventory))
+        told = history.read(outcome.rows)
+        show("findings", judged=judgement.of(outcome.rows, inventory, told.began), history=told)
     return outcome
 
 

@@ -6,7 +6,7 @@ import difflib
 import re
 from typing import Any
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _http_request
+from ansible_collections.incidentctl.response.plugins.module_utils import _check_address, _http_request
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _HOST = re.compile(r"[A-Za-z0-9:][A-Za-z0-9:._-]{0,252}")
@@ -56,8 +56,6 @@ _OPTIONAL = {
     "postgresql": ("user", "host", "port"),
 }
 _HEALTH = ("url", "expect_status", "timeout_s", "ca_file")
-_DEPENDENCY = ("name", "check")
-_CHECKS = ("tcp://", "http://", "https://")
 _TOGGLE = ("on", "off", "status")
 _BREAKER = ("open", "close", "status")
 _EGRESS = ("host", "port")
@@ -113,6 +111,8 @@ def check(services: Any) -> list[str]:
         label = service.get("name", f"entry {index + 1}")
         names.append(label)
         problems += [f"{label}: {text}" for text in _check_service(service)]
+    for name, wanted in _check_address.unknown_services(services):
+        problems.append(f"{name}: depends_on.service: no service is named {wanted!r}{_nearest(wanted, names)}")
     problems += [f"{name}: is there twice" for name in sorted({n for n in names if names.count(n) > 1}, key=str)]
     return problems
 
@@ -237,15 +237,8 @@ def _check_egress(breaker: dict[str, Any]) -> list[str]:
 
 
 def _check_dependency(item: Any) -> list[str]:
-    problems = _check_keys(item, (*_DEPENDENCY, "ca_file"), _DEPENDENCY, "depends_on.")
-    if problems:
-        return problems
-    if not str(item["check"]).startswith(_CHECKS):
-        return [f"depends_on.check must begin with one of {', '.join(_CHECKS)}: {item['check']!r}"]
-    if item["check"].startswith("tcp://"):
-        return ["depends_on.ca_file belongs to an https address"] if "ca_file" in item else []
-    asked = {"url": item["check"], **{key: item[key] for key in ("ca_file",) if key in item}}
-    return [f"depends_on.{text.replace('url ', 'check ', 1)}" for text in _http_request.check(asked)]
+    problems = _check_keys(item, _check_address.KEYS, ("name", "check"), "depends_on.")
+    return problems or [f"depends_on.{text}" for text in _check_address.check(item)]
 
 
 def _check_kind(key: str, item: Any) -> list[str]:

@@ -7,12 +7,14 @@ import time
 from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _changes,
     _findings,
     _ledger,
     _releases_info,
     _resources,
     _service_errors,
     _service_health,
+    _timestamps,
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import services_of_host
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
@@ -48,6 +50,7 @@ def _health_check(services: list[Facts], params: dict[str, Any]) -> Result:
 
 def _diagnose(services: list[Facts], params: dict[str, Any]) -> Result:
     """A sick service is a fact here; what fails is to look at it."""
+    started = time.monotonic()
     begun = _resources.begin(services)
     seen = _service_health.look(services)
     until = time.monotonic() + LOGS_S
@@ -60,9 +63,11 @@ def _diagnose(services: list[Facts], params: dict[str, Any]) -> Result:
         if not unread:
             actions.append(action(name, "unchanged", f"{_summary(name, seen[name])}; {_errors(told[name])}"))
     resources = _resources.look(services, begun)
-    actions.append(action("host", "unchanged", f"load {resources['load1']}, {len(resources['disks'])} disk(s)"))
+    changed = _changed(services, told, params)
+    summary = f"load {resources['load1']}, {len(resources['disks'])} disk(s), {len(changed['changes'])} change(s)"
+    actions.append(action("host", "unchanged", summary))
     findings = _findings.rank(told, resources, _stopped(params))
-    facts = {"services": told, "resources": resources, "findings": findings}
+    facts = {"services": told, "resources": resources, **changed, "findings": findings, "clock": _clock(started)}
     return result("diagnosis", actions, facts=_fitting(facts))
 
 
@@ -81,6 +86,19 @@ def _service(service: Facts, health: Facts, log_bytes: int, until: float) -> tup
         "notes": [clean(text, NOTE_CHARS) for text in notes[:_NOTES]],
     }
     return facts, blind + reading.unread
+
+
+def _changed(services: list[Facts], told: dict[str, Facts], params: dict[str, Any]) -> Facts:
+    """Return what changed on this host in the last hours, and what of it could not be seen."""
+    now = time.time()
+    releases = {name: facts["release"] for name, facts in told.items()}
+    looked = _changes.look(services, releases, now - params["changes_hours"] * 3600, now)
+    return {"changes": looked.changes, "changes_notes": looked.notes}
+
+
+def _clock(begun: float) -> Facts:
+    """Return what time it is on this host, and how long it has worked until now: by both, others can tell its clock."""
+    return {"now": _timestamps.iso_of(time.time()), "after_s": round(time.monotonic() - begun, 3)}
 
 
 def _summary(name: str, health: Facts) -> str:

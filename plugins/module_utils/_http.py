@@ -14,7 +14,7 @@ import zlib
 from contextlib import suppress
 from typing import Any
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _http_request, _parallel
+from ansible_collections.incidentctl.response.plugins.module_utils import _http_request, _line, _parallel, _trust
 from ansible_collections.incidentctl.response.plugins.module_utils._http_request import SecretError
 
 __all__ = ["SecretError", "accepted", "call", "check", "in_words"]
@@ -23,31 +23,34 @@ BODY_LIMIT = 64 * 1024
 DEFAULT_TIMEOUT_S = 5.0
 _SHORTEST_HIDDEN = 4  # a shorter text is everywhere, and hiding it would garble the answer
 _SHOWN = 200
-# Nobody who is trusted has signed it, in the numbers of OpenSSL's X509_V_ERR.
-_UNTRUSTED = (2, 18, 19, 20, 21)
+_LATE_S = 0.1  # so that what is too slow tells itself which step it was at
 
 
 def call(request: dict[str, Any], limit: int = BODY_LIMIT) -> dict[str, Any]:
     """Given what `_http_request.KEYS` names, return what came back; of the body at most `limit` bytes are read.
 
-    {status: int or None, latency_ms: float, body: text, whole: was that all of it?, error: text or None, sent: did the
-    request go out, at least in part?}. Status None means that no answer came. The secret is never in it, even where
-    the other side repeats it. Raise SecretError if the secret is missing.
+    {status: int or None, latency_ms: float, body: text, whole: was that all of it?, error: text or None, failing: the
+    step that did not succeed (dns, connect, tls, answer) or None, sent: did the request go out, at least in part?}.
+    Status None means that no answer came. The secret is never in it, even where the other side repeats it. Raise
+    SecretError if the secret is missing.
     """
     secret = _http_request.secret(request.get("secret_ref"))
     started = time.monotonic()
     attempt = _Attempt(secret.headers, limit)
-    answer: dict[str, Any] = {"status": None, "body": "", "whole": True, "error": None}
+    answer: dict[str, Any] = {"status": None, "body": "", "whole": True, "error": None, "failing": None}
     try:
         timeout_s = float(request.get("timeout_s") or DEFAULT_TIMEOUT_S)
-        (found,) = _parallel.each(attempt.make, [(request, timeout_s)], timeout_s)
+        (found,) = _parallel.each(attempt.make, [(request, timeout_s)], timeout_s + _LATE_S)
         if found is _parallel.LATE:
             raise TimeoutError
         answer.update(found)
     except (TimeoutError, socket.timeout):  # two things before Python 3.10
-        answer["error"] = f"no complete answer within {timeout_s:g} s"
+        answer.update(error=f"no complete answer within {timeout_s:g} s", failing=attempt.step)
+    except _line.Failure as failure:
+        hint = ": is it http://?" if failure.detail == _line.NO_TLS else ""
+        answer.update(error=f"{failure.detail}{hint}", failing=failure.step)
     except (OSError, ValueError, http.client.HTTPException) as failure:
-        answer["error"] = _why(failure)
+        answer.update(error=_why(failure), failing=attempt.step)
     answer["sent"] = attempt.end()
     answer["latency_ms"] = round((time.monotonic() - started) * 1000, 1)
     for hidden in sorted(secret.hidden, key=len, reverse=True):
@@ -81,7 +84,7 @@ def check(request: dict[str, Any]) -> None:
     _http_request.secret(request.get("secret_ref"))
     try:
         if request.get("ca_file"):
-            _trust(request)
+            _context(request)
     except ValueError as error:
         raise SecretError(str(error)) from error
 
@@ -93,20 +96,30 @@ class _Attempt:
         self._secret, self._limit = secret, limit
         self._lock, self._over = threading.Lock(), False
         self._socket: socket.socket | None = None
+        self.step: str | None = None  # what it is at
 
     def make(self, asked: tuple[dict[str, Any], float]) -> dict[str, Any]:
         """Connect, send, and read the answer."""
         request, timeout_s = asked
         secure, host, port, target = _address(request)
         body, headers = _http_request.content(request)
-        plain = http.client.HTTPConnection(host, port, timeout=timeout_s)
-        line = http.client.HTTPSConnection(host, port, timeout=timeout_s, context=_trust(request)) if secure else plain
+        trust = _context(request) if secure else None
+        plain = http.client.HTTPConnection(host, port)
+        line = http.client.HTTPSConnection(host, port, context=trust) if secure else plain
+        self.step = "connect"
+        opened = _line.connect(host, port, _line.Clock(timeout_s))
+        line.sock = opened.sock  # closed with it
         try:
-            line.connect()
+            if trust:
+                self.step = "tls"
+                opened.secure(host, trust)
+                line.sock = opened.sock
+            opened.sock.settimeout(timeout_s)
+            self.step = "answer"
             with self._lock:
                 if self._over:
                     raise TimeoutError
-                self._socket = line.sock
+                self._socket = opened.sock
             line.request(_http_request.method(request), target, body, {**headers, **self._secret})
             answer = line.getresponse()
             raw = _read(answer, self._limit + 1)
@@ -136,19 +149,8 @@ def _address(request: dict[str, Any]) -> _http_request.Address:
         raise ValueError(f"the address {error}") from error
 
 
-def _trust(request: dict[str, Any]) -> ssl.SSLContext:
-    """Return whom to trust: the host's own authorities, or the one in `ca_file` alone."""
-    path = request.get("ca_file") or None
-    try:
-        trust = ssl.create_default_context(cafile=path)
-    except ssl.SSLError as error:
-        raise ValueError(f"ca_file {path} holds no certificate in PEM") from error
-    except OSError as error:
-        raise ValueError(f"ca_file {path}: {error.strerror}") from error
-    # Python 3.13 began to ask for extensions that self-made authorities often lack: what is trusted on one host is so
-    # on the next, as with curl and Prometheus.
-    trust.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    return trust
+def _context(request: dict[str, Any]) -> ssl.SSLContext:
+    return _trust.context(request.get("ca_file"))
 
 
 def _read(answer: http.client.HTTPResponse, limit: int) -> bytes:
@@ -173,14 +175,8 @@ def _unpacked(raw: bytes, limit: int, whole: bool) -> tuple[bytes, bool]:
 
 def _why(failure: Exception) -> str:
     """Say in words why no answer came."""
-    if isinstance(failure, ssl.SSLCertVerificationError):
-        told = f"its certificate is not trusted: {_plain(failure.verify_message).rstrip('.')}"
-        fix = "name the file of the authority that signed it in ca_file"
-        return f"{told}. Fix: {fix}" if failure.verify_code in _UNTRUSTED else told
     if isinstance(failure, ssl.SSLError):
-        if failure.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"):
-            return "it does not speak TLS: is it http://?"
-        return f"TLS: {(failure.reason or 'it ended').replace('_', ' ').lower()}"
+        return _line.tls_words(failure)
     if isinstance(failure, http.client.RemoteDisconnected):
         return "it closed the connection without an answer"
     if isinstance(failure, http.client.HTTPException):

@@ -66,9 +66,9 @@ def check(request: dict[str, Any]) -> list[str]:
     problems += wrong_secret(request["secret_ref"]) if "secret_ref" in request else []
     if "ca_file" in request and not _is_path(request["ca_file"]):
         problems.append("ca_file must be the whole path of a file on the host")
-    if not all(_is_number(status, 100, 599) for status in statuses(request)):
+    if not all(is_number(status, 100, 599) for status in statuses(request)):
         problems.append("expect_status must be a number from 100 to 599, or a list of them")
-    if not _is_number(request.get("timeout_s", 1), 0.01, LONGEST_S):
+    if not is_number(request.get("timeout_s", 1), 0.01, LONGEST_S):
         problems.append(f"timeout_s must be a number of seconds, {LONGEST_S:g} at most")
     return problems
 
@@ -90,25 +90,33 @@ def address(url: Any) -> Address:
     if not re.fullmatch(r"[\x21-\x7e]+", url):
         raise ValueError("holds a space or another character that must be percent-encoded")
     scheme, _slashes, rest = url.partition("://")
-    place = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    if "@" in place:
+    where = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    secure = scheme.lower() == "https"
+    host, port = place(where, 443 if secure else 80)
+    target = rest[len(where) :].partition("#")[0]
+    target = target if target.startswith("/") else f"/{target}"
+    return Address(secure, host, port, target)
+
+
+def place(where: str, default: int | None) -> tuple[str, int]:
+    """Take `host:port` apart; `default` is the port where none is said, None if it must be. Raise ValueError."""
+    if "@" in where:
         raise ValueError("holds a user or a password: say in secret_ref where they are kept")
-    if place.count(":") > 1 and "[" not in place:
-        raise ValueError("holds an IPv6 address without brackets: write http://[::1]:8000/")
-    found = _PLACE.fullmatch(place)
-    if found is None or not _is_number(found[2] or 1, 1, 65535):
-        names_one = place.partition(":")[0]
+    if where.count(":") > 1 and "[" not in where:
+        raise ValueError("holds an IPv6 address without brackets: write [::1]:8000")
+    found = _PLACE.fullmatch(where)
+    if found is None or not is_number(found[2] or default or 1, 1, 65535):
+        names_one = where.partition(":")[0]
         raise ValueError("has a port that is no number from 1 to 65535" if names_one else "names no host")
+    if not (found[2] or default):
+        raise ValueError("needs a port: host:port")
     host = found[1].strip("[]").replace("%25", "%")  # of a link-local address, whose interface follows
     try:
         if found[1].startswith("["):
             ipaddress.IPv6Address(host.partition("%")[0])
     except ValueError as error:
         raise ValueError("holds something in brackets that is no IPv6 address") from error
-    secure = scheme.lower() == "https"
-    target = rest[len(place) :].partition("#")[0]
-    target = target if target.startswith("/") else f"/{target}"
-    return Address(secure, host, int(found[2] or (443 if secure else 80)), target)
+    return host, int(found[2] or default or 0)
 
 
 def statuses(request: dict[str, Any]) -> list[Any]:
@@ -168,23 +176,23 @@ def secret(reference: dict[str, str] | None) -> Secret:
     """
     if not reference:
         return NO_SECRET
-    place, found = _kept(reference)
+    where, found = kept(reference)
     if not found:
-        raise SecretError(f"{place} is empty")
+        raise SecretError(f"{where} is empty")
     if reference.get("scheme") == "basic":
         pair = f"{reference['user']}:{found}" if "user" in reference else found
         value = "Basic " + base64.b64encode(pair.encode()).decode()
     else:
         value = f"Bearer {found}" if reference.get("scheme") == "bearer" else found
     if not _LINE.fullmatch(value):
-        raise SecretError(f"{place} is not one line that a header can hold")
+        raise SecretError(f"{where} is not one line that a header can hold")
     return Secret(
         {reference.get("header", "Authorization"): value}, (found, value.partition(" ")[2], found.partition(":")[2])
     )
 
 
-def _kept(reference: dict[str, str]) -> tuple[str, str]:
-    """Return where the secret is, in words, and the secret."""
+def kept(reference: dict[str, str]) -> tuple[str, str]:
+    """Return where a secret is, in words, and the secret. Raise SecretError if it is not there."""
     if "file" not in reference:
         name = reference.get("env", "")
         if name not in os.environ:
@@ -235,7 +243,8 @@ def _is_path(path: Any) -> bool:
     return isinstance(path, str) and path.startswith("/") and "\0" not in path
 
 
-def _is_number(value: Any, least: float, most: float) -> bool:
+def is_number(value: Any, least: float, most: float) -> bool:
+    """Say whether it is a number in these bounds, or a text of one."""
     try:
         return not isinstance(value, bool) and least <= float(value) <= most
     except (TypeError, ValueError):

@@ -93,10 +93,9 @@ def _running(service: dict[str, Any]) -> tuple[bool | None, str]:
 
 def _depends_on(services: list[dict[str, Any]]) -> list[list[Seen]]:
     wanted = [(i, dependency) for i, service in enumerate(services) for dependency in service.get("depends_on", [])]
-    asked = _parallel.each(lambda pair: _dependencies.check(pair[1]), wanted, 2 * _dependencies.TIMEOUT_S + _GRACE)
     found: list[list[Seen]] = [[] for _service in services]
-    for (i, dependency), answer in zip(wanted, asked):
-        found[i].append(answer or _dependencies.late(dependency))
+    for (i, _dependency), answer in zip(wanted, _dependencies.ask_all([dependency for _i, dependency in wanted])):
+        found[i].append(answer)
     return found
 
 

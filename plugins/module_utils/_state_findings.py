@@ -7,6 +7,8 @@ from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils._finding import Finding, finding
 
+_ABOUT = ("name", "check", "detail", "failing", "host", "port", "resolver", "connections")
+
 
 def of_state(name: str, facts: dict[str, Any], contained_by: str | None) -> Iterator[Finding]:
     """Given the facts of a service, and which capability of this incident has stopped it, say what is wrong with it."""
@@ -18,7 +20,7 @@ def of_state(name: str, facts: dict[str, Any], contained_by: str | None) -> Iter
     for dependency in health["depends_on"]:
         if not dependency["ok"]:
             what = f"its dependency {dependency['name']} ({dependency['check']}) fails: {dependency['detail']}"
-            about = {"name": dependency["name"], "check": dependency["check"], "detail": dependency["detail"]}
+            about = {key: dependency.get(key) for key in _ABOUT}
             yield finding("critical", "dependency", f"{name}: {what}", name, **about)
     if health["running"] is False and not health["healthy"]:
         yield finding("critical", "not_running", f"{name}: not running", name)

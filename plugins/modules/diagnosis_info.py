@@ -38,6 +38,12 @@ options:
       - For O(capability=diagnosis) only.
     type: int
     default: 268435456
+  changes_hours:
+    description:
+      - How many hours back changes of the host are looked for.
+      - For O(capability=diagnosis) only.
+    type: float
+    default: 48
 """
 
 EXAMPLES = r"""
@@ -170,6 +176,16 @@ incident:
         ports: {"8000": checkout}
         oom_kills: 0
         notes: []
+      changes:
+        - kind: release
+          name: "42"
+          text: "got release 42 of checkout (before it: 41)"
+          detail: ""
+          at: "2026-01-01T09:51:02.120+00:00"
+          service: checkout
+          path: null
+      changes_notes: []
+      clock: {now: "2026-01-01T10:00:10.000+00:00", after_s: 0.4}
       findings:
         - severity: critical
           kind: release
@@ -197,6 +213,7 @@ ARGUMENT_SPEC = options(
     window_s={"type": "float", "default": 0},
     within_s={"type": "float", "default": 10},
     log_bytes={"type": "int", "default": 256 * 1024 * 1024},
+    changes_hours={"type": "float", "default": 48},
 )
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from incidentctl import gate, judgement, monitoring, plan
+from incidentctl import gate, history, judgement, monitoring, plan
 from incidentctl.desk import Desk, skip_step, tell
 from incidentctl.errors import DecisionAwaited
 from incidentctl.incident import Incident
@@ -95,10 +95,11 @@ def diagnose(desk: Desk) -> None:
             if finding.get("severity") == "critical" and finding.get("service"):
                 affected.add(finding["service"])
     incident = desk.incident()
-    judged = judgement.of(outcome.rows, desk.inventory, monitoring=incident.monitoring.get("triage"))
+    told = history.read(outcome.rows)
+    judged = judgement.of(outcome.rows, desk.inventory, told.began, incident.monitoring.get("triage"))
     finish_step(desk, outcome, affected=sorted(affected), judged=judged.as_data())
     tell(desk, "declared")
-    desk.show("findings", judged=judged, current=incident.severity)
+    desk.show("findings", judged=judged, history=told, current=incident.severity)
 
 
 def _only(capabilities: Iterable[str], incident: Incident, services: tuple[Service, ...]) -> dict[str, list[str]]:

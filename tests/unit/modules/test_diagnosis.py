@@ -40,7 +40,7 @@ class Host:
         (folder / "current").symlink_to("releases/42")
         self.params = {
             "capability": "diagnosis", "only": [], "host_name": "here", "host_groups": [],
-            "incident_id": "INC-1", "state_dir": str(folder / "state"), "log_bytes": 1 << 20,
+            "incident_id": "INC-1", "state_dir": str(folder / "state"), "log_bytes": 1 << 20, "changes_hours": 48,
             "window_s": 0, "within_s": 10,
         }  # fmt: skip
 

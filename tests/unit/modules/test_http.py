@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.incidentctl.response.plugins.module_utils import _http
+from ansible_collections.incidentctl.response.plugins.module_utils import _http, _line
 from tests.certificates import Authority
 from tests.small_service import endpoint, free_port
 
@@ -98,13 +98,14 @@ def test_a_handshake_that_drips_for_ever_ends_in_time_and_nothing_was_sent() -> 
 
 
 def test_what_was_given_up_before_it_was_sent_is_never_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    real, let_go = socket.create_connection, threading.Event()
+    real, let_go = socket.socket.connect, threading.Event()
 
-    def late(*given: Any, **named: Any) -> socket.socket:
-        let_go.wait(10)
-        return real(*given, **named)
+    class Late(socket.socket):
+        def connect(self, address: Any) -> None:
+            let_go.wait(10)
+            real(self, address)
 
-    monkeypatch.setattr(socket, "create_connection", late)  # a name server that takes its time
+    monkeypatch.setattr(_line.socket, "socket", Late)  # a server that takes its time
     heard: list[bytes] = []
     with served(lambda client, _over: heard.append(client.recv(65536))) as port:
         answer = call(port, method="POST", timeout_s=0.1)
