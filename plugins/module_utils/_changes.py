@@ -4,34 +4,48 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _changes_containers,
     _changes_files,
+    _changes_host,
+    _changes_installed,
     _changes_packages,
     _changes_paths,
+    _changes_releases,
+    _changes_units,
+    _changes_users,
 )
-from ansible_collections.incidentctl.response.plugins.module_utils._change import Change, Window, change, some
+from ansible_collections.incidentctl.response.plugins.module_utils._change import Change, Window, some
 from ansible_collections.incidentctl.response.plugins.module_utils._changes_paths import Owners, Run
+from ansible_collections.incidentctl.response.plugins.module_utils._changes_units import Unit
 from ansible_collections.incidentctl.response.plugins.module_utils._text import clean
 
 TIME_S = 5.0  # for all sources
 SHOWN = 100
-_INFO = Path("/var/lib/dpkg/info")
-_LISTED = 50  # packages whose files are looked up
-_LIST_LIMIT = 1 << 20
-_DEEP = ("/etc", "/usr/local/lib/systemd", "/var/spool/cron")
+_DEEP = ("/etc", "/usr/local/lib/systemd", "/var/spool/cron", "/root/.config/systemd")
+_OURS_S = 120  # from a ledger's entry to what it speaks of
+_OURS = ("release", "image", "restart")  # what an incident does to a service
+
+Service = dict[str, Any]
 
 
 class Host(NamedTuple):
     """Where on a host its changes are to be seen."""
 
+    etc: Path = Path("/etc")
     deep: tuple[str, ...] = _DEEP
     dpkg_log: Path = _changes_packages.LOG
-    dpkg_info: Path = _INFO
+    dpkg_info: Path = _changes_packages.INFO
+    wtmp: Path = _changes_host.WTMP
+    proc: Path = _changes_host.PROC
+    boot: Path = _changes_host.BOOT
+    python: tuple[str, ...] = _changes_installed.SHARED
+    rpm: tuple[str, ...] = _changes_installed.RPM_DATABASES
 
 
 class Looked(NamedTuple):
@@ -59,74 +73,99 @@ class _Gathering:
             return source()
         except FileNotFoundError:  # a host without it
             return otherwise
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             self.notes.append(f"{what}: cannot be read: {error}")
             return otherwise
 
+    def add(self, what: str, source: Callable[[], Iterable[Change]]) -> None:
+        """Take in the changes that a source tells."""
+        self.changes += self.ask(what, lambda: list(source()), [])
+
 
 def look(
-    services: list[dict[str, Any]], releases: dict[str, Any], since: float, until: float, host: Host | None = None
+    services: Sequence[Service],
+    releases: dict[str, Any],
+    window: tuple[float, float],
+    ledger: Sequence[dict[str, Any]] = (),
+    host: Host | None = None,
 ) -> Looked:
-    """Given the host's services, and by name what is known of their releases, return what changed from `since` to `until`.
+    """Given the host's services, and by name what is known of their releases, return what changed within the window.
 
-    Both are in seconds since 1970.
+    It is in seconds since 1970. What the entries of this incident's `ledger` stand for is left out.
     """
-    host, gathering = host or Host(), _Gathering(Window(since, until))
-    gathering.changes += _of_releases(releases, gathering.window)
+    host, gathering = host or Host(), _Gathering(Window(*window))
+    units = gathering.ask("units", lambda: _changes_units.ask(services), [])
+    gathering.add("releases", lambda: _changes_releases.look(services, releases, gathering.window))
+    gathering.add("git", lambda: _changes_releases.of_git(_folders(services, units), gathering.window))
     runs = _packages(gathering, host)
-    _files(gathering, services, runs, host)
-    newest = sorted(gathering.changes, key=lambda one: str(one["at"]), reverse=True)
+    _files(gathering, services, units, runs, host)
+    gathering.add("host", lambda: _changes_host.look(gathering.window, host.wtmp, host.proc, host.boot))
+    gathering.add("users", lambda: _changes_users.look(gathering.window, host.etc))
+    booted_at = gathering.ask("boot", lambda: _changes_host.started_at(host.proc), 0.0)
+    gathering.add("restarts", lambda: _changes_units.look(units, gathering.window, booted_at))
+    gathering.add("containers", lambda: _changes_containers.look(services, gathering.window))
+    gathering.add(
+        "pip", lambda: _changes_installed.of_pip(_environments(services, units), gathering.window, host.python)
+    )
+    gathering.add("rpm", lambda: _changes_installed.of_rpm(gathering.window, host.rpm))
+    return _looked(gathering, ledger)
+
+
+def _looked(gathering: _Gathering, ledger: Sequence[dict[str, Any]]) -> Looked:
+    ours = [one for one in gathering.changes if any(_stands_for(entry, one) for entry in ledger)]
+    if ours:
+        gathering.notes.append(f"left out, for this incident did it: {some([one['text'] for one in ours])}")
+    newest = sorted((one for one in gathering.changes if one not in ours), key=lambda one: str(one["at"]), reverse=True)
     if len(newest) > SHOWN:
         gathering.notes.append(f"{len(newest) - SHOWN} older changes are not shown")
     return Looked(newest[:SHOWN], [clean(note, 300) for note in gathering.notes])
 
 
-def _of_releases(releases: dict[str, Any], window: Window) -> Iterable[Change]:
-    for service, release in releases.items():
-        at = release and release["deployed_at"] and datetime.fromisoformat(release["deployed_at"]).timestamp()
-        if at and window.holds(at):
-            before = f" (before it: {release['previous']})" if release["previous"] else ""
-            text = f"got release {release['current']} of {service}{before}"
-            yield change("release", release["current"], text, at, service=service)
+def _stands_for(entry: dict[str, Any], one: Change) -> bool:
+    """Say whether a change is what an entry of the ledger speaks of."""
+    if one["kind"] not in _OURS or one["service"] is None or one["service"] != entry.get("target"):
+        return False
+    times = [datetime.fromisoformat(at) for key in ("at", "applied_at", "lifted_at") if (at := entry.get(key))]
+    return any(abs((datetime.fromisoformat(one["at"]) - at).total_seconds()) <= _OURS_S for at in times)
 
 
 def _packages(gathering: _Gathering, host: Host) -> list[Run]:
-    found = gathering.ask("packages", lambda: _changes_packages.of_dpkg(gathering.window, host.dpkg_log), ([], []))
-    changes, acts = found
+    changes, acts = gathering.ask(
+        "packages", lambda: _changes_packages.of_dpkg(gathering.window, host.dpkg_log), ([], [])
+    )
     gathering.changes += changes
-    return [_run(run, host.dpkg_info) for run in _changes_packages.runs(acts)]
+    return gathering.ask("packages", lambda: [_run(acts, host) for acts in _changes_packages.runs(acts)], [])
 
 
-def _run(acts: list[_changes_packages.Act], info: Path) -> Run:
+def _run(acts: list[_changes_packages.Act], host: Host) -> Run:
     names = list(dict.fromkeys(act.package for act in acts))
-    paths: set[str] = set()
-    for name in names[:_LISTED]:
-        for each in (info / f"{name}.list", *info.glob(f"{name}:*.list")):
-            if each.is_file():
-                with each.open("rb") as stream:
-                    paths.update(stream.read(_LIST_LIMIT).decode("utf-8", "replace").splitlines())
-    return Run(acts[0].at, acts[-1].at, some(names), frozenset(paths))
+    paths = _changes_packages.files(names, host.dpkg_info)
+    units = frozenset(path.rpartition("/")[2] for path in paths if "/systemd/" in path)
+    return Run(acts[0].at, acts[-1].at, some(names), paths, units)
 
 
-def _files(gathering: _Gathering, services: list[dict[str, Any]], runs: list[Run], host: Host) -> None:
+def _files(
+    gathering: _Gathering, services: Sequence[Service], units: Sequence[Unit], runs: list[Run], host: Host
+) -> None:
     declared = {path: service["name"] for service in services for path in _configuration(service)}
+    declared.update({path: unit.service for unit in units for path in unit.files})
     data = {path: service["name"] for service in services for path in _data(service)}
     names = {name: service["name"] for service in services for name in _names(service)}
-    roots = [*host.deep, *(path for path in declared if not path.startswith(tuple(f"{root}/" for root in host.deep)))]
-    seen = gathering.ask(
-        "files",
-        lambda: _changes_files.look(roots, data, gathering.window, gathering.until),
-        _changes_files.Seen([], 0, []),
-    )
+    deep = tuple(f"{root}/" for root in host.deep)
+    roots = [*host.deep, *(path for path in declared if not path.startswith(deep))]
+    nothing = _changes_files.Seen([], 0, [])
+    seen = gathering.ask("files", lambda: _changes_files.look(roots, data, gathering.window, gathering.until), nothing)
     gathering.notes += seen.notes
-    ours = [each for each in seen.touched if _changes_paths.is_ours(each.path)]
+    ours = [each.path for each in seen.touched if _changes_paths.is_ours(each.path)]
     if ours:
-        gathering.notes.append(f"left out, for an incident put them there: {some([each.path for each in ours])}")
-    others = [each for each in seen.touched if not _changes_paths.is_ours(each.path)]
-    gathering.changes += _changes_paths.read(others, Owners({**data, **declared}, names), runs)
+        gathering.notes.append(f"left out, for an incident put it there: {some(ours)}")
+    known = {str(host.etc / name) for name in _changes_users.FILES}  # told by who is in them
+    others = [each for each in seen.touched if each.path not in known and not _changes_paths.is_ours(each.path)]
+    owners = Owners({**data, **declared}, names)
+    gathering.changes += _changes_paths.read(others, owners, runs, _changes_units.unread(units))
 
 
-def _configuration(service: dict[str, Any]) -> Iterable[str]:
+def _configuration(service: Service) -> Iterable[str]:
     """Return the files and folders that hold how a service is to run."""
     yield from service.get("config", [])
     if "compose_file" in service:
@@ -134,7 +173,7 @@ def _configuration(service: dict[str, Any]) -> Iterable[str]:
         yield str(Path(service["compose_file"]).parent / ".env")
 
 
-def _data(service: dict[str, Any]) -> Iterable[str]:
+def _data(service: Service) -> Iterable[str]:
     """Return what a service writes: its data and logs, and the folders in which they are."""
     for item in (*service.get("data", []), *service.get("logs", [])):
         path = str(item.get("path") or "")
@@ -144,7 +183,30 @@ def _data(service: dict[str, Any]) -> Iterable[str]:
                 yield os.path.dirname(path)  # noqa: PTH120
 
 
-def _names(service: dict[str, Any]) -> Iterable[str]:
+def _names(service: Service) -> Iterable[str]:
     yield service["name"]
     if "unit" in service:
         yield str(service["unit"]).partition(".")[0].partition("@")[0]
+
+
+def _folders(services: Sequence[Service], units: Sequence[Unit]) -> Iterable[tuple[str, str]]:
+    """Return the folders from which services run, any of which may be a checkout."""
+    for service in services:
+        for key in ("root", "current"):
+            if path := service.get("releases", {}).get(key):
+                yield str(path), service["name"]
+        if "compose_file" in service:
+            yield str(Path(service["compose_file"]).parent), service["name"]
+    for unit in units:
+        if (path := unit.said.get("WorkingDirectory", "").lstrip("!-")).startswith("/"):
+            yield path, unit.service
+
+
+def _environments(services: Sequence[Service], units: Sequence[Unit]) -> Iterable[tuple[str, str]]:
+    """Return the folders that may be virtual environments of services."""
+    for folder, service in _folders(services, units):
+        for name in ("", "venv", ".venv", "env"):
+            yield str(Path(folder) / name), service
+    for unit in units:
+        if "/bin/" in unit.program and not unit.program.startswith(("/bin", "/usr/bin", "/usr/local/bin")):
+            yield str(Path(unit.program).parent.parent), unit.service

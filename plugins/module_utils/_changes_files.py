@@ -28,10 +28,17 @@ _BIRTHS, _BIRTHS_S = 1000, 2.0  # files whose birth is asked for, and how long t
 _MADE = frozenset(
     {
         "mtab", "ld.so.cache", "adjtime", ".pwd.lock", ".updated", "blkid.tab", "fake-hwclock.data", "passwd-", "group-",
-        "shadow-", "gshadow-", "subuid-", "subgid-", "motd", "subscriptions.conf", "subscriptions.conf.O",
+        "shadow-", "gshadow-", "subuid", "subgid", "subuid-", "subgid-", "motd", "subscriptions.conf", "subscriptions.conf.O",
     }
 )  # fmt: skip
-_MADE_FOLDERS = ("/etc/lvm/archive", "/etc/lvm/backup", "/etc/alternatives", "/etc/ssl/certs", "/etc/cups/ssl")
+_MADE_FOLDERS = (
+    "/etc/lvm/archive",
+    "/etc/lvm/backup",
+    "/etc/alternatives",
+    "/etc/ssl/certs",
+    "/etc/cups/ssl",
+    *(f"/etc/rc{n}.d" for n in "0123456S"),
+)
 _DRAFTS = (
     ".swp",
     ".swx",

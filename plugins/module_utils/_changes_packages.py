@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from ansible_collections.incidentctl.response.plugins.module_utils._change import Change, Window, change, some
 
-LOG = Path("/var/log/dpkg.log")
+LOG, INFO = Path("/var/log/dpkg.log"), Path("/var/lib/dpkg/info")
 _TAIL = 4 << 20  # bytes of a log that are read: some 40,000 lines
+_LISTED, _LIST_LIMIT = 50, 1 << 20  # packages whose files are looked up, and bytes of the list of one
 _OLDER = 4  # rotated logs that are looked into
 _RUN_S = 120  # a run of a package manager is over when nothing has come for so long
 _DONE = {"install": "installed", "upgrade": "upgraded", "remove": "removed", "configure": "configured"}
@@ -44,6 +45,17 @@ def of_dpkg(window: Window, log: Path = LOG) -> tuple[list[Change], list[Act]]:
 def told(acts: Iterable[Act], manager: str) -> list[Change]:
     """Return one change for each run of a package manager."""
     return [_run(run, manager) for run in runs(sorted(acts, key=lambda act: act.at))]
+
+
+def files(packages: Iterable[str], info: Path = INFO) -> frozenset[str]:
+    """Return the files that dpkg says belong to these packages, of the first few."""
+    found: set[str] = set()
+    for name in list(packages)[:_LISTED]:
+        for path in (info / f"{name}.list", *info.glob(f"{name}:*.list")):
+            if path.is_file():
+                with path.open("rb") as stream:
+                    found.update(stream.read(_LIST_LIMIT).decode("utf-8", "replace").splitlines())
+    return frozenset(found)
 
 
 def _run(run: list[Act], manager: str) -> Change:

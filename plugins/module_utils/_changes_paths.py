@@ -31,7 +31,7 @@ _KINDS = (
 )
 _ENABLED = re.compile(r"/systemd/(?:system|user)/[^/]+\.(?:wants|requires)/(?P<unit>[^/]+)$")
 # Rules, alerts and clocks that an incident puts on a host.
-_OURS = re.compile(r"/incidentctl[-.@/][^/]*|^/etc/incidentctl\b")
+_OURS = re.compile(r"/incidentctl[-.@/][^/]*")
 
 
 class Owners(NamedTuple):
@@ -56,11 +56,7 @@ class Run(NamedTuple):
     until: float
     packages: str  # their names, in words
     paths: frozenset[str]
-
-    @property
-    def units(self) -> frozenset[str]:
-        """The units among them, which installing enables."""
-        return frozenset(path.rpartition("/")[2] for path in self.paths if "/systemd/" in path)
+    units: frozenset[str]  # those among them, which installing enables
 
 
 def is_ours(path: str) -> bool:
@@ -68,10 +64,17 @@ def is_ours(path: str) -> bool:
     return _OURS.search(path) is not None
 
 
-def read(touched: Iterable[Touched], owners: Owners, runs: Sequence[Run]) -> list[Change]:
-    """Given what was touched, return what changed: many alike at the same time as one. What packages brought is left out."""
+def read(
+    touched: Iterable[Touched], owners: Owners, runs: Sequence[Run], said: Mapping[str, str] | None = None
+) -> list[Change]:
+    """Given what was touched, return what changed: many alike at the same time as one. What packages brought is left out.
+
+    `said` is what else there is to say of a path.
+    """
     left = [each for each in touched if not _is_of_a_package(each, runs)]
-    return [told for cluster in _clusters(left) for told in _told(cluster, owners, runs)]
+    found = [told for cluster in _clusters(left) for told in _told(cluster, owners, runs)]
+    more = said or {}
+    return [{**one, "detail": "; ".join(filter(None, (one["detail"], more.get(str(one["path"])))))} for one in found]
 
 
 def _is_of_a_package(each: Touched, runs: Sequence[Run]) -> bool:
@@ -97,7 +100,8 @@ def _clusters(touched: Iterable[Touched]) -> Iterator[list[Touched]]:
 
 def _told(cluster: list[Touched], owners: Owners, runs: Sequence[Run]) -> Iterator[Change]:
     if len(cluster) > _MANY:
-        yield _many("configuration", cluster, _place(cluster), None)
+        kind = "permission" if cluster[0].how == "permission" else "configuration"
+        yield _many(kind, cluster, _place(cluster), None)
         return
     groups: dict[Any, list[Touched]] = {}
     for each in cluster:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -169,15 +170,25 @@ def inspect(engine: str, ids: list[str]) -> list[dict[str, Any]]:
     return list(json.loads(_ask([engine, "inspect", "--type=container", *ids]))) if ids else []
 
 
+def of_services(engine: str, services: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """Return (service's name, all that the engine says of a container of its), asked once for all of these services.
+
+    Raise OSError or ValueError if the engine does not answer as it should.
+    """
+    found = _all_containers(engine)
+    return [(service["name"], said) for said, labels in found for service in services if _is_of(labels, service)]
+
+
 def _containers(engine: str, service: dict[str, Any]) -> list[Container]:
+    return [_container(said, labels) for said, labels in _all_containers(engine) if _is_of(labels, service)]
+
+
+def _all_containers(engine: str) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
+    """Give what the engine says of each container of any compose file, and the labels that its tool gave it."""
     listing = [engine, "ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={_LABEL}project.working_dir"]
-    found = []
     for said in inspect(engine, _ask(listing).split()):
         own = said["Config"].get("Labels") or {}
-        labels = {key[len(_LABEL) :]: str(value) for key, value in own.items() if key.startswith(_LABEL)}
-        if _is_of(labels, service):
-            found.append(_container(said, labels))
-    return found
+        yield said, {key[len(_LABEL) :]: str(value) for key, value in own.items() if key.startswith(_LABEL)}
 
 
 def _container(said: dict[str, Any], labels: dict[str, str]) -> Container:

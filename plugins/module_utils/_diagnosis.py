@@ -92,7 +92,8 @@ def _changed(services: list[Facts], told: dict[str, Facts], params: dict[str, An
     """Return what changed on this host in the last hours, and what of it could not be seen."""
     now = time.time()
     releases = {name: facts["release"] for name, facts in told.items()}
-    looked = _changes.look(services, releases, now - params["changes_hours"] * 3600, now)
+    window = (now - params["changes_hours"] * 3600, now)
+    looked = _changes.look(services, releases, window, _entries(params))
     return {"changes": looked.changes, "changes_notes": looked.notes}
 
 
@@ -116,12 +117,17 @@ def _errors(facts: Facts) -> str:
 
 def _stopped(params: dict[str, Any]) -> dict[str, str]:
     """Return the services that this incident has stopped and not yet started again, and by which capability."""
+    stopped = [e for e in _entries(params) if e["undo"].get("kind") == "service_start" and e["state"] != "lifted"]
+    return {entry["target"]: entry["capability"] for entry in stopped}
+
+
+def _entries(params: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the entries of this incident; none where the ledger is root's, and we are not: what it did is news then."""
     try:
         entries, _unreadable = _ledger.entries(params)
-    except OSError:  # a ledger of root's, and we are not root: then it is a finding like any other
-        return {}
-    stopped = [e for e in entries if e["undo"].get("kind") == "service_start" and e["state"] != "lifted"]
-    return {entry["target"]: entry["capability"] for entry in stopped}
+    except OSError:
+        return []
+    return entries
 
 
 def _fitting(facts: Facts) -> Facts:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
+import struct
 import time
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.incidentctl.response.plugins.module_utils import _changes, _changes_files
+from ansible_collections.incidentctl.response.plugins.module_utils import _changes, _changes_files, _compose
 from ansible_collections.incidentctl.response.plugins.module_utils._changes import Host, Looked
 
 HOUR = 3600
@@ -26,6 +28,18 @@ class Machine:
         for each in (self.etc, self.data, self.info):
             each.mkdir()
         self.log = folder / "dpkg.log"
+        self.ledger: list[dict[str, Any]] = []
+        self.proc = folder / "proc"
+        (self.proc / "1").mkdir(parents=True)
+        self.booted()
+        self.host = Host(
+            etc=self.etc, deep=(str(self.etc),), dpkg_log=self.log, dpkg_info=self.info, wtmp=folder / "wtmp",
+            proc=self.proc, boot=folder / "boot", python=(str(folder / "python3*"),), rpm=(str(folder / "rpm"),),
+        )  # fmt: skip
+
+    def booted(self, ago_s: float = 400 * HOUR) -> None:
+        (self.proc / "stat").write_text(f"cpu 1 2\nbtime {int(time.time() - ago_s)}\n")
+        (self.proc / "1" / "stat").write_text(f"1 (init) S {'0 ' * 18}0 0")
 
     def write(self, name: str, text: str = "x", at: float | None = None) -> Path:
         path = self.etc / name
@@ -42,8 +56,8 @@ class Machine:
         path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
 
     def look(self, *services: dict[str, Any], releases: dict[str, Any] | None = None, hours: float = 48) -> Looked:
-        host = Host(deep=(str(self.etc),), dpkg_log=self.log, dpkg_info=self.info)
-        return _changes.look(list(services), releases or {}, time.time() - hours * HOUR, time.time() + 1, host)
+        window = (time.time() - hours * HOUR, time.time() + 1)
+        return _changes.look(list(services), releases or {}, window, self.ledger, self.host)
 
     def texts(self, *services: dict[str, Any], **more: Any) -> list[str]:
         return [one["text"].replace(str(self.folder), "") for one in self.look(*services, **more).changes]
@@ -216,14 +230,15 @@ def test_no_source_is_asked_when_the_time_is_up(machine: Machine, monkeypatch: p
     machine.write("app.ini")
     looked = machine.look()
     assert looked.changes == []
-    assert [note.split(":")[0] for note in looked.notes] == ["packages", "files"]
+    assert {"packages", "files", "host"} <= {note.split(":")[0] for note in looked.notes}
 
 
 def test_release_within_the_window_is_a_change(machine: Machine) -> None:
     now = datetime.now(timezone.utc).isoformat()
     release = {"current": "42", "previous": "41", "deployed_at": now}
     old = {"current": "7", "previous": None, "deployed_at": "2020-01-01T00:00:00+00:00"}
-    (one,) = machine.look(releases={"shop": release, "cart": old, "other": None}).changes
+    services = [{"name": name} for name in ("shop", "cart", "other")]
+    (one,) = machine.look(*services, releases={"shop": release, "cart": old, "other": None}).changes
     assert (one["kind"], one["name"], one["service"]) == ("release", "42", "shop")
     assert one["text"] == "got release 42 of shop (before it: 41)"
 
@@ -232,3 +247,254 @@ def test_hostile_names_are_told_harmlessly(machine: Machine) -> None:
     machine.write("evil\x1b[31m\nname.conf")
     (one,) = machine.look().changes
     assert one["text"].isprintable()
+
+
+def record(kind: int, user: str, at: float, host: str = "", line: str = "pts/0") -> bytes:
+    """A record of wtmp, packed field by field as utmp(5) lists them."""
+    texts = struct.pack("32s4s32s256s", line.encode(), b"ts/0", user.encode(), host.encode())
+    return struct.pack("hxxi", kind, 1) + texts + struct.pack("hhiii16s20x", 0, 0, 0, int(at), 0, b"")
+
+
+def test_reboot_says_the_kernels_and_whether_it_was_shut_down(machine: Machine) -> None:
+    now = time.time()
+    machine.booted(ago_s=600)
+    boots = record(2, "reboot", now - 90 * HOUR, "6.1.0-25") + record(2, "reboot", now - 600, "6.1.0-28")
+    machine.host.wtmp.write_bytes(boots)
+    (one,) = machine.look().changes
+    assert (one["kind"], one["text"]) == ("reboot", "rebooted, from kernel 6.1.0-25 to 6.1.0-28")
+    assert one["detail"] == "it was not shut down before"
+
+
+def test_reboot_is_known_without_wtmp(machine: Machine) -> None:
+    machine.booted(ago_s=600)
+    (one,) = machine.look().changes
+    assert one["text"] == "rebooted"
+    assert datetime.fromisoformat(one["at"]).timestamp() == pytest.approx(time.time() - 600, abs=5)
+
+
+def test_logins_of_one_visit_are_one_change(machine: Machine) -> None:
+    now = time.time()
+    visits = [record(7, "eve", now - ago, "10.0.0.5") for ago in (9 * HOUR, 600, 300)]
+    machine.host.wtmp.write_bytes(b"".join(visits) + record(8, "", now - 200))
+    assert [one["detail"] for one in machine.look().changes] == ["from 10.0.0.5, 2 times", "from 10.0.0.5"]
+    assert machine.texts()[0] == "had a login of eve"
+
+
+def test_clock_that_was_set_is_a_change(machine: Machine) -> None:
+    now = time.time()
+    machine.host.wtmp.write_bytes(record(4, "date", now - 7300, line="{") + record(3, "date", now - 100, line="|"))
+    assert machine.texts() == ["had its clock set forward by 7200 s"]
+
+
+def test_wtmp_that_is_none_is_a_note(machine: Machine) -> None:
+    machine.host.wtmp.write_bytes(b"nothing of the kind")
+    assert "holds no records" in machine.look().notes[0]
+
+
+def test_kernel_that_waits_for_a_reboot_is_told(machine: Machine) -> None:
+    machine.host.boot.mkdir()
+    (machine.host.boot / "vmlinuz-99.9").touch()
+    assert machine.texts() == ["got kernel 99.9"]
+
+
+def test_users_and_groups_are_told_by_name(machine: Machine) -> None:
+    machine.write("passwd-", "root:x:0:0::/:/bin/sh\nbob:x:1:1::/:/bin/sh\n", at=OLD)
+    machine.write("passwd", "root:x:0:0::/:/bin/sh\neve:x:0:0::/:/bin/sh\n")
+    machine.write("group-", "sudo:x:27:ops\n", at=OLD)
+    machine.write("group", "sudo:x:27:ops,eve\n")
+    machine.write("shadow", "eve:$6$secret:1::::::\n")
+    assert set(machine.texts()) == {"got user eve", "lost user bob", "got eve into group sudo"}
+
+
+def test_password_that_was_changed_is_told_by_whose_it_is_and_never_what_it_is(machine: Machine) -> None:
+    machine.write("passwd", "eve:x:1:1::/:/bin/sh\n", at=OLD)
+    machine.write("shadow-", "eve:$6$old:1::::::\nops:$6$same:1::::::\n", at=OLD)
+    machine.write("shadow", "eve:$6$new:2::::::\nops:$6$same:1::::::\n")
+    (one,) = machine.look().changes
+    assert (one["text"], one["detail"]) == ("had a password changed", "of eve")
+    assert "$6$" not in str(one)
+
+
+def fake(machine: Machine, monkeypatch: pytest.MonkeyPatch, name: str, said: str) -> None:
+    """Put a program on the path that says this, whatever it is asked."""
+    folder = machine.folder / "bin"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.said").write_text(said)
+    (folder / name).write_text(f"#!/bin/sh\nexec cat {folder / name}.said\n")
+    (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+def unit(**more: str) -> str:
+    said = {"Id": "shop.service", "LoadState": "loaded", "ActiveState": "active", "NRestarts": "0", **more}
+    return "".join(f"{key}={value}\n" for key, value in said.items())
+
+
+SHOP = {"name": "shop", "unit": "shop.service"}
+
+
+def monotonic(ago_s: float) -> str:
+    return str(int((time.monotonic() - ago_s) * 1e6))
+
+
+@pytest.mark.parametrize(
+    ("said", "text", "detail"),
+    [
+        ({"InactiveExitTimestampMonotonic": 60}, "had shop.service started", ""),
+        (
+            {"InactiveExitTimestampMonotonic": 60, "NRestarts": "5"},
+            "had shop.service started",
+            "systemd has restarted it 5 times",
+        ),
+        (
+            {
+                "ActiveState": "failed",
+                "Result": "oom-kill",
+                "ExecMainStatus": "9",
+                "InactiveEnterTimestampMonotonic": 60,
+            },
+            "had shop.service fail",
+            "oom-kill, exit status 9",
+        ),
+        ({"ActiveState": "inactive", "InactiveEnterTimestampMonotonic": 60}, "had shop.service stopped", ""),
+    ],
+)
+def test_unit_that_started_or_ended_is_told(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, said: dict[str, Any], text: str, detail: str
+) -> None:
+    fake(machine, monkeypatch, "systemctl", unit(**{k: monotonic(v) if v == 60 else v for k, v in said.items()}))
+    (one,) = machine.look(SHOP).changes
+    assert (one["kind"], one["text"], one["detail"], one["service"]) == ("restart", text, detail, "shop")
+    assert datetime.fromisoformat(one["at"]).timestamp() == pytest.approx(time.time() - 60, abs=5)
+
+
+def test_what_the_boot_started_is_told_with_the_boot_alone(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.booted(ago_s=600)
+    fake(machine, monkeypatch, "systemctl", unit(InactiveExitTimestampMonotonic=monotonic(590)))
+    assert machine.texts(SHOP) == ["rebooted"]
+
+
+def test_files_that_define_a_unit_belong_to_its_service_and_unread_ones_say_so(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = machine.write("other/name.service")
+    fake(machine, monkeypatch, "systemctl", unit(FragmentPath=str(path), NeedDaemonReload="yes"))
+    (one,) = machine.look(SHOP).changes
+    assert (one["service"], one["detail"]) == ("shop", "systemd has not read it yet")
+
+
+def test_instances_of_a_template_belong_to_its_service(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = unit(Id="worker@2.service", InactiveExitTimestampMonotonic=monotonic(60))
+    fake(machine, monkeypatch, "systemctl", said)
+    (one,) = machine.look({"name": "worker", "unit": "worker@.service"}).changes
+    assert (one["service"], one["text"]) == ("worker", "had worker@2.service started")
+
+
+def test_systemd_that_does_not_answer_is_a_note(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(machine, monkeypatch, "systemctl", "")
+    (machine.folder / "bin" / "systemctl").write_text("#!/bin/sh\necho no bus >&2; exit 1\n")
+    assert "no bus" in machine.look(SHOP).notes[0]
+
+
+def test_what_this_incident_did_itself_is_left_out_and_said(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(machine, monkeypatch, "systemctl", unit(InactiveExitTimestampMonotonic=monotonic(60)))
+    at = datetime.fromtimestamp(time.time() - 61, timezone.utc).isoformat()
+    machine.ledger = [{"target": "shop", "at": "2020-01-01T00:00:00+00:00", "lifted_at": at, "capability": "isolation"}]
+    looked = machine.look(SHOP)
+    assert looked.changes == []
+    assert looked.notes == ["left out, for this incident did it: had shop.service started"]
+
+
+def container(**state: Any) -> dict[str, Any]:
+    labels = {
+        "com.docker.compose.project.working_dir": "/srv/shop",
+        "com.docker.compose.project.config_files": "compose.yml",
+    }
+    return {
+        "Id": "c1", "Name": "shop_web_1", "Image": "sha256:0123456789abcdef", "RestartCount": 3,
+        "Created": "2020-01-01T00:00:00Z", "ImageName": "registry.example/shop:42",
+        "Config": {"Labels": labels, "Image": "registry.example/shop:42"}, "State": {"Status": "running", **state},
+    }  # fmt: skip
+
+
+def iso(ago_s: float) -> str:
+    return datetime.fromtimestamp(time.time() - ago_s, timezone.utc).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "text", "detail"),
+    [
+        (
+            {**container(StartedAt=iso(59)), "Created": iso(60)},
+            "image",
+            "got container shop_web_1 of registry.example/shop:42",
+            "image 0123456789ab",
+        ),
+        (
+            container(StartedAt=iso(60)),
+            "restart",
+            "had container shop_web_1 started again",
+            "restarted 3 times by its engine",
+        ),
+        (
+            container(Status="exited", FinishedAt=iso(60), ExitCode=137, OOMKilled=True),
+            "restart",
+            "had container shop_web_1 end",
+            "exit code 137, out of memory, restarted 3 times by its engine",
+        ),
+    ],
+)
+def test_container_that_was_made_restarted_or_ended_is_told(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, said: dict[str, Any], kind: str, text: str, detail: str
+) -> None:
+    fake(machine, monkeypatch, "podman", json.dumps([said]))
+    monkeypatch.setattr(_compose, "ENGINES", ("podman",))
+    (one,) = machine.look({"name": "shop", "compose_file": "/srv/shop/compose.yml"}).changes
+    assert (one["kind"], one["text"], one["detail"], one["service"]) == (kind, text, detail, "shop")
+
+
+def test_packages_of_rpm_are_asked_for_only_if_there_are_new_ones(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake(machine, monkeypatch, "rpm", f"{int(time.time() - 60)}\topenssl\t3.0.7-2\n12345\told\t1-1\n")
+    (machine.folder / "rpm").mkdir()
+    database = machine.folder / "rpm" / "rpmdb.sqlite"
+    database.touch()
+    (one,) = machine.look().changes
+    assert (one["text"], one["detail"]) == ("had openssl installed", "3.0.7-2 by rpm")
+    os.utime(database, (OLD, OLD))
+    assert machine.look().changes == []
+
+
+def test_packages_of_pip_belong_to_the_service_whose_environment_it_is(machine: Machine) -> None:
+    current = machine.folder / "current"
+    (current / "venv/lib/python3.11/site-packages/requests-2.31.0.dist-info").mkdir(parents=True)
+    (machine.folder / "python3.11" / "six-1.16.0.dist-info").mkdir(parents=True)
+    shop = {"name": "shop", "releases": {"kind": "symlink", "root": "/nonexistent", "current": str(current)}}
+    found = {one["text"]: one["service"] for one in machine.look(shop).changes}
+    assert found == {"had requests installed": "shop", "had six installed": None}
+
+
+def test_log_of_deployments_tells_each_release(machine: Machine) -> None:
+    history = machine.folder / "deployed.log"
+    history.write_text(f"2020-01-01T00:00:00Z 40\n# comment\n{iso(7200)} 41\n{iso(60)} 42\n")
+    shop = {"name": "shop", "releases": {"kind": "compose_image", "history": str(history)}}
+    release = {"current": "42", "previous": "41", "deployed_at": iso(30)}
+    found = machine.texts(shop, releases={"shop": release})
+    assert found == ["got release 42 of shop (before it: 41)", "got release 41 of shop (before it: 40)"]
+
+
+def test_checkout_that_moved_is_a_release(machine: Machine) -> None:
+    logs = machine.folder / "srv" / ".git" / "logs"
+    logs.mkdir(parents=True)
+    old, new = "a" * 40, "b" * 40
+    (logs / "HEAD").write_text(
+        f"{old} {new} Ann Lee <ann@example.org> {int(time.time()) - 60} +0000\tpull: Fast-forward\n"
+    )
+    shop = {
+        "name": "shop",
+        "releases": {"kind": "symlink", "root": str(machine.folder / "srv"), "current": "/nonexistent"},
+    }
+    (one,) = machine.look(shop).changes
+    assert one["text"].endswith("of shop moved to bbbbbbbbbb")
+    assert one["detail"] == "before it: aaaaaaaaaa; pull: Fast-forward"
