@@ -31,7 +31,7 @@ COLLECTION = "incidentctl.response"
 _SAID_LINES = 40
 _RUN = "run-"
 # Of these a second task brings home what the first one has made.
-_SEVERAL_TASKS = ("log_collection", "rate_limit", "quarantine", "circuit_breaker")
+_SEVERAL_TASKS = ("rate_limit", "quarantine", "circuit_breaker")
 
 
 def run(
@@ -173,13 +173,10 @@ def _patience_s(step: Step) -> float | None:
 
 def _as_far_as_it_came(row: HostOutcome) -> HostOutcome:
     """Of a run that was cut off, the row of a task whose capability had more to do there, and did not come to it."""
-    missing = [file["path"] for file in row.files if not Path(file["path"]).exists()]
     if row.facts.get("to_confirm"):
         why = "cut off before a fresh login confirmed it: the host undoes it by itself"
     elif row.facts.get("egress") and "to_confirm" not in row.facts:
         why = "cut off before the egress was reset"
-    elif missing:
-        why = f"cut off before it came home: {', '.join(missing)}"
     else:
         return row
     return dataclasses.replace(row, outcome=worst((row.outcome, "unknown")), reason=why)

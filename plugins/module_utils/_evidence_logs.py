@@ -14,8 +14,8 @@ from typing import Any, BinaryIO, Callable
 from ansible_collections.incidentctl.response.plugins.module_utils import (
     _compose,
     _log_tail,
-    _older_logs,
     _parallel,
+    _rotated,
     _untrusted_path,
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._evidence_part import (
@@ -34,7 +34,11 @@ Params = dict[str, Any]
 
 
 def parts(services: list[dict[str, Any]], params: Params) -> list[Part]:
-    """Given this host's services, return their logs, each estimated; what is most easily lost first."""
+    """Given this host's services, return their logs, each estimated; what is most easily lost first.
+
+    As far back as `since_s` asks; else as many `lines`.
+    """
+    params = {**params, "lines": 0} if params["since_s"] else params
     wanted = [
         (service, number, log) for service in services for number, log in enumerate(service.get("logs", []), start=1)
     ]
@@ -81,25 +85,19 @@ def _files(name: str, path: str, params: Params) -> Iterator[Part]:
     except OSError as error:
         yield left_out(name, path, error)
     # What was not written since holds no line since; without a time, as many files as it takes to have the lines.
-    for count, older in enumerate(_older(path) if since or had < lines else [], start=1):
-        if older.written < since or (lines and had >= lines and not since):
+    for count, older in enumerate(_rotated.older(Path(path)) if since or had < lines else [], start=1):
+        if older.written < since or (not since and had >= lines):
             return
-        label = f"{name.rpartition('/')[0]}/{name.rpartition('/')[2][:2]}.{count:02d}-{safe(Path(older.path).name)}"
-        if older.compressed:
-            yield Part(label, older.path, _whole(older.path), older.size)
-            had = lines  # how many are in it is not known without unpacking it, which may take any amount of memory
-            continue
-        with contextlib.suppress(OSError), _untrusted_path.open_file(older.path) as stream:
-            size, more = _log_tail.look(stream, max(0, lines - had), most)
-            yield Part(label, older.path, _reader(older.path, older.file, max(0, lines - had), since), size)
+        number, at = name.rpartition("/")[2][:2], str(older.path)
+        label = f"{name.rpartition('/')[0]}/{number}.{count:02d}-{safe(older.path.name)}"
+        with contextlib.suppress(OSError), _untrusted_path.open_file(at) as stream:
+            if _rotated.packed(stream):
+                yield Part(label, at, _whole(at), older.size)
+                had = lines  # how many are in it is not known without unpacking it
+                continue
+            size, more = _log_tail.look(stream, lines and lines - had, most)
+            yield Part(label, at, _reader(at, older.identity[:2], lines and lines - had, since), size)
             had += more
-
-
-def _older(path: str) -> list[_older_logs.Older]:
-    try:
-        return _older_logs.find(path)
-    except OSError:
-        return []  # without the folder there is no log either, and that is said
 
 
 def _identity(stream: BinaryIO) -> tuple[int, int]:
@@ -114,7 +112,7 @@ def _reader(path: str, file: tuple[int, int], lines: int, since: float) -> Calla
         with _untrusted_path.open_file(path) as stream:
             if _identity(stream) == file:
                 return _log_tail.read(stream, allowance, lines, since)
-        now = next((older.path for older in _older(path) if older.file == file), None)
+        now = next((str(older.path) for older in _rotated.older(Path(path)) if older.identity[:2] == file), None)
         with _untrusted_path.open_file(now or path) as stream:
             content = _log_tail.read(stream, allowance, lines, since)
         told = f"it was rotated meanwhile, and read as {now}" if now else "it was replaced since it was looked at"

@@ -10,8 +10,9 @@ short_description: Collect volatile state, logs and configuration of a host into
 description:
   - Reads what the host forgets first (connections, processes, memory, load, disks), then the logs that the catalogue names,
     rotated ones too, then the configuration of the services and the host. It goes behind whatever else the host has to do.
-  - Writes one C(tar.gz) into a fresh folder, mode 0700, that belongs to the user Ansible logs in as. The role
-    P(incidentctl.response.log_collection#role) brings it home and removes it; RV(bundle) says where it is.
+  - Writes one C(tar.gz) into a fresh folder, mode 0700, that belongs to the user Ansible logs in as. The same task brings it
+    home to O(dest), by SFTP or as the connection does it, sees that it has the size and the SHA-256 that the host said, and
+    removes it from the host.
   - Files are read only if they are regular ones on a disk, and copied byte for byte. One that is a symbolic link is refused;
     a link in a folder above is followed if it belongs to root, or to the owner of what it leads to. Rotated files that are
     compressed come as they are, whole or not at all. What is cut, refused or missing is in the manifest with its reason, and
@@ -23,7 +24,7 @@ author: The incidentctl maintainers (@incidentctl)
 extends_documentation_fragment: incidentctl.response.incident
 options:
   dest:
-    description: Where the bundle will be on the controller. Nothing is written there; RV(incident.files) repeats it.
+    description: Where the bundle will be on the controller, in a folder of the host's name. Nothing that is there is overwritten.
     type: str
     required: true
   login_user:
@@ -41,6 +42,7 @@ options:
     description:
       - Lines that are kept of each log, the last ones. 0 means no limit but that in bytes.
       - Where the file has fewer, its newest rotated files are read as well.
+      - With O(since_s) it does not count.
     type: int
     default: 10000
   since_s:
@@ -89,7 +91,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 bundle:
-  description: The bundle on the host, in a folder of its own. Bring it home and remove that folder.
+  description: Where the bundle was on the host.
   returned: when something was collected
   type: str
   sample: /var/tmp/incidentctl-evidence-INC-20260101-0300-abcd-web1-k2v9x1q_/evidence.tar.gz
