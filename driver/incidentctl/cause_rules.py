@@ -12,17 +12,18 @@ from typing import NamedTuple
 class Rule(NamedTuple):
     """What one kind is worth: `same` are the keys of `about` by which it is the same cause on another host.
 
-    A symptom is what a deeper cause may explain.
+    `beside` are the kinds of findings that go with it on its host. A symptom is what a deeper cause may explain.
     """
 
     prior: int
     means: frozenset[str] = frozenset()
     same: tuple[str, ...] = ()
+    beside: frozenset[str] = frozenset()
     symptom: bool = False
 
 
-def _rule(prior: int, means: str = "", same: str = "", symptom: bool = False) -> Rule:
-    return Rule(prior, frozenset(means.split()), tuple(same.split()), symptom)
+def _rule(prior: int, means: str = "", same: str = "", beside: str = "", symptom: bool = False) -> Rule:
+    return Rule(prior, frozenset(means.split()), tuple(same.split()), frozenset(beside.split()), symptom)
 
 
 RULES: Mapping[str, Rule] = {
@@ -30,16 +31,20 @@ RULES: Mapping[str, Rule] = {
     "release": _rule(45, "schema configuration", "release"),
     "changed": _rule(30, "permission configuration", "path name"),
     # what a host is short of
-    "disk": _rule(35, "no_space", "path"),
-    "inodes": _rule(35, "no_space", "path"),
-    "folder_growing": _rule(28, "no_space", "path"),
+    "disk": _rule(35, "no_space", "path", "folder_growing deleted_open"),
+    "inodes": _rule(35, "no_space", "path", "folder_growing"),
+    "folder_growing": _rule(28, "no_space", "path", "disk inodes"),
+    "folder_largest": _rule(5, "", "path"),
+    "deleted_open": _rule(30, "no_space", "path", "disk"),
+    "read_only": _rule(40, "permission", "path"),
+    "not_mounted": _rule(30, "permission no_space", "path"),
     "disk_silent": _rule(30, "timeout", "path"),
-    "memory": _rule(30, "memory", ""),
-    "oom": _rule(35, "memory", "unit name"),
+    "memory": _rule(28, "memory", "", "oom process"),
+    "oom": _rule(35, "memory", "unit name", "memory"),
     "descriptors": _rule(30, "descriptors", "unit name"),
-    "connections": _rule(32, "timeout too_many_connections descriptors", "peer port"),
+    "connections": _rule(32, "timeout too_many_connections descriptors", "peer port", "sockets load cpu"),
     "sockets": _rule(15, "timeout descriptors", "port"),
-    "process": _rule(30, "timeout memory", "name unit"),
+    "process": _rule(30, "timeout memory", "name unit", "cpu load pressure memory"),
     "pressure": _rule(12, "timeout", "name"),
     "cpu": _rule(12, "timeout"),
     "load": _rule(8, "timeout"),
@@ -51,12 +56,12 @@ RULES: Mapping[str, Rule] = {
     "login": _rule(30, "login", "name"),
     "database_connections": _rule(36, "too_many_connections timeout", "name host port"),
     "dependency_slow": _rule(30, "timeout", "name"),
-    "not_running": _rule(32, "connection_refused", "", symptom=True),
+    "not_running": _rule(32, "connection_refused", symptom=True),
     "dependency": _rule(26, "connection_refused timeout", "name check", symptom=True),
     # what is seen of it
     "errors": _rule(12, "", "error", symptom=True),
-    "unhealthy": _rule(10, "", "", symptom=True),
-    "not_managed": _rule(5, "", "", symptom=True),
+    "unhealthy": _rule(10, symptom=True),
+    "not_managed": _rule(5, symptom=True),
 }
 OTHER = _rule(10)  # a kind of a newer collection
 NEVER = frozenset({"contained"})  # that we stopped it ourselves explains itself
@@ -65,28 +70,40 @@ NEVER = frozenset({"contained"})  # that we stopped it ourselves explains itself
 CHANGES: Mapping[str, Rule] = {
     "release": _rule(30, "schema configuration"),
     "image": _rule(30, "schema configuration"),
-    "migration": _rule(30, "schema"),
-    "configuration": _rule(30, "configuration login connection_refused name_resolution"),
+    "configuration": _rule(
+        30, "configuration login connection_refused name_resolution schema permission certificate too_many_connections"
+    ),
     "permission": _rule(28, "permission"),
     "unit": _rule(24, "configuration permission"),
+    "certificate": _rule(24, "certificate"),
     "package": _rule(22, "permission configuration schema"),
-    "cron": _rule(16),
+    "cron": _rule(16, beside="process"),
+    "clock": _rule(16, "certificate login"),
     "kernel": _rule(14),
-    "reboot": _rule(14),
+    "reboot": _rule(14, "connection_refused"),
     "user": _rule(5, "permission login"),
-    "restart": _rule(4),
+    "restart": _rule(4, "connection_refused"),
+    "login": _rule(2),
 }
 OTHER_CHANGE = _rule(8)
 
 # What speaks for and against: points.
 SEVERE = {"critical": 10, "info": -12}
 NAMED, SAID = 20, 12  # an error says just this, and names the very path, host or port; or only says so
-NEEDED, NEEDED_MORE = 15, 2  # a sick service needs it; each further one
+NEEDED, NEEDED_MORE, ANSWERS = 15, 2, 3  # a sick service needs it in vain; each further one; or it answers all the same
+OF_THE_HOST = -8  # a change that belongs to no service
 CHANGED_JUST_BEFORE, BEGAN_JUST_BEFORE, SOMEWHAT_BEFORE, LONG_BEFORE = 18, 8, 6, -8
 AFTER = -15
 ONLY_THE_SICK, SICK_THERE, SEVERAL_HOSTS = 8, 6, 3
 WITHOUT_IT, WELL_WITH_IT, NOBODY_SICK = -8, -12, -15
 USERS_SEE_IT = 3
-NEW, MEANT = 8, 6  # an error that was not there before the release; one whose meaning is known
+TELLING = 20  # a change of a kind with so many points explains, just before, that its service went down
+BESIDE = 6  # another finding of its host goes with it
+NEW, MEANT, PLAIN = (
+    8,
+    4,
+    12,
+)  # an error that was not there before; its meaning is known; it is one that says where to look
+VAGUE = frozenset({"timeout", "connection_refused"})  # what fails, but not why
 EXPLAINED = -20
 JUST_BEFORE_S, SOMEWHAT_BEFORE_S, DAY_S, SLACK_S = 15 * 60, 3600, 24 * 3600, 60

@@ -6,17 +6,19 @@ one. Witnesses say what speaks for and against it; each of their lines is a fact
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from incidentctl import witnesses
 from incidentctl.cause_rules import CHANGES, DAY_S, NEVER, OTHER, OTHER_CHANGE, RULES, SLACK_S, Rule
+from incidentctl.changes import Row
 from incidentctl.findings import same_templates
-from incidentctl.observations import Change, Finding, Observations, moment
+from incidentctl.observations import Finding, Observations, moment
 from incidentctl.plan import Service
-from incidentctl.witnesses import Case, Suspect
+from incidentctl.suspects import Case, Suspect, small
+from incidentctl.text import plain
 
 KEPT = 12  # causes, and of each the lines for it and against it
 _LINES = 6
@@ -40,14 +42,16 @@ class Cause:
     about: Mapping[str, Any] = field(default_factory=dict)
 
 
-def weigh(seen: Observations, services: Iterable[Service] = (), onset: datetime | None = None) -> tuple[Cause, ...]:
-    """Given what was seen and when the trouble began, return the causes, the likeliest first.
+def weigh(
+    seen: Observations, services: Iterable[Service] = (), onset: datetime | None = None, changed: Sequence[Row] = ()
+) -> tuple[Cause, ...]:
+    """Given what was seen, when the trouble began and what changed, return the causes, the likeliest first.
 
     Without `onset` it is the first time that a sick service tells.
     """
     began = onset or _first_trouble(seen)
     suspects = [*_found(seen), *_silent(seen)]
-    suspects = _with_changes(suspects, seen, began)
+    suspects += _changed(suspects, changed, began)
     case = Case(seen, began, tuple(suspects), frozenset(s.name for s in services if s.user_facing))
     heard = [(suspect, witnesses.hear(suspect, case)) for suspect in suspects]
     heard.sort(key=lambda pair: (-sum(e.points for e in pair[1]), _rank(pair[0].severity), pair[0].key))
@@ -107,15 +111,10 @@ def _of_findings(key: tuple[str, ...], each: list[Finding], rule: Rule) -> Suspe
         services=frozenset(finding.service for finding in each if finding.service),
         hosts=tuple(dict.fromkeys(finding.host for finding in each)),
         severity=worst.severity,
-        at=min(filter(None, (_began(finding) for finding in each)), default=None),
-        about=witnesses.small(worst.about),
+        at=min((finding.began for finding in each if finding.began), default=None),
+        about=small(worst.about),
         findings=tuple(each),
     )
-
-
-def _began(finding: Finding) -> datetime | None:
-    """When it began: a release with its deployment, not with the first error."""
-    return moment(finding.about.get("deployed_at")) or finding.at
 
 
 def _silent(seen: Observations) -> list[Suspect]:
@@ -126,38 +125,29 @@ def _silent(seen: Observations) -> list[Suspect]:
     ]
 
 
-def _with_changes(suspects: list[Suspect], seen: Observations, began: datetime | None) -> list[Suspect]:
-    """Return the suspects, and the changes of the day before the trouble as more of them; a known release has its own."""
-    if began is None:
-        return suspects
-    rows: dict[tuple[str, ...], list[Change]] = {}
-    known = {
-        (host, suspect.service, suspect.at.replace(microsecond=0))
-        for suspect in suspects
-        if suspect.kind == "release" and suspect.at is not None
-        for host in suspect.hosts
-    }
-    for change in seen.changes:
-        if not -SLACK_S <= (began - change.at).total_seconds() <= DAY_S:
+def _changed(suspects: list[Suspect], rows: Sequence[Row], began: datetime | None) -> Iterator[Suspect]:
+    """Give the changes of the day before the trouble; a release that brought errors is suspected already."""
+    known = {(s.service, s.at.replace(microsecond=0)) for s in suspects if s.kind == "release" and s.at is not None}
+    for row in rows:
+        at = moment(row.first)
+        if began is None or at is None or not -SLACK_S <= (began - at).total_seconds() <= DAY_S:
             continue
-        if change.kind == "release" and (change.host, change.service, change.at.replace(microsecond=0)) in known:
-            continue
-        rows.setdefault(("change", change.kind, change.service or "", change.name or change.text), []).append(change)
-    return suspects + [_of_changes(key, each) for key, each in rows.items()]
+        if row.kind != "release" or (row.service, at.replace(microsecond=0)) not in known:
+            yield _of_change(row, at)
 
 
-def _of_changes(key: tuple[str, ...], each: list[Change]) -> Suspect:
-    newest = max(each, key=lambda change: (change.at, change.host))
+def _of_change(row: Row, at: datetime) -> Suspect:
+    what = row.text.removeprefix("had ").removeprefix("got ")  # it is told without its hosts before it
     return Suspect(
-        key=key,
-        kind=newest.kind,
-        rule=CHANGES.get(newest.kind, OTHER_CHANGE),
-        text=newest.text.removeprefix("had ").removeprefix("got "),  # it is told without its hosts before it
-        service=newest.service,
-        services=frozenset(change.service for change in each if change.service),
-        hosts=tuple(dict.fromkeys(change.host for change in each)),
+        key=("change", row.kind, row.service or "", row.name, row.first),
+        kind=row.kind,
+        rule=CHANGES.get(row.kind, OTHER_CHANGE),
+        text=plain(f"{what}: {row.detail}" if row.detail else what),
+        service=row.service,
+        services=frozenset({row.service} if row.service else ()),
+        hosts=row.hosts,
         severity="warning",
-        at=min(change.at for change in each),
-        about={"name": newest.name, "path": newest.path, "at": newest.at.isoformat()},
+        at=at,
+        about={key: value for key, value in (("name", row.name), ("path", row.path), ("at", row.first)) if value},
         is_change=True,
     )

@@ -13,19 +13,19 @@ from incidentctl.judgement import Judgement, listed
 from incidentctl.text import plain
 
 MANY_HOSTS = 12  # from here on hosts are counted, not named
-_FIRST, _REST = 3, 3  # causes that are told with their evidence, and those that have one line
-_LINES = 4  # of evidence for one cause
-_CHANGED, _CHANGED_LEAST, _ROOM = 6, 3, 30  # changes: most and least, by what is left of so many lines
+_FIRST, _REST = 3, 2  # causes that are told with their evidence, and those that have one line
+_LINES = 3  # of evidence for one cause
+_ROOM = 23  # lines of a terminal of 24
 _MARKS = {"critical": "red", "warning": "yellow"}
 
 
 def screen(judged: Judgement, history: History, current: str | None, width: int) -> Iterator[Text]:
-    """Give what a person reads first: at most 30 lines, none longer than `width`.
+    """Give what a person reads first: at most 23 lines, none longer than `width`.
 
     `current` is the severity that the incident has, None outside of one.
     """
     lines = [*_causes(judged.causes), *_consequences(judged, current)]
-    lines += _changes(history, max(_CHANGED_LEAST, min(_CHANGED, _ROOM - len(lines) - 4)))
+    lines += _changes(history, _ROOM - len(lines))
     for line in lines:
         line.truncate(width, overflow="ellipsis")
         yield line
@@ -59,17 +59,19 @@ def _consequences(judged: Judgement, current: str | None) -> Iterator[Text]:
     yield _title("Suggested severity  ") + Text(judged.severity(current))
 
 
-def _changes(history: History, most: int) -> Iterator[Text]:
+def _changes(history: History, room: int) -> Iterator[Text]:
+    """Give what changed, as far as there is room; what matters most of it stands among the causes."""
+    lines = []
     if history.onset is not None:
-        yield _title("Onset  ") + Text(plain(f"{changes.clock(history.onset.at)}: {history.onset.source}"))
+        lines.append(_title("Onset  ") + Text(plain(f"{changes.clock(history.onset.at)}: {history.onset.source}")))
+    lines += [Text(f"  {plain(note)}", style="yellow") for note in history.notes[:1]]
     if history.changes:
-        yield _title(f"What changed, {'nearest to the onset' if history.onset else 'newest'} first")
-    for row in history.changes[:most]:
-        yield Text(f"  {row.kind:<13} {plain(changes.sentence(row), 500)}")
-    if len(history.changes) > most:
-        yield Text(f"  and {len(history.changes) - most} more", style="dim")
-    for note in history.notes[:2]:
-        yield Text(f"  {plain(note)}", style="yellow")
+        lines.append(_title(f"What changed, {'nearest to the onset' if history.onset else 'newest'} first"))
+    rows = [Text(f"  {row.kind:<13} {plain(changes.sentence(row), 500)}") for row in history.changes]
+    left = room - len(lines)
+    if len(rows) > left:
+        rows = [*rows[: left - 1], Text(f"  and {len(rows) - left + 1} more", style="dim")]
+    yield from [*lines, *rows][:room]
 
 
 def _title(text: str) -> Text:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from incidentctl import changes, onset
@@ -22,6 +22,7 @@ class History:
     onset: Onset | None
     changes: tuple[Row, ...]
     notes: tuple[str, ...]
+    ahead: Mapping[str, float] = field(default_factory=dict)  # seconds that a host's clock is ahead of ours
 
     @property
     def began(self) -> datetime | None:
@@ -40,6 +41,7 @@ def read(rows: Iterable[HostOutcome], told: Iterable[Onset] = ()) -> History:
         onset.first(candidates) if candidates else None,
         tuple(changes.rank(hosts, onsets, changes.sick_hosts(hosts), skew)),
         tuple(_clock(host, off) for host, off in skew.items()),
+        skew,
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import Any
 
 from incidentctl import causes, observations, suggestion
 from incidentctl.causes import Cause
+from incidentctl.history import History
 from incidentctl.outcome import HostOutcome
 from incidentctl.plan import Inventory, Service
 from incidentctl.suggestion import Suggestion
@@ -62,15 +62,15 @@ class Judgement:
 def of(
     rows: Sequence[HostOutcome],
     inventory: Inventory,
-    onset: datetime | None = None,
+    told: History,
     monitoring: Mapping[str, Any] | None = None,
 ) -> Judgement:
-    """Given how the capability diagnosis ended on each host, return what it comes to."""
+    """Given how the capability diagnosis ended on each host, and when and after what, return what it comes to."""
     looked = [row for row in rows if row.capability == "diagnosis"]
     hosts = {row.host: row.facts for row in looked if row.facts}
     silent = tuple(row.host for row in looked if not row.facts and row.outcome in ("unreachable", "unknown"))
-    seen = observations.read(hosts, silent, inventory.addresses)
-    found = causes.weigh(seen, inventory.services, onset)
+    seen = observations.read(hosts, silent, inventory.addresses, told.ahead)
+    found = causes.weigh(seen, inventory.services, told.began, told.changes)
     health = {host: _health(facts) for host, facts in hosts.items()}
     scope = [*seen.hosts, *silent]
     meant = [service for service in inventory.services if set(service.hosts) & set(scope)]

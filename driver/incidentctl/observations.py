@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from incidentctl.text import plain
@@ -14,7 +14,7 @@ _NAME = 120
 
 
 class Finding(NamedTuple):
-    """What stands out on a host; `at` is when it began, if anybody knows."""
+    """What stands out on a host; `at` is when that was first seen, `began` when what it is about did: a deployment, say."""
 
     host: str
     severity: str
@@ -23,23 +23,12 @@ class Finding(NamedTuple):
     service: str | None
     at: datetime | None
     about: Mapping[str, Any]
+    began: datetime | None = None
 
     def named(self, key: str) -> str:
         """Return what it is about as a text, "" where it is not told."""
         value = self.about.get(key)
         return plain(value, _NAME) if isinstance(value, (str, int, float)) and value != "" else ""
-
-
-class Change(NamedTuple):
-    """What was changed on a host, and when."""
-
-    host: str
-    kind: str
-    name: str
-    text: str
-    at: datetime
-    service: str | None
-    path: str
 
 
 class Need(NamedTuple):
@@ -49,6 +38,7 @@ class Need(NamedTuple):
     service: str
     name: str
     target: str  # the host that the check goes to
+    ok: bool  # its check succeeded
 
 
 @dataclass(frozen=True)
@@ -58,7 +48,6 @@ class Observations:
     hosts: tuple[str, ...] = ()
     silent: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
-    changes: tuple[Change, ...] = ()
     needs: tuple[Need, ...] = ()
     sick: frozenset[tuple[str, str]] = frozenset()
     well: frozenset[tuple[str, str]] = frozenset()
@@ -70,14 +59,20 @@ class Observations:
 
 
 def read(
-    hosts: Mapping[str, Any], silent: tuple[str, ...] = (), addresses: Mapping[str, str] | None = None
+    hosts: Mapping[str, Any],
+    silent: tuple[str, ...] = (),
+    addresses: Mapping[str, str] | None = None,
+    ahead: Mapping[str, float] | None = None,
 ) -> Observations:
     """Given each host's facts of a diagnosis, return what they say; whatever has another shape is left out.
 
-    `silent` are hosts that did not answer; `addresses` are the hosts' own, by host.
+    `silent` are hosts that did not answer; `addresses` are the hosts' own, by host; `ahead` is by how many seconds the
+    clock of a host is ahead of ours.
     """
     told = {host: facts for host in sorted(hosts) if isinstance(facts := hosts[host], Mapping)}
-    findings = tuple(found for host, facts in told.items() for found in _findings(host, facts))
+    findings = tuple(
+        found for host, facts in told.items() for found in _findings(host, facts, (ahead or {}).get(host, 0.0))
+    )
     contained = {(found.host, found.service) for found in findings if found.kind == "contained"}
     looks = {
         (host, name): look
@@ -96,7 +91,6 @@ def read(
         hosts=tuple(told),
         silent=tuple(sorted(silent)),
         findings=findings,
-        changes=tuple(change for host, facts in told.items() for change in _changes(host, facts)),
         needs=tuple(need for (host, name), look in looks.items() for need in _needs(host, name, look)),
         sick=frozenset(sick),
         well=frozenset(well),
@@ -115,23 +109,17 @@ def moment(value: Any) -> datetime | None:
     return None
 
 
-def _findings(host: str, facts: Mapping[str, Any]) -> Iterator[Finding]:
+def _findings(host: str, facts: Mapping[str, Any], ahead: float) -> Iterator[Finding]:
     for row in _rows(facts.get("findings")):
         severity, kind, text, service = (row.get(key) for key in ("severity", "kind", "text", "service"))
         if isinstance(kind, str) and isinstance(text, str):
             name = plain(service, _NAME) if isinstance(service, str) and service else None
             about = _mapping(row.get("about"))
-            yield Finding(host, str(severity), plain(kind, _NAME), plain(text), name, moment(row.get("at")), about)
-
-
-def _changes(host: str, facts: Mapping[str, Any]) -> Iterator[Change]:
-    for row in _rows(facts.get("changes")):
-        kind, name, text, service, path = (row.get(key) for key in ("kind", "name", "text", "service", "path"))
-        at = moment(row.get("at"))
-        if at is not None and isinstance(kind, str) and isinstance(text, str):
-            runs = plain(service, _NAME) if isinstance(service, str) and service else None
-            where = plain(path, _NAME) if isinstance(path, str) else ""
-            yield Change(host, plain(kind, _NAME), plain(name, _NAME), plain(text), at, runs, where)
+            at, deployed = (
+                told and told - timedelta(seconds=ahead)
+                for told in (moment(row.get("at")), moment(about.get("deployed_at")))
+            )
+            yield Finding(host, str(severity), plain(kind, _NAME), plain(text), name, at, about, deployed or at)
 
 
 def _services(facts: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -143,7 +131,7 @@ def _services(facts: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
 def _needs(host: str, service: str, look: Mapping[str, Any]) -> Iterator[Need]:
     for row in _rows(_mapping(look.get("health")).get("depends_on")):
         if isinstance(name := row.get("name"), str):
-            yield Need(host, service, plain(name, _NAME), target_of(row))
+            yield Need(host, service, plain(name, _NAME), target_of(row), row.get("ok") is True)
 
 
 def target_of(row: Mapping[str, Any]) -> str:

@@ -72,9 +72,13 @@ def by_hand(session: Session, play: Play, show: Show) -> Outcome | None:
         retry.keep(session.settings.state_dir, done, outcome.rows)
     show("phase_done", outcome=outcome)
     if play.name == "diagnosis":
-        told = history.read(outcome.rows)
-        show("findings", judged=judgement.of(outcome.rows, inventory, told.began), history=told)
+        _show_findings(outcome, inventory, show)
     return outcome
+
+
+def _show_findings(outcome: Outcome, inventory: Inventory, show: Show) -> None:
+    told = history.read(outcome.rows)
+    show("findings", judged=judgement.of(outcome.rows, inventory, told), history=told)
 
 
 def data(session: Session, outcome: Outcome | None) -> Any:
@@ -82,7 +86,7 @@ def data(session: Session, outcome: Outcome | None) -> Any:
     rows = [asdict(row) for row in outcome.rows] if outcome else []
     if outcome is None or outcome.step.capabilities != ("diagnosis",):
         return rows
-    return {"rows": rows, **judgement.of(outcome.rows, session.hosts()).as_data()}
+    return {"rows": rows, **judgement.of(outcome.rows, session.hosts(), history.read(outcome.rows)).as_data()}
 
 
 def within(desk: Desk, play: Play) -> Outcome | None:
@@ -107,7 +111,7 @@ def within(desk: Desk, play: Play) -> Outcome | None:
             ask_hosts(desk, step.hosts)  # what became of an act whose answer was lost
         outcome = run_step(desk, step, variables)
     if play.name == "diagnosis":
-        desk.show("findings", judged=judgement.of(outcome.rows, desk.inventory))
+        _show_findings(outcome, desk.inventory, desk.show)
     return outcome
 
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from ansible_collections.incidentctl.response.plugins.module_utils._error_meaning import meaning, names
 from ansible_collections.incidentctl.response.plugins.module_utils._finding import (
     Finding,
     clock,
@@ -82,8 +81,7 @@ def _subject(said: str) -> str:
 
 
 def _about(subject: _Subject) -> dict[str, Any]:
-    about = {"error": subject.masked, "count": subject.count, "said": subject.said, "new": subject.new}
-    return {**about, "meaning": meaning(subject.said), "names": names(subject.said)}
+    return {"error": subject.masked, "count": subject.count, "said": subject.said, "new": subject.new}
 
 
 def _often(subject: _Subject) -> str:

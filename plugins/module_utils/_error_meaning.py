@@ -6,6 +6,7 @@ The words are those of operating systems, databases, languages and their librari
 from __future__ import annotations
 
 import re
+from typing import Any
 
 _MAX_CHARS = 2000
 _NAMED_CHARS = 200
@@ -102,6 +103,12 @@ _HOST = re.compile(
     r"|host ?name)[ :=]+[`'\"(]?([A-Za-z0-9][\w.-]{1,100})",
     re.IGNORECASE,
 )
+
+
+def with_meaning(about: dict[str, Any]) -> dict[str, Any]:
+    """Given what a finding is about, add `meaning` and `names` of what was said, by an error or by a check that failed."""
+    said = about.get("said") or about.get("detail")
+    return {**about, "meaning": meaning(said), "names": names(said)} if isinstance(said, str) else about
 
 
 def meaning(said: str) -> str | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils import (
     _error_findings,
+    _error_meaning,
     _resource_findings,
     _state_findings,
 )
@@ -28,4 +29,5 @@ def rank(services: dict[str, dict[str, Any]], resources: dict[str, Any], contain
         found += _state_findings.of_state(name, facts, contained.get(name))
     for name, facts in services.items():
         found += _error_findings.of_errors(name, facts)
+    found = [{**one, "about": _error_meaning.with_meaning(one["about"])} for one in found]
     return sorted(found, key=lambda finding: SEVERITIES.index(finding["severity"]))[:SHOWN]

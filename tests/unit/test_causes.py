@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from incidentctl import cause_rules, causes, observations
+from incidentctl import cause_rules, causes, history, observations
 from incidentctl.causes import Cause
+from incidentctl.outcome import HostOutcome
 from incidentctl.plan import Service
 
 ONSET = datetime(2026, 1, 1, 3, 0, tzinfo=UTC)
@@ -39,7 +40,7 @@ def release(said: str, meaning: str | None = None, **names: str) -> Any:
 
 UNHEALTHY = finding("critical", "unhealthy", "shop: health check fails: 500", "shop")
 FULL = finding("critical", "disk", "disk /srv: 100 % full", path="/srv", percent=100)
-NEEDS = [{"name": "database", "check": "tcp://db1:5432", "ok": True}]
+NEEDS = [{"name": "database", "check": "tcp://db1:5432", "ok": False}]
 
 
 def facts(*findings: Any, healthy: bool = False, changes: Any = (), service: str = "shop", needs: Any = NEEDS) -> Any:
@@ -48,11 +49,24 @@ def facts(*findings: Any, healthy: bool = False, changes: Any = (), service: str
 
 
 def change(kind: str, name: str, at: str, service: str | None = None, path: str | None = None) -> Any:
-    return {"kind": kind, "name": name, "text": f"{kind} {name} changed", "at": at, "service": service, "path": path}
+    return {
+        "kind": kind,
+        "name": name,
+        "text": f"had {kind} {name} changed",
+        "at": at,
+        "service": service,
+        "path": path,
+    }
 
 
 def weigh(hosts: Any, silent: tuple[str, ...] = (), onset: datetime | None = ONSET) -> tuple[Cause, ...]:
-    return causes.weigh(observations.read(hosts, silent), (SHOP, DATABASE), onset)
+    rows = [
+        HostOutcome(host, "diagnosis", "unchanged", facts=told)
+        for host, told in hosts.items()
+        if isinstance(told, dict)
+    ]
+    told = history.read(rows)
+    return causes.weigh(observations.read(hosts, silent), (SHOP, DATABASE), onset, told.changes)
 
 
 def test_a_full_disk_that_the_errors_name_is_likelier_than_the_release_before_them() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from incidentctl import console_diagnosis, judgement, report
+from incidentctl import console_diagnosis, history, judgement, report
 from incidentctl.incident import Event, fold
 from incidentctl.judgement import Judgement
 from incidentctl.outcome import HostOutcome
@@ -33,10 +33,16 @@ RELEASE = {
 }
 
 
-def looked(host: str, service: str, *findings: Any, healthy: bool = True, needs: Any = ()) -> HostOutcome:
+def looked(
+    host: str, service: str, *findings: Any, healthy: bool = True, needs: Any = (), changes: Any = ()
+) -> HostOutcome:
     health = {"healthy": healthy, "depends_on": list(needs)}
-    facts = {"services": {service: {"health": health}}, "findings": list(findings)}
+    facts = {"services": {service: {"health": health}}, "findings": list(findings), "changes": list(changes)}
     return HostOutcome(host, "diagnosis", "unchanged", facts=facts)
+
+
+def judged_of(rows: list[HostOutcome]) -> Judgement:
+    return judgement.of(rows, SITE, history.read(rows))
 
 
 def unreachable(host: str) -> HostOutcome:
@@ -45,7 +51,7 @@ def unreachable(host: str) -> HostOutcome:
 
 def test_the_impact_names_who_is_sick_who_needs_it_and_whom_that_concerns() -> None:
     rows = [looked("web1", "shop", needs=NEEDS), looked("db1", "database", FULL, healthy=False)]
-    impact = judgement.of(rows, SITE).impact
+    impact = judged_of(rows).impact
     assert (impact.hosts, impact.asked, impact.services) == (("db1",), 2, ("database",))
     assert (impact.downstream, impact.user_facing, impact.integrations) == (("shop",), ("shop",), ("partner",))
     assert list(impact.told()) == [
@@ -55,7 +61,7 @@ def test_the_impact_names_who_is_sick_who_needs_it_and_whom_that_concerns() -> N
 
 
 def test_a_host_that_does_not_answer_counts_as_sick_and_is_a_cause() -> None:
-    judged = judgement.of([looked("web1", "shop", needs=NEEDS, healthy=False), unreachable("db1")], SITE)
+    judged = judged_of([looked("web1", "shop", needs=NEEDS, healthy=False), unreachable("db1")])
     assert judged.impact.services == ("database", "shop")
     assert judged.causes[0].hosts == ("db1",)
     assert "no answer from db1" in next(judged.impact.told())
@@ -63,7 +69,7 @@ def test_a_host_that_does_not_answer_counts_as_sick_and_is_a_cause() -> None:
 
 def test_a_phase_that_never_reached_a_host_says_nothing_of_it() -> None:
     skipped = HostOutcome("db1", "diagnosis", "not_attempted", "stopped")
-    assert judgement.of([looked("web1", "shop"), skipped], SITE).impact.silent == ()
+    assert judged_of([looked("web1", "shop"), skipped]).impact.silent == ()
 
 
 @pytest.mark.parametrize(("healthy", "severity", "rule"), [
@@ -73,13 +79,13 @@ def test_a_phase_that_never_reached_a_host_says_nothing_of_it() -> None:
 def test_a_likely_and_critical_cause_raises_what_is_suggested_even_if_the_service_answers(
     healthy: bool, severity: str, rule: str
 ) -> None:
-    judged = judgement.of([looked("web1", "shop", RELEASE, healthy=healthy)], SITE)
+    judged = judged_of([looked("web1", "shop", RELEASE, healthy=healthy)])
     assert (judged.suggested.severity, judged.suggested.rule) == (severity, rule)
     assert judged.severity("low") == f"{severity} (now low): {rule}"
     assert judged.severity(severity) == f"{severity}: {rule}"
 
 
-def crowded() -> Judgement:
+def crowded() -> list[HostOutcome]:
     kinds = ("disk", "inodes", "memory", "clock", "process", "connections", "odd", "load")
     each = [{"severity": "critical", "kind": kind, "text": f"{kind} {'x' * 400}", "about": {}} for kind in kinds]
     errors = [
@@ -88,34 +94,43 @@ def crowded() -> Judgement:
         for n, word in enumerate(("no_space", "memory", "timeout", "descriptors"))
     ]  # fmt: skip
     web = looked("web1", "shop", RELEASE, *each, *errors, healthy=False, needs=NEEDS)
-    return judgement.of([web, looked("web2", "shop", *each), unreachable("db1")], SITE)
+    web.facts["services"]["shop"]["onset"] = RELEASE["at"]
+    changes = [
+        {"kind": "package", "name": f"p{n}", "text": f"had p{n} upgraded", "at": RELEASE["at"]} for n in range(30)
+    ]
+    return [web, looked("web2", "shop", *each, changes=changes), unreachable("db1")]
+
+
+def shown(rows: list[HostOutcome], width: int, current: str | None = None) -> list[str]:
+    found = console_diagnosis.screen(judged_of(rows), history.read(rows), current, width)
+    return [line.plain for line in found]
 
 
 @pytest.mark.parametrize("width", [80, 160])
 def test_what_a_person_reads_first_fits_one_screen(width: int) -> None:
-    lines = [line.plain for line in console_diagnosis.screen(crowded(), "low", width)]
+    lines = shown(crowded(), width, "low")
     assert len(lines) <= 23
     assert max(map(len, lines)) <= width
     assert lines[0] == "What is likeliest"
     assert [line[:2] for line in lines if line[:1].isdigit()] == ["1.", "2.", "3."]
     assert any(line.startswith("        + ") for line in lines)
-    assert lines[-1].startswith("Suggested severity  high (now low): shop")
+    assert any(line.startswith("Suggested severity  high (now low): shop") for line in lines)
+    assert any(line.startswith("What changed, nearest to the onset first") for line in lines)
+    assert lines[-1].endswith(" more")
 
 
 def test_what_speaks_against_a_cause_is_shown_as_well() -> None:
     brought = {**RELEASE, "about": {**RELEASE["about"], "meaning": "no_space"}}
-    judged = judgement.of([looked("web1", "shop", brought, FULL, healthy=False)], SITE)
-    told = [line.plain for line in console_diagnosis.screen(judged, None, 160)]
+    told = shown([looked("web1", "shop", brought, FULL, healthy=False)], 160)
     assert "        - web1: explained by 'disk /srv: 100 % full'" in told
 
 
 def test_where_nothing_was_found_the_screen_says_so() -> None:
-    lines = [line.plain for line in console_diagnosis.screen(judgement.of([looked("web1", "shop")], SITE), None, 80)]
-    assert lines[0] == "No cause was found in logs, resources, dependencies and releases."
+    assert shown([looked("web1", "shop")], 80)[0] == "No cause was found in logs, resources, dependencies and releases."
 
 
 def test_the_record_the_status_and_the_report_have_the_causes_and_what_speaks_for_them(tmp_path: Path) -> None:
-    judged = judgement.of([looked("web1", "shop", RELEASE, healthy=False)], SITE).as_data()
+    judged = judged_of([looked("web1", "shop", RELEASE, healthy=False)]).as_data()
     assert len(json.dumps(judged)) < 20_000
     told = [("declared", {"title": "x", "severity": "high"}), ("step_started", {"phase": "diagnose"})]
     told.append(("step_finished", {"phase": "diagnose", "outcome": "unchanged", "judged": judged}))
@@ -129,5 +144,5 @@ def test_the_record_the_status_and_the_report_have_the_causes_and_what_speaks_fo
 
 def test_figures_that_the_record_cannot_hold_are_left_out() -> None:
     odd = {**FULL, "about": {"path": "/srv", "percent": float("nan"), "bytes": 10**40, "more": {"a": 1}}}
-    data = judgement.of([looked("web1", "shop", odd)], SITE).as_data()
+    data = judged_of([looked("web1", "shop", odd)]).as_data()
     assert data["causes"][0]["about"] == {"path": "/srv"}

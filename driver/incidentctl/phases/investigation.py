@@ -96,7 +96,7 @@ def diagnose(desk: Desk) -> None:
                 affected.add(finding["service"])
     incident = desk.incident()
     told = history.read(outcome.rows)
-    judged = judgement.of(outcome.rows, desk.inventory, told.began, incident.monitoring.get("triage"))
+    judged = judgement.of(outcome.rows, desk.inventory, told, incident.monitoring.get("triage"))
     finish_step(desk, outcome, affected=sorted(affected), judged=judged.as_data())
     tell(desk, "declared")
     desk.show("findings", judged=judged, history=told, current=incident.severity)
