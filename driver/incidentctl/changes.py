@@ -111,7 +111,8 @@ def span(seconds: float) -> str:
 
 def _seen(hosts: Mapping[str, Mapping[str, Any]], skew: Mapping[str, float]) -> Iterator[_Seen]:
     for host, facts in hosts.items():
-        for told in facts.get("changes") or ():
+        said = facts.get("changes")
+        for told in said if isinstance(said, list) else ():
             at = moment(_mapping(told).get("at"))
             if at is not None:
                 yield _Seen(at - timedelta(seconds=skew.get(host, 0.0)), host, told)
