@@ -6,6 +6,7 @@ import shutil
 import ssl
 import subprocess
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,23 @@ class Authority:
         _openssl(
             "x509", "-req", "-in", str(asked.file), "-out", str(signed), "-days", "2", "-copy_extensions", "copy",
             "-CA", str(self.own.file), "-CAkey", str(self.own.key), "-CAcreateserial",
+        )  # fmt: skip
+        return Certificate(signed, asked.key)
+
+    def dated(self, address: str, since: timedelta, until: timedelta) -> Certificate:
+        """Return a certificate for `IP:…` or `DNS:…` that is valid between two times, as seen from now."""
+        self.vouched += 1
+        asked = self._make(f"server{self.vouched}", "-addext", f"subjectAltName={address}")
+        signed, settings, index = asked.file.with_suffix(".pem"), self.folder / "ca.cnf", self.folder / "index"
+        index.touch()
+        settings.write_text(
+            f"[ca]\ndefault_ca=own\n[own]\ndatabase={index}\nnew_certs_dir={self.folder}\ndefault_md=sha256\n"
+            "policy=any\ncopy_extensions=copy\nunique_subject=no\nrand_serial=yes\n[any]\ncommonName=supplied\n"
+        )
+        begin, end = (f"{datetime.now(UTC) + when:%Y%m%d%H%M%SZ}" for when in (since, until))
+        _openssl(
+            "ca", "-batch", "-notext", "-config", str(settings), "-in", str(asked.file), "-out", str(signed),
+            "-cert", str(self.own.file), "-keyfile", str(self.own.key), "-startdate", begin, "-enddate", end,
         )  # fmt: skip
         return Certificate(signed, asked.key)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils import (
     _changes,
+    _contained,
     _findings,
     _ledger,
     _releases_info,
@@ -44,7 +45,11 @@ def _health_check(services: list[Facts], params: dict[str, Any]) -> Result:
     ]
     answer = result("health_check", actions, facts=_fitting({"services": seen}), nothing="no such service on this host")
     # What a service depends on may fail while it copes, or while a circuit breaker keeps it off: no verdict on it.
-    warnings = [_summary(name, health) for name, health in seen.items() if health["healthy"] and _failing(health)]
+    warnings = [
+        _summary(name, health)
+        for name, health in seen.items()
+        if health["healthy"] and (_failing(health) or _not_asked(health))
+    ]
     return {**answer, "warnings": warnings} if warnings else answer
 
 
@@ -62,11 +67,12 @@ def _diagnose(services: list[Facts], params: dict[str, Any]) -> Result:
         actions += [action(name, "failed", clean(f"{name}: {why}", NOTE_CHARS)) for why in unread]
         if not unread:
             actions.append(action(name, "unchanged", f"{_summary(name, seen[name])}; {_errors(told[name])}"))
+    entries = _entries(params)
     resources = _resources.look(services, begun)
-    changed = _changed(services, told, params)
+    changed = _changed(services, told, params, entries)
     summary = f"load {resources['load1']}, {len(resources['disks'])} disk(s), {len(changed['changes'])} change(s)"
     actions.append(action("host", "unchanged", summary))
-    findings = _findings.rank(told, resources, _stopped(params))
+    findings = _findings.rank(told, resources, _contained.services(services, entries))
     facts = {"services": told, "resources": resources, **changed, "findings": findings, "clock": _clock(started)}
     return result("diagnosis", actions, facts=_fitting(facts))
 
@@ -77,7 +83,7 @@ def _service(service: Facts, health: Facts, log_bytes: int, until: float) -> tup
     deployed_at = release["deployed_at"] if release else None
     reading = _service_errors.read(service, log_bytes, deployed_at, until)
     blind = [health["detail"]] if health["healthy"] is None and "manager" in service else []
-    notes = [*([note] if note else []), *reading.notes, *reading.unread]
+    notes = [*([note] if note else []), *_not_asked(health), *reading.notes, *reading.unread]
     facts = {
         "health": health,
         "errors": reading.errors,
@@ -88,12 +94,14 @@ def _service(service: Facts, health: Facts, log_bytes: int, until: float) -> tup
     return facts, blind + reading.unread
 
 
-def _changed(services: list[Facts], told: dict[str, Facts], params: dict[str, Any]) -> Facts:
+def _changed(
+    services: list[Facts], told: dict[str, Facts], params: dict[str, Any], entries: list[_ledger.Entry]
+) -> Facts:
     """Return what changed on this host in the last hours, and what of it could not be seen."""
     now = time.time()
     releases = {name: facts["release"] for name, facts in told.items()}
     window = (now - params["changes_hours"] * 3600, now)
-    looked = _changes.look(services, releases, window, _entries(params))
+    looked = _changes.look(services, releases, window, entries)
     return {"changes": looked.changes, "changes_notes": looked.notes}
 
 
@@ -104,24 +112,22 @@ def _clock(begun: float) -> Facts:
 
 def _summary(name: str, health: Facts) -> str:
     failing = [f"dependency {d['name']} fails: {d['detail']}" for d in _failing(health)]
-    return "; ".join([f"{name}: {health['detail']}", *failing])
+    return "; ".join([f"{name}: {health['detail']}", *failing, *_not_asked(health)])
 
 
 def _failing(health: Facts) -> list[Facts]:
-    return [dependency for dependency in health["depends_on"] if not dependency["ok"]]
+    return [dependency for dependency in health["depends_on"] if dependency["ok"] is False]
+
+
+def _not_asked(health: Facts) -> list[str]:
+    return [f"dependency {d['name']} {d['detail']}" for d in health["depends_on"] if d["ok"] is None]
 
 
 def _errors(facts: Facts) -> str:
     return f"{sum(error['count'] for error in facts['errors'])} error(s) of {len(facts['errors'])} kind(s)"
 
 
-def _stopped(params: dict[str, Any]) -> dict[str, str]:
-    """Return the services that this incident has stopped and not yet started again, and by which capability."""
-    stopped = [e for e in _entries(params) if e["undo"].get("kind") == "service_start" and e["state"] != "lifted"]
-    return {entry["target"]: entry["capability"] for entry in stopped}
-
-
-def _entries(params: dict[str, Any]) -> list[dict[str, Any]]:
+def _entries(params: dict[str, Any]) -> list[_ledger.Entry]:
     """Return the entries of this incident; none where the ledger is root's, and we are not: what it did is news then."""
     try:
         entries, _unreadable = _ledger.entries(params)

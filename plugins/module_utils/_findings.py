@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils import (
@@ -10,23 +11,26 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _resource_findings,
     _state_findings,
 )
+from ansible_collections.incidentctl.response.plugins.module_utils._contained import Contained
 from ansible_collections.incidentctl.response.plugins.module_utils._finding import SEVERITIES, Finding
 
 SHOWN = 50
 
 
-def rank(services: dict[str, dict[str, Any]], resources: dict[str, Any], contained: dict[str, str]) -> list[Finding]:
+def rank(
+    services: dict[str, dict[str, Any]], resources: dict[str, Any], contained: Mapping[str, Contained]
+) -> list[Finding]:
     """Given the facts, return the findings, critical first, and likely causes before symptoms.
 
     By `about.error` the same error of several hosts is known for the same. `contained` names the services that this
-    incident itself has stopped, and by what: no news to anybody.
+    incident itself has stopped: no news to anybody.
     """
     found: list[Finding] = []
     for name, facts in services.items():
         found += _error_findings.of_release(name, facts)
     found += _resource_findings.of_host(resources)
     for name, facts in services.items():
-        found += _state_findings.of_state(name, facts, contained.get(name))
+        found += _state_findings.of_state(name, facts, contained)
     for name, facts in services.items():
         found += _error_findings.of_errors(name, facts)
     found = [{**one, "about": _error_meaning.with_meaning(one["about"])} for one in found]

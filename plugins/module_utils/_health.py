@@ -22,6 +22,8 @@ def probe(health: dict[str, Any]) -> dict[str, Any]:
     healthy = answer["status"] == wanted
     if answer["status"] is None:
         detail = f"no answer from {health['url']}: {answer['error']}"
+    elif 300 <= answer["status"] < 400 and not healthy:
+        detail = f"{_http.in_words(answer)} (expected {wanted})"
     elif healthy:
         detail = f"{answer['status']} in {answer['latency_ms']:.0f} ms"
     else:

@@ -23,24 +23,31 @@ BODY_LIMIT = 64 * 1024
 DEFAULT_TIMEOUT_S = 5.0
 _SHORTEST_HIDDEN = 4  # a shorter text is everywhere, and hiding it would garble the answer
 _SHOWN = 200
+_LONGEST_LINE, _MOST_HEADERS = 65536, 100  # http.client's
 _LATE_S = 0.1  # so that what is too slow tells itself which step it was at
 
 
 def call(request: dict[str, Any], limit: int = BODY_LIMIT) -> dict[str, Any]:
     """Given what `_http_request.KEYS` names, return what came back; of the body at most `limit` bytes are read.
 
-    {status: int or None, latency_ms: float, body: text, whole: was that all of it?, error: text or None, failing: the
-    step that did not succeed (dns, connect, tls, answer) or None, sent: did the request go out, at least in part?}.
+    {status: int or None, latency_ms: float, connect_ms: float or None, body: text, whole: was that all of it?, error:
+    text or None, failing: the step that did not succeed (dns, connect, tls, answer) or None, location: where a redirect
+    leads, sent: did the request go out, at least in part?}.
     Status None means that no answer came. The secret is never in it, even where the other side repeats it. Raise
     SecretError if the secret is missing.
     """
     secret = _http_request.secret(request.get("secret_ref"))
-    started = time.monotonic()
     attempt = _Attempt(secret.headers, limit)
-    answer: dict[str, Any] = {"status": None, "body": "", "whole": True, "error": None, "failing": None}
+    answer: dict[str, Any] = {
+        "status": None, "body": "", "whole": True, "error": None, "failing": None, "location": "",
+    }  # fmt: skip
+    started = time.monotonic()
     try:
+        place = _address(request)
+        trust = _trust.context(request.get("ca_file")) if place.secure else None
         timeout_s = float(request.get("timeout_s") or DEFAULT_TIMEOUT_S)
-        (found,) = _parallel.each(attempt.make, [(request, timeout_s)], timeout_s + _LATE_S)
+        started = time.monotonic()
+        (found,) = _parallel.each(attempt.make, [(request, place, trust, timeout_s)], timeout_s + _LATE_S)
         if found is _parallel.LATE:
             raise TimeoutError
         answer.update(found)
@@ -52,11 +59,11 @@ def call(request: dict[str, Any], limit: int = BODY_LIMIT) -> dict[str, Any]:
     except (OSError, ValueError, http.client.HTTPException) as failure:
         answer.update(error=_why(failure), failing=attempt.step)
     answer["sent"] = attempt.end()
+    answer["connect_ms"] = attempt.connect_ms
     answer["latency_ms"] = round((time.monotonic() - started) * 1000, 1)
     for hidden in sorted(secret.hidden, key=len, reverse=True):
-        if len(hidden) >= _SHORTEST_HIDDEN:
-            answer["body"] = answer["body"].replace(hidden, "***")
-            answer["error"] = answer["error"] and answer["error"].replace(hidden, "***")
+        for key in ("body", "error", "location") if len(hidden) >= _SHORTEST_HIDDEN else ():
+            answer[key] = answer[key] and answer[key].replace(hidden, "***")
     return answer
 
 
@@ -74,7 +81,8 @@ def in_words(answer: dict[str, Any], shown: int = _SHOWN) -> str:
     if status is None:
         return f"nothing ({answer['error']})"
     if 300 <= status < 400:
-        return f"{status} (a redirect is not followed)"
+        to = f" to {answer['location']}" if answer["location"] else ""
+        return f"{status} (a redirect{to} is not followed)"
     needs = " (it wants a login: see secret_ref)" if status == 401 else ""
     return f"{status}{needs} {_plain(answer['body'])[:shown]}".rstrip()
 
@@ -84,7 +92,7 @@ def check(request: dict[str, Any]) -> None:
     _http_request.secret(request.get("secret_ref"))
     try:
         if request.get("ca_file"):
-            _context(request)
+            _trust.context(request["ca_file"])
     except ValueError as error:
         raise SecretError(str(error)) from error
 
@@ -97,17 +105,18 @@ class _Attempt:
         self._lock, self._over = threading.Lock(), False
         self._socket: socket.socket | None = None
         self.step: str | None = None  # what it is at
+        self.connect_ms: float | None = None
 
-    def make(self, asked: tuple[dict[str, Any], float]) -> dict[str, Any]:
+    def make(self, asked: tuple[dict[str, Any], _http_request.Address, ssl.SSLContext | None, float]) -> dict[str, Any]:
         """Connect, send, and read the answer."""
-        request, timeout_s = asked
-        secure, host, port, target = _address(request)
+        request, (secure, host, port, target), trust, timeout_s = asked
         body, headers = _http_request.content(request)
-        trust = _context(request) if secure else None
         plain = http.client.HTTPConnection(host, port)
         line = http.client.HTTPSConnection(host, port, context=trust) if secure else plain
         self.step = "connect"
-        opened = _line.connect(host, port, _line.Clock(timeout_s))
+        clock = _line.Clock(timeout_s)
+        opened = _line.connect(host, port, clock)
+        self.connect_ms = clock.connected_ms
         line.sock = opened.sock  # closed with it
         try:
             if trust:
@@ -128,7 +137,8 @@ class _Attempt:
         text, whole = raw[: self._limit], len(raw) <= self._limit
         if answer.getheader("Content-Encoding", "").lower() in ("gzip", "x-gzip"):
             text, whole = _unpacked(text, self._limit, whole)
-        return {"status": answer.status, "body": text.decode("utf-8", "replace"), "whole": whole}
+        location = _plain(answer.getheader("Location", ""))[:_SHOWN]
+        return {"status": answer.status, "location": location, "body": text.decode("utf-8", "replace"), "whole": whole}
 
     def end(self) -> bool:
         """Let go of it, whatever it is at; say whether it was sent."""
@@ -147,10 +157,6 @@ def _address(request: dict[str, Any]) -> _http_request.Address:
         return _http_request.address(request["url"])
     except ValueError as error:
         raise ValueError(f"the address {error}") from error
-
-
-def _context(request: dict[str, Any]) -> ssl.SSLContext:
-    return _trust.context(request.get("ca_file"))
 
 
 def _read(answer: http.client.HTTPResponse, limit: int) -> bytes:
@@ -179,8 +185,11 @@ def _why(failure: Exception) -> str:
         return _line.tls_words(failure)
     if isinstance(failure, http.client.RemoteDisconnected):
         return "it closed the connection without an answer"
-    if isinstance(failure, http.client.HTTPException):
-        return "what came back is not HTTP"  # whose text may be anything
+    if isinstance(failure, http.client.LineTooLong):
+        return f"what came back has a line longer than {_LONGEST_LINE} bytes"
+    if isinstance(failure, http.client.HTTPException):  # whose text may be anything, but for this one
+        many = "headers" in str(failure)
+        return f"what came back has more than {_MOST_HEADERS} headers" if many else "what came back is not HTTP"
     return _plain(getattr(failure, "strerror", None) or str(failure)) or type(failure).__name__
 
 

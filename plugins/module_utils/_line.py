@@ -14,6 +14,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._text import 
 
 SAID_CHARS = 200
 NO_TLS = "it does not speak TLS"
+UNTRUSTED = "its certificate is not trusted"
 _MOST_ADDRESSES = 8
 _UNTRUSTED = (2, 18, 19, 20, 21)  # nobody who is trusted has signed it, in the numbers of OpenSSL's X509_V_ERR
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
@@ -34,6 +35,7 @@ class Clock:
     def __init__(self, seconds: float) -> None:
         """Begin now."""
         self.seconds = seconds
+        self.connected_ms: float | None = None  # when a connection stood
         self._began = time.monotonic()
 
     @property
@@ -148,6 +150,7 @@ def connect(host: str, port: int, clock: Clock) -> Line:
             sock.settimeout(clock.left / (len(addresses) - number))
             sock.connect(address)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            clock.connected_ms = clock.passed_ms
         except OSError as error:
             whom = "" if address[0] == host else f"{address[0]} port {port}: "
             refused = refused or Failure("connect", f"{whom}{connect_words(error, clock)}")
@@ -177,7 +180,7 @@ def words(error: Exception, clock: Clock) -> str:
 def tls_words(error: ssl.SSLError) -> str:
     """Say why TLS did not come about."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        told = f"its certificate is not trusted: {error.verify_message.rstrip('.')}"
+        told = f"{UNTRUSTED}: {error.verify_message.rstrip('.')}"
         fix = "name the file of the authority that signed it in ca_file"
         return f"{told}. Fix: {fix}" if error.verify_code in _UNTRUSTED else told
     if error.reason in _NO_TLS:

@@ -92,11 +92,21 @@ def _running(service: dict[str, Any]) -> tuple[bool | None, str]:
 
 
 def _depends_on(services: list[dict[str, Any]]) -> list[list[Seen]]:
-    wanted = [(i, dependency) for i, service in enumerate(services) for dependency in service.get("depends_on", [])]
+    wanted = [
+        (i, {**_patience_with(service), **dependency})
+        for i, service in enumerate(services)
+        for dependency in service.get("depends_on", [])
+    ]
     found: list[list[Seen]] = [[] for _service in services]
     for (i, _dependency), answer in zip(wanted, _dependencies.ask_all([dependency for _i, dependency in wanted])):
         found[i].append(answer)
     return found
+
+
+def _patience_with(service: dict[str, Any]) -> dict[str, float]:
+    """Return from when on a dependency is slow: half of the time that the service itself has to say how it is."""
+    timeout_s = float(service["health"].get("timeout_s", 3)) if "health" in service else _dependencies.SLOW_MS / 500
+    return {"slow_ms": min(_dependencies.SLOW_MS, 500 * timeout_s)}
 
 
 def _joined(service: dict[str, Any], health: Seen | None, running: Any, depends_on: list[Seen]) -> Seen:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _resolvers,
 )
 from tests import peers
+from tests.certificates import Authority, Certificate
 from tests.peers import peer, reply, resolver, says, silent
 from tests.postgresql_server import BIN, Server
 from tests.small_service import open_folder
@@ -119,7 +122,18 @@ def test_what_is_the_same_is_asked_once_and_told_of_each() -> None:
 
 def test_secret_that_is_not_there_is_told_and_nobody_is_blamed(tmp_path: Path) -> None:
     answer = ask("redis://127.0.0.1:1", secret_ref={"file": str(tmp_path / "none")})
-    assert told(answer) == (False, None, f"secret file {tmp_path}/none: No such file or directory")
+    why = f"could not be asked: secret file {tmp_path}/none: No such file or directory"
+    assert told(answer) == (None, None, why)
+
+
+def test_authority_that_is_not_there_is_told_and_nobody_is_blamed() -> None:
+    for check in ("https://127.0.0.1:1/", "tls://127.0.0.1:1"):
+        answer = ask(check, ca_file="/nonexistent/ca.pem")
+        assert told(answer) == (
+            None,
+            None,
+            "could not be asked: ca_file /nonexistent/ca.pem: No such file or directory",
+        )
 
 
 # --- names ---------------------------------------------------------------------------------------------------------------
@@ -350,6 +364,189 @@ def test_server_without_tls_fails_where_tls_was_asked_for(server: Server) -> Non
     answer = ask(f"postgresql://open@127.0.0.1:{server.port}/shop?sslmode=require")
     assert (answer["ok"], answer["failing"]) == (False, "tls")
     assert ask(f"postgresql://open@127.0.0.1:{server.port}/shop?sslmode=disable")["ok"] is True
+
+
+# --- Redis ---------------------------------------------------------------------------------------------------------------
+
+
+def redis(*words: bytes, **more: Any) -> dict[str, Any]:
+    with peer(says(*words)) as port:
+        return ask(f"redis://127.0.0.1:{port}", **more)
+
+
+def test_redis_that_answers_ping_lives_with_a_login_or_without(secret: dict[str, Any]) -> None:
+    for answer in (redis(b"+PONG\r\n"), redis(b"+OK\r\n", b"+PONG\r\n", **secret)):
+        assert told(answer)[:2] == (True, None)
+        assert answer["detail"].startswith("PONG in ")
+
+
+def test_redis_that_asks_for_a_password_lives_though_there_is_none() -> None:
+    assert "asks for a password; login not tried" in redis(b"-NOAUTH Authentication required.\r\n")["detail"]
+
+
+@pytest.mark.parametrize(
+    ("word", "failing", "detail"),
+    [
+        (
+            b"-LOADING Redis is loading the dataset in memory\r\n",
+            "answer",
+            "it is starting up and reads its data: LOADING",
+        ),
+        (b"-MISCONF Redis is configured to save RDB snapshots\r\n", "answer", "it takes no writes: MISCONF"),
+        (b"-ERR max number of clients reached\r\n", "answer", "too many clients: max number of clients reached"),
+        (b"-DENIED Redis is running in protected mode\r\n", "login", "login refused: DENIED"),
+        (b"+OK\r\n", "answer", "what came back is not Redis"),
+        (b"HTTP/1.1 400 Bad Request\r\n", "answer", "what came back is not Redis"),
+        (b"x" * 5000, "answer", "what came back is not the protocol that was asked for"),
+    ],
+)
+def test_redis_that_cannot_serve_is_told_in_words(word: bytes, failing: str, detail: str) -> None:
+    answer = redis(word)
+    assert told(answer)[:2] == (False, failing)
+    assert answer["detail"].startswith(detail)
+
+
+def test_login_at_redis_that_is_refused_is_told_and_the_password_is_not(secret: dict[str, Any]) -> None:
+    heard = []
+
+    def refuse(connection: socket.socket) -> None:
+        heard.append(connection.recv(1000))
+        connection.sendall(b"-WRONGPASS invalid username-password pair\r\n")
+
+    with peer(refuse) as port:
+        answer = ask(f"redis://app@127.0.0.1:{port}", **secret)
+    assert told(answer) == (False, "login", "login refused: WRONGPASS invalid username-password pair")
+    assert heard == [b"*3\r\n$4\r\nAUTH\r\n$3\r\napp\r\n$12\r\nh0rse-staple\r\n"]
+
+
+# --- TLS and the web ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority") / "own")
+
+
+def secured(certificate: Certificate) -> Callable[[socket.socket], None]:
+    """Return a talk in TLS that shows this certificate, and answers one thing with PONG."""
+
+    def talk(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), certificate.server().wrap_socket(connection, server_side=True) as line:
+            line.recv(1000)
+            line.sendall(b"+PONG\r\n")
+
+    return talk
+
+
+def test_certificate_is_verified_and_how_long_it_is_valid_is_told(authority: Authority) -> None:
+    trusted = {"ca_file": str(authority.file)}
+    with peer(secured(authority.vouch("IP:127.0.0.1"))) as port:
+        answer = ask(f"tls://127.0.0.1:{port}", **trusted)
+        assert answer["ok"] is True
+        assert 1.9 < answer["certificate"]["days"] <= 2
+        assert ask(f"rediss://127.0.0.1:{port}", **trusted)["detail"].startswith("PONG")
+        assert told(ask(f"tls://127.0.0.1:{port}"))[:2] == (False, "tls")
+    with peer(secured(authority.vouch("DNS:mail.example"))) as port:
+        assert ask(f"tls://127.0.0.1:{port}?name=mail.example", **trusted)["ok"] is True
+        answer = ask(f"tls://127.0.0.1:{port}", **trusted)
+    assert (answer["failing"], "IP address mismatch" in answer["detail"]) == ("tls", True)
+
+
+@pytest.mark.parametrize("check", ["tls://127.0.0.1:{}", "https://127.0.0.1:{}/", "rediss://127.0.0.1:{}"])
+def test_certificate_that_has_expired_is_told_with_when(check: str, authority: Authority) -> None:
+    gone = authority.dated("IP:127.0.0.1", timedelta(days=-9), timedelta(hours=-3, minutes=-6))
+    with peer(secured(gone)) as port:
+        answer = ask(check.format(port), ca_file=str(authority.file))
+    assert (answer["ok"], answer["failing"]) == (False, "tls")
+    assert answer["detail"].startswith("its certificate expired 3.1 h ago (20")
+    assert answer["certificate"]["days"] == -0.1
+
+
+def test_certificate_whose_time_has_not_come_is_told_with_when(authority: Authority) -> None:
+    early = authority.dated("IP:127.0.0.1", timedelta(hours=5), timedelta(days=2))
+    with peer(secured(early)) as port:
+        answer = ask(f"tls://127.0.0.1:{port}", ca_file=str(authority.file))
+    assert answer["detail"].startswith("its certificate is valid only in 5.0 h (20")
+
+
+def test_what_does_not_speak_tls_is_told() -> None:
+    with peer(says(b"220 mail ready\r\n")) as port:
+        assert told(ask(f"tls://127.0.0.1:{port}")) == (False, "tls", "it does not speak TLS")
+        assert told(ask(f"https://127.0.0.1:{port}/")) == (False, "tls", "it does not speak TLS: is it http://?")
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+MOVED = b"HTTP/1.1 302 Found\r\nLocation: https://sso.example/\x1b[2J\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "detail"),
+    [
+        (
+            b"HTTP/1.1 302 Found\r\nLocation: https://sso.example/\x1b[2J\r\n\r\n",
+            "answered 302 (a redirect to https://sso.example/?[2J is not followed)",
+        ),
+        (b"HTTP/1.1 307 x\r\n\r\n", "answered 307 (a redirect is not followed)"),
+        (b"HTTP/1.1 503 x\r\n\r\ntoo busy", "answered 503 too busy"),
+        (b"HTTP/1.1 401 x\r\n\r\n", "answered 401 (it wants a login: see secret_ref)"),
+        (b"hello world\r\n\r\n", "what came back is not HTTP"),
+        (OK + b"a: b\r\n" * 101 + b"\r\n", "what came back has more than 100 headers"),
+        (OK + b"a: " + b"x" * 70000 + b"\r\n\r\n", "what came back has a line longer than 65536 bytes"),
+        (OK + b"Content-Encoding: gzip\r\n\r\nnone", "the answer is not the gzip that it says it is"),
+        (b"", "it closed the connection without an answer"),
+    ],
+)
+def test_endpoint_that_does_not_answer_as_it_should_is_told_in_words(said: bytes, detail: str) -> None:
+    with peer(says(said)) as port:
+        assert told(ask(f"http://127.0.0.1:{port}/")) == (False, "answer", detail)
+
+
+def test_endpoint_with_an_endless_body_is_left_after_64_kb() -> None:
+    sent = [0]
+
+    def endless(connection: socket.socket) -> None:
+        connection.recv(1000)
+        connection.sendall(OK + b"\r\n")
+        while True:
+            sent[0] += connection.send(b"x" * 65536)
+
+    with peer(endless) as port:
+        assert ask(f"http://127.0.0.1:{port}/")["ok"] is True
+    assert sent[0] < 32 << 20  # what the kernel took before we left
+
+
+# --- slow ----------------------------------------------------------------------------------------------------------------
+
+
+def late(*seconds: float) -> Callable[[socket.socket], None]:
+    """Return a talk that is as late as this, from one connection to the next."""
+    waits = list(seconds)
+
+    def talk(connection: socket.socket) -> None:
+        connection.recv(1000)
+        if waits:
+            time.sleep(waits.pop(0))
+            connection.sendall(b"+PONG\r\n")
+
+    return talk
+
+
+@pytest.mark.parametrize(("waits", "slow"), [((0.2, 0.2, 0.2), True), ((0.2, 0, 0.2), True), ((0.2, 0, 0), False)])
+def test_slow_is_what_is_so_two_times_of_three(waits: tuple[float, ...], slow: bool) -> None:
+    with peer(late(*waits)) as port:
+        answer = ask(f"redis://127.0.0.1:{port}", slow_ms=150)
+    assert (answer["ok"], answer["slow"], len(answer["probes"])) == (True, slow, 3)
+    assert answer["connect_ms"] < 100
+
+
+def test_what_is_fast_is_asked_once() -> None:
+    with peer(late(0)) as port:
+        assert "slow" not in ask(f"redis://127.0.0.1:{port}")
+
+
+def test_what_was_slow_and_then_fails_has_failed() -> None:
+    with peer(late(0.2)) as port:  # whose waits are used up
+        assert told(ask(f"redis://127.0.0.1:{port}", slow_ms=150))[:2] == (False, "answer")
 
 
 # --- what a check may be ---------------------------------------------------------------------------------------------

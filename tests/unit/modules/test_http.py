@@ -149,7 +149,7 @@ def test_what_is_not_utf8_comes_back_as_text() -> None:
     [
         (b"SSH-2.0-OpenSSH_9.2 \x1b[31m\r\n", "what came back is not HTTP"),
         (b"", "it closed the connection without an answer"),
-        (b"HTTP/1.1 200 OK\r\n" + b"X" * 70_000 + b"\r\n", "what came back is not HTTP"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X" * 70_000 + b"\r\n", "what came back has a line longer than 65536 bytes"),
     ],
 )
 def test_what_is_not_http_is_said_in_words_of_ours(said: bytes, told: str) -> None:
@@ -171,7 +171,7 @@ def test_a_redirect_is_handed_back_and_the_secret_does_not_go_there(tmp_path: Pa
         app.url, here = elsewhere.url, app.url  # what Location names
         answer = _http.call({"url": here, "secret_ref": {"file": str(tmp_path / "token")}})
         assert (answer["status"], elsewhere.requests) == (302, [])
-    assert _http.in_words(answer) == "302 (a redirect is not followed)"
+    assert _http.in_words(answer) == f"302 (a redirect to {elsewhere.url}/elsewhere is not followed)"
 
 
 def test_no_proxy_of_the_environment_answers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -194,7 +194,7 @@ def test_a_redirect_is_a_failure_and_is_not_followed(tmp_path: Path) -> None:
         given = params(tmp_path, service(app.url, status=False))
         row = turn_on(given)
     assert row["outcome"] == "failed"
-    assert "302 (a redirect is not followed)" in row["summary"]
+    assert f"302 (a redirect to {app.url}/elsewhere is not followed)" in row["summary"]
     assert paths(app) == ["/on"]
     # Without a status nobody knows whether it came on: lift has to call off.
     assert states(given) == ["intended"]
@@ -279,7 +279,7 @@ def test_off_without_a_status_is_not_verified(tmp_path: Path) -> None:
     ("path", "answer", "words"),
     [
         ("/off", (500, {}), "off of shop answered 500"),
-        ("/off", (301, {}), "301 \\(a redirect is not followed\\)"),
+        ("/off", (301, {}), "301 \\(a redirect to .*/elsewhere is not followed\\)"),
         ("/off", (200, {}), "but status says {'enabled': True}"),
         ("/status", (503, {}), "but status says 503"),
     ],
