@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,7 +19,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer it."""
-        left = json.loads(STOCK.read_text())
+        with STOCK.open() as stock:
+            fcntl.flock(stock, fcntl.LOCK_SH)  # whoever writes it holds it meanwhile
+            left = json.load(stock)
         sku = self.path.rpartition("/")[2]
         self.answer({"status": "ok"} if sku == "health" else {"sku": sku, "left": left.get(sku, 0)})
 

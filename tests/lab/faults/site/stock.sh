@@ -17,4 +17,5 @@ Restart=always
 WantedBy=multi-user.target
 UNIT
 systemctl daemon-reload
-systemctl enable --quiet --now stock.service
+systemctl enable --quiet stock.service
+systemctl restart stock.service
