@@ -110,7 +110,7 @@ def scope(told: Notification, inventory: Inventory) -> Scope:
 def named(told: Notification, inventory: Inventory) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the services and the hosts of the inventory whose names, or addresses, stand in the labels."""
     words = {alert.labels[label].strip() for alert in told.meant() for label in SERVICE_LABELS if label in alert.labels}
-    places = {_host(alert.labels[label]) for alert in told.meant() for label in HOST_LABELS if label in alert.labels}
+    places = {host_of(alert.labels[label]) for alert in told.meant() for label in HOST_LABELS if label in alert.labels}
     services = tuple(service.name for service in inventory.services if service.name in words)
     known = {host: {host.lower(), inventory.addresses.get(host, host).lower()} for host in inventory.hosts}
     return services, tuple(host for host in inventory.hosts if known[host] & places)
@@ -184,7 +184,7 @@ def _severity(label: str, table: Mapping[str, str], default: str) -> str:
     return found if found in SEVERITIES else default
 
 
-def _host(text: str) -> str:
+def host_of(text: str) -> str:
     """Return the host of `host:port`, `[address]:port` or a URL, anything else as it is; in small letters."""
     word = text.strip().lower()
     try:

@@ -64,23 +64,23 @@ def ahead(facts: Mapping[str, Any]) -> float:
 def rank(
     hosts: Mapping[str, Mapping[str, Any]],
     onsets: Mapping[str, Onset],
-    sick: Collection[str],
+    sick_hosts: Collection[str],
     skew: Mapping[str, float],
 ) -> list[Row]:
-    """Given each host's facts, the onset of each service, the sick hosts, and how far clocks are ahead, return the changes.
+    """Given each host's facts, onsets by service, the sick hosts, and how far clocks are ahead, return the changes.
 
-    A change of a service is measured by that service's onset, any other by the first.
+    A change of a service is measured by that service's onset, any other by the one of all, which stands under "".
     """
-    rows = [_row(group, onsets, set(sick)) for group in _groups(_seen(hosts, skew))]
+    rows = [_row(group, onsets, set(sick_hosts)) for group in _groups(_seen(hosts, skew))]
     return sorted(rows, key=lambda row: (-row.score, -_stamp(row.first)))
 
 
-def sick_hosts(hosts: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    """Return the hosts on which a service is not healthy."""
+def sick(hosts: Mapping[str, Mapping[str, Any]]) -> set[tuple[str, str]]:
+    """Return (host, service) of those that are not healthy."""
     return {
-        host
+        (host, name)
         for host, facts in hosts.items()
-        for told in _mapping(facts.get("services")).values()
+        for name, told in _mapping(facts.get("services")).items()
         if _mapping(_mapping(told).get("health")).get("healthy") is False
     }
 
@@ -154,9 +154,9 @@ def _row(group: Sequence[_Seen], onsets: Mapping[str, Onset], sick: set[str]) ->
 
 
 def _before(at: datetime, service: str | None, onsets: Mapping[str, Onset]) -> float | None:
-    times = [moment(one.at) for name, one in onsets.items() if service not in onsets or name == service]
-    known = [time for time in times if time is not None]
-    return (min(known) - at).total_seconds() if known else None
+    onset = onsets.get(service or "") or onsets.get("")
+    began = None if onset is None else moment(onset.at)
+    return None if began is None else (began - at).total_seconds()
 
 
 def _score(kind: str, service: str | None, hosts: set[str], before: float | None, sick: set[str]) -> float:

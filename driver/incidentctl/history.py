@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from typing import Any
 
 from incidentctl import changes, onset
 from incidentctl.changes import Row, span
+from incidentctl.incident import Incident
 from incidentctl.onset import Onset
 from incidentctl.outcome import HostOutcome
 
@@ -29,20 +31,42 @@ class History:
         """The onset of all as a moment, None where nobody tells it."""
         return None if self.onset is None else onset.moment(self.onset.at)
 
+    def as_data(self) -> dict[str, Any]:
+        """Return it for --json."""
+        return {"onset": self.onset and asdict(self.onset), "changes": [asdict(row) for row in self.changes]}
 
-def read(rows: Iterable[HostOutcome], told: Iterable[Onset] = ()) -> History:
-    """Given the outcomes of a diagnosis, and when it began by what others say, return what they say together."""
+
+def read(rows: Iterable[HostOutcome], told: Iterable[Onset] = (), known: Onset | None = None) -> History:
+    """Given the outcomes of a diagnosis, and when it began by what others say, return what they say together.
+
+    With `known`, it is known already when it began.
+    """
     hosts = {row.host: row.facts for row in rows if row.capability == "diagnosis" and row.facts}
     skew = {host: off for host, facts in hosts.items() if abs(off := changes.ahead(facts)) > _WRONG_S}
     onsets = onset.of_services(hosts, skew)
-    candidates = [*onsets.values(), *told]
+    sick = changes.sick(hosts)
+    began = known or onset.of_all(onsets, {name for _host, name in sick}, told)
+    measured = {**onsets, **({"": began} if began else {})}
     return History(
         onsets,
-        onset.first(candidates) if candidates else None,
-        tuple(changes.rank(hosts, onsets, changes.sick_hosts(hosts), skew)),
-        tuple(_clock(host, off) for host, off in skew.items()),
+        began,
+        tuple(changes.rank(hosts, measured, {host for host, _name in sick}, skew)),
+        (*(_clock(host, off) for host, off in skew.items()), *_noted(hosts)),
         skew,
     )
+
+
+def of(incident: Incident) -> History:
+    """Return the same from what the record keeps of the newest diagnosis."""
+    rows = (incident.outcomes or {}).get("diagnose", ())
+    outcomes = [HostOutcome(str(r["host"]), str(r["capability"]), "", facts=r.get("facts") or {}) for r in rows]
+    return read(outcomes, known=onset.kept(incident.onset))
+
+
+def _noted(hosts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    for host, facts in hosts.items():
+        notes = facts.get("changes_notes")
+        yield from (f"{host}: {note}" for note in (notes if isinstance(notes, list) else ()))
 
 
 def _clock(host: str, off: float) -> str:

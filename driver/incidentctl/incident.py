@@ -99,6 +99,7 @@ class Incident:
     notified: tuple[Data, ...] = ()
     follow_ups: tuple[Data, ...] = ()
     verified: Data | None = None
+    onset: Data | None = None  # when it began, and who says so, by the newest diagnosis
     judged: Data | None = None  # causes, impact and the suggested severity, as the newest diagnosis had them
     monitoring: Mapping[str, Data] = field(default_factory=dict)  # phase → what Prometheus and Alertmanager said then
     holder: Data | None = None
@@ -232,8 +233,9 @@ def _step_finished(incident: Incident, event: Event) -> Changes:
         changes["affected"] = event_data.texts(event.data["affected"])
     if isinstance(event.data.get("monitoring"), dict):
         changes["monitoring"] = {**incident.monitoring, str(name): event.data["monitoring"]}
-    if isinstance(event.data.get("judged"), dict):
-        changes["judged"] = event.data["judged"]
+    for key in ("judged", "onset"):
+        if isinstance(event.data.get(key), dict):
+            changes[key] = event.data[key]
     if name == "contain" and outcome in ("done", "unchanged", "refused") and incident.milestones.contained is None:
         changes |= _milestone(incident, event, "contained")
     return changes

@@ -16,17 +16,21 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+from incidentctl.alerts import host_of
 from incidentctl.errors import ConfigurationError
+from incidentctl.onset import Onset
 from incidentctl.settings import Monitoring, Server, resolve_secret
 
 _TIMEOUT_S = 4.0
 _BODY_LIMIT = 16 * 1024 * 1024
+_BACK_S, _STEP_S = 6 * 3600, 30  # how far back, and how closely, a range is asked for
 _NAMED = 50  # targets or alerts that one answer names; the rest is counted
 
-Read = Callable[[Any], set[str]]
+Read = Callable[[Any], set[Any]]
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -62,18 +66,49 @@ def look(monitoring: Monitoring) -> dict[str, Any]:
     }
 
 
+def down_since(monitoring: Monitoring, hosts: Collection[str]) -> tuple[list[Onset], list[str]]:
+    """Return since when Prometheus misses each target of these hosts (names or addresses), and why one could not be asked.
+
+    A target that it has missed all the time for which it was asked, six hours, tells no onset. Takes four seconds at most.
+    """
+    now = time.time()
+    given = {"query": "up == 0", "start": f"{now - _BACK_S:.0f}", "end": f"{now:.0f}", "step": f"{_STEP_S}"}
+    path = "/api/v1/query_range?" + urllib.parse.urlencode(given)
+    answers = _at_once([(server, path, lambda answer: _gaps(answer, now)) for server in monitoring.prometheus])
+    found = {gap for gaps, _problem in answers for gap in gaps or () if host_of(gap[1]) in hosts}
+    rows = sorted((at, f"Prometheus misses {job} {instance}") for job, instance, at in found)
+    problems = [
+        f"{server.url.rstrip('/')}{problem}"
+        for server, (gaps, problem) in zip(monitoring.prometheus, answers, strict=True)
+        if gaps is None
+    ]
+    return [Onset(at, source) for at, source in rows[:_NAMED]], problems
+
+
+def _gaps(answer: Any, now: float) -> set[tuple[str, str, str]]:
+    """Return (job, instance, since when) of the targets that are down now and were not all the time."""
+    found = set()
+    for row in answer["data"]["result"]:
+        times = sorted(float(at) for at, _value in row["values"])
+        began = max(at for before, at in zip([0.0, *times], times, strict=False) if at - before > 2 * _STEP_S)
+        if now - times[-1] <= 2 * _STEP_S and began - (now - _BACK_S) > 2 * _STEP_S:
+            at = datetime.fromtimestamp(began, UTC).isoformat(timespec="milliseconds")
+            found.add((str(row["metric"].get("job", "?")), str(row["metric"].get("instance", "?")), at))
+    return found
+
+
 def troubles(seen: Mapping[str, Any]) -> list[str]:
     """Return all down targets and firing alerts of what `look` returned."""
     return [*(seen.get("down") or ()), *(seen.get("alerts") or ())]
 
 
-def _at_once(asked: list[tuple[Server, str, Read]]) -> list[tuple[set[str] | None, str]]:
+def _at_once(asked: list[tuple[Server, str, Read]]) -> list[tuple[set[Any] | None, str]]:
     """Ask all of them at once, and wait for none beyond the time: a drip of bytes would hold us for hours.
 
     Threads are daemons, so that one that is left behind cannot keep a command from ending.
     """
-    answered: queue.SimpleQueue[tuple[int, tuple[set[str] | None, str]]] = queue.SimpleQueue()
-    answers: list[tuple[set[str] | None, str]] = [(None, f": no complete answer within {_TIMEOUT_S:g} s")] * len(asked)
+    answered: queue.SimpleQueue[tuple[int, tuple[set[Any] | None, str]]] = queue.SimpleQueue()
+    answers: list[tuple[set[Any] | None, str]] = [(None, f": no complete answer within {_TIMEOUT_S:g} s")] * len(asked)
     for number, question in enumerate(asked):
         threading.Thread(
             target=lambda number, question: answered.put((number, _ask(*question))),
@@ -90,7 +125,7 @@ def _at_once(asked: list[tuple[Server, str, Read]]) -> list[tuple[set[str] | Non
     return answers
 
 
-def _ask(server: Server, path: str, read: Read) -> tuple[set[str] | None, str]:
+def _ask(server: Server, path: str, read: Read) -> tuple[set[Any] | None, str]:
     """Return what a server says, or None and the problem, as the rest of a sentence that begins with its address."""
     try:
         request = urllib.request.Request(server.url.rstrip("/") + path, headers=_login(server))  # noqa: S310 - settings checked it
@@ -101,7 +136,7 @@ def _ask(server: Server, path: str, read: Read) -> tuple[set[str] | None, str]:
     except urllib.error.HTTPError as refusal:
         with refusal:
             return None, f" answers {refusal.code}{_MEANING.get(refusal.code, '')}"
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
         return None, " does not answer as it should: is it really there?"
     except (OSError, http.client.HTTPException) as error:
         return None, f": {_why(error, server)}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+_OTHERS = 3  # who else tells a time, named after the first
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,12 @@ class Onset:
         return asdict(self)
 
 
+def kept(data: Any) -> Onset | None:
+    """Return the onset that the record keeps, None if it has none."""
+    at = moment(_mapping(data).get("at"))
+    return None if at is None else Onset(_iso(at), str(_mapping(data).get("source") or "unknown"))
+
+
 def moment(text: Any) -> datetime | None:
     """Return a time in ISO 8601 with its zone; None where a text is none."""
     try:
@@ -32,22 +40,67 @@ def moment(text: Any) -> datetime | None:
 def of_services(hosts: Mapping[str, Mapping[str, Any]], ahead: Mapping[str, float]) -> dict[str, Onset]:
     """Given each host's facts of a diagnosis, and by how many seconds its clock is ahead, return each service's onset.
 
-    Of several hosts the first counts.
+    It is the first of what its logs and its health tell on any host. Where a service is sick anywhere, only hosts on
+    which it is count.
     """
-    found: dict[str, list[Onset]] = {}
+    found: dict[str, list[tuple[bool, Onset]]] = {}
     for host, facts in hosts.items():
         for name, told in _mapping(facts.get("services")).items():
-            at = moment(_mapping(told).get("onset"))
-            if at is not None:
-                source = str(_mapping(told).get("onset_source") or "the first error in its logs")
-                at -= timedelta(seconds=ahead.get(host, 0.0))
-                found.setdefault(name, []).append(Onset(at.isoformat(timespec="milliseconds"), f"{source} on {host}"))
-    return {name: first(each) for name, each in found.items()}
+            sick = _mapping(_mapping(told).get("health")).get("healthy") is False
+            for at, source in _told(name, _mapping(told), sick):
+                moved = at - timedelta(seconds=ahead.get(host, 0.0))
+                found.setdefault(name, []).append((sick, Onset(_iso(moved), f"{source} on {host}")))
+    return {name: first(_sick_ones(each)) for name, each in found.items()}
+
+
+def of_alerts(told: Iterable[Any]) -> Iterator[Onset]:
+    """Given what the record keeps of alerts, give when each began."""
+    for alert in (alert for one in told for alert in _mapping(one).get("alerts") or ()):
+        at = moment(_mapping(alert).get("since"))
+        if at is not None:
+            yield Onset(_iso(at), f"the alert {_mapping(alert).get('name')}")
+
+
+def of_all(services: Mapping[str, Onset], sick: Collection[str], others: Iterable[Onset] = ()) -> Onset | None:
+    """Return the first of the sick services' onsets (of all, if none is sick) and of what others say; None if none does.
+
+    Its source names those that tell a later time, too: the reader may know better which of them counts.
+    """
+    of_sick = [one for name, one in services.items() if name in sick]
+    candidates = sorted([*(of_sick or services.values()), *others], key=_order)
+    if not candidates:
+        return None
+    later = [f"{one.source} at {one.at[11:19]}" for one in candidates[1 : 1 + _OTHERS]]
+    source = candidates[0].source + (f"; later: {', '.join(later)}" if later else "")
+    return Onset(candidates[0].at, source)
 
 
 def first(candidates: Iterable[Onset]) -> Onset:
     """Return the earliest of these. Raise ValueError if there is none."""
-    return min(candidates, key=lambda one: (moment(one.at) or datetime.max.replace(tzinfo=UTC), one.source))
+    return min(candidates, key=_order)
+
+
+def _told(name: str, facts: Mapping[str, Any], sick: bool) -> Iterator[tuple[datetime, str]]:
+    at = moment(facts.get("onset"))
+    if at is not None:
+        yield at, str(facts.get("onset_source") or f"the first error of {name}")
+    seen = _mapping(facts.get("seen"))
+    ill, well = moment(seen.get("sick_at")), moment(seen.get("healthy_at"))
+    if sick and ill is not None and (well is None or well < ill):
+        last = f", {seen['healthy_at'][11:19]} still healthy" if well else ""
+        yield ill, f"{name} was seen sick under its release{last},"
+
+
+def _sick_ones(each: list[tuple[bool, Onset]]) -> list[Onset]:
+    return [one for sick, one in each if sick] or [one for _sick, one in each]
+
+
+def _order(one: Onset) -> tuple[datetime, str]:
+    return moment(one.at) or datetime.max.replace(tzinfo=UTC), one.source
+
+
+def _iso(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds")
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

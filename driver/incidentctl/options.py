@@ -119,12 +119,12 @@ def _rollback_facts(situation: Situation, name: str, facts: Mapping[str, Any]) -
     deployed, onset = facts.get("deployed_at"), situation.onset.get(name)
     gap = _seconds_between(deployed, onset)
     if gap is not None and -5 <= gap <= _NEAR_ONSET_S:
-        found.append((25, f"{name}: release {facts.get('from')} came {_span(max(gap, 0))} before the first error"))
+        found.append((25, f"{name}: release {facts.get('from')} came {_span(max(gap, 0))} before the onset"))
     elif gap is not None:
         when = "after" if gap < 0 else "long before"
-        found.append((-25, f"{name}: release {facts.get('from')} came {when} the first error"))
+        found.append((-25, f"{name}: release {facts.get('from')} came {when} the onset"))
     else:
-        found.append((0, f"{name}: unknown whether the release or something else came before the first error"))
+        found.append((0, f"{name}: unknown whether the release or something else came before the onset"))
     if facts.get("rehearsed"):
         found.append((10, f"{name}: the switch was rehearsed"))
     migrations = facts.get("migrations")

@@ -6,13 +6,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from incidentctl import engine, gate, guards, history, judgement, plan, retry, workflow
+from incidentctl import engine, gate, guards, history, judgement, monitoring, plan, retry, workflow
 from incidentctl.desk import Desk, Show
 from incidentctl.errors import NotRecovered, Partial, RefusedError, UsageError
+from incidentctl.history import History
 from incidentctl.outcome import SUCCESS, Outcome, Step
 from incidentctl.plan import Inventory, PlannedStep
 from incidentctl.retry import Left
 from incidentctl.session import Session
+from incidentctl.settings import Settings
 from incidentctl.steps import ask_hosts, run_step
 from incidentctl.text import nearest
 
@@ -72,12 +74,14 @@ def by_hand(session: Session, play: Play, show: Show) -> Outcome | None:
         retry.keep(session.settings.state_dir, done, outcome.rows)
     show("phase_done", outcome=outcome)
     if play.name == "diagnosis":
-        _show_findings(outcome, inventory, show)
+        _show_findings(session.settings, outcome, inventory, show)
     return outcome
 
 
-def _show_findings(outcome: Outcome, inventory: Inventory, show: Show) -> None:
-    told = history.read(outcome.rows)
+def _show_findings(settings: Settings, outcome: Outcome, inventory: Inventory, show: Show) -> None:
+    told, problems = _history(settings, outcome, inventory)
+    for problem in problems:
+        show("note", text=f"monitoring: {problem}")
     show("findings", judged=judgement.of(outcome.rows, inventory, told), history=told)
 
 
@@ -86,7 +90,16 @@ def data(session: Session, outcome: Outcome | None) -> Any:
     rows = [asdict(row) for row in outcome.rows] if outcome else []
     if outcome is None or outcome.step.capabilities != ("diagnosis",):
         return rows
-    return {"rows": rows, **judgement.of(outcome.rows, session.hosts(), history.read(outcome.rows)).as_data()}
+    inventory = session.hosts()
+    told, _problems = _history(session.settings, outcome, inventory)
+    return {"rows": rows, **told.as_data(), **judgement.of(outcome.rows, inventory, told).as_data()}
+
+
+def _history(settings: Settings, outcome: Outcome, inventory: Inventory) -> tuple[History, list[str]]:
+    """Return when it began and what changed, by the hosts and by the monitoring, and which monitoring does not answer."""
+    names = {name for host in outcome.step.hosts for name in (host, inventory.addresses.get(host, host))}
+    down, problems = monitoring.down_since(settings.monitoring, names)
+    return history.read(outcome.rows, down), problems
 
 
 def within(desk: Desk, play: Play) -> Outcome | None:
@@ -111,7 +124,7 @@ def within(desk: Desk, play: Play) -> Outcome | None:
             ask_hosts(desk, step.hosts)  # what became of an act whose answer was lost
         outcome = run_step(desk, step, variables)
     if play.name == "diagnosis":
-        _show_findings(outcome, desk.inventory, desk.show)
+        _show_findings(desk.settings, outcome, desk.inventory, desk.show)
     return outcome
 
 

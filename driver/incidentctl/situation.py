@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from incidentctl import options, plan
+from incidentctl import history, options, plan
 from incidentctl.desk import Desk
 from incidentctl.incident import Incident
 from incidentctl.outcome import HostOutcome
@@ -15,13 +15,12 @@ from incidentctl.outcome import HostOutcome
 def situation(desk: Desk) -> options.Situation:
     """Gather the facts of this incident, and of past ones, for options.assess."""
     incident = desk.incident()
-    diagnosed = by_service(_rows(incident, "diagnose"), "diagnosis")
     return options.Situation(
         affected=tuple(service.name for service in desk.at_issue()),
         now=datetime.now(UTC),
         specs={service.name: service.spec for service in desk.services()},
         rollback=by_service([*_rows(incident, "contain"), *_rows(incident, "diagnose")], "prepare_rollback"),
-        onset={name: facts["onset"] for name, facts in diagnosed.items() if facts.get("onset")},
+        onset=_onsets(incident),
         backups=by_service(_rows(incident, "contain"), "backup"),
         past_seconds=_past(desk),
         within_s=desk.settings.verify.within,
@@ -29,6 +28,13 @@ def situation(desk: Desk) -> options.Situation:
         custom=tuple(sorted(desk.settings.custom_playbooks)),
         tried=_tried(desk),
     )
+
+
+def _onsets(incident: Incident) -> dict[str, str]:
+    """When each service's trouble began; of an affected one that does not tell it, when all of it began."""
+    told = history.of(incident)
+    began = dict.fromkeys(incident.affected, told.onset.at) if told.onset else {}
+    return began | {name: one.at for name, one in told.onsets.items()}
 
 
 def _past(desk: Desk) -> dict[str, list[float]]:

@@ -11,6 +11,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _contained,
     _findings,
     _ledger,
+    _release_history,
     _releases_info,
     _resources,
     _service_errors,
@@ -63,7 +64,7 @@ def _diagnose(services: list[Facts], params: dict[str, Any]) -> Result:
     actions: list[Facts] = []
     for service in services:
         name = service["name"]
-        told[name], unread = _service(service, seen[name], params["log_bytes"], until)
+        told[name], unread = _service(service, seen[name], params, until)
         actions += [action(name, "failed", clean(f"{name}: {why}", NOTE_CHARS)) for why in unread]
         if not unread:
             actions.append(action(name, "unchanged", f"{_summary(name, seen[name])}; {_errors(told[name])}"))
@@ -77,11 +78,11 @@ def _diagnose(services: list[Facts], params: dict[str, Any]) -> Result:
     return result("diagnosis", actions, facts=_fitting(facts))
 
 
-def _service(service: Facts, health: Facts, log_bytes: int, until: float) -> tuple[Facts, list[str]]:
+def _service(service: Facts, health: Facts, params: dict[str, Any], until: float) -> tuple[Facts, list[str]]:
     """Return the facts of one service, and what of it could not be looked at."""
     release, note = _releases_info.look(service) if "releases" in service else (None, None)
     deployed_at = release["deployed_at"] if release else None
-    reading = _service_errors.read(service, log_bytes, deployed_at, until)
+    reading = _service_errors.read(service, params["log_bytes"], deployed_at, until)
     blind = [health["detail"]] if health["healthy"] is None and "manager" in service else []
     notes = [*([note] if note else []), *_not_asked(health), *reading.notes, *reading.unread]
     facts = {
@@ -89,9 +90,18 @@ def _service(service: Facts, health: Facts, log_bytes: int, until: float) -> tup
         "errors": reading.errors,
         "onset": reading.onset,
         "release": release,
+        "seen": _seen(service["name"], release, params),
         "notes": [clean(text, NOTE_CHARS) for text in notes[:_NOTES]],
     }
     return facts, blind + reading.unread
+
+
+def _seen(name: str, release: Facts | None, params: dict[str, Any]) -> Facts | None:
+    """Return when the service was last seen healthy and sick under its release, None where that was not noted."""
+    try:
+        return _release_history.seen(params, name, release["current"]) if release else None
+    except OSError:  # root's, and we are not root
+        return None
 
 
 def _changed(

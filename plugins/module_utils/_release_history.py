@@ -29,6 +29,14 @@ def known_bad(params: dict[str, Any], service: str) -> set[str]:
     return {row["release"] for row in _read(_path(params, service))["bad"]}
 
 
+def seen(params: dict[str, Any], service: str, release: str) -> Row | None:
+    """Return when a service was last seen healthy and sick under a release, None if that was never noted.
+
+    Raise OSError if the file is there but cannot be read.
+    """
+    return next((row for row in _read(_path(params, service))["seen"] if row["release"] == release), None)
+
+
 def condemn(params: dict[str, Any], service: str, bad: str, good: str) -> None:
     """Note one release as bad, and that another has proved good. Raise OSError if it cannot be written."""
     with _changing(params, service) as known:

@@ -116,6 +116,7 @@ incident:
             previous: "41"
             available: ["41", "42"]
             deployed_at: "2026-01-01T09:51:02.120+00:00"
+          seen: {release: "42", healthy_at: null, sick_at: "2026-01-01T09:53:00.000+00:00"}
           notes: []
       resources:
         interval_s: 1.2

@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,72 @@ def test_something_else_in_its_place_is_said_and_not_fatal(answer: tuple[int, st
     assert seen["down"] is None
     assert seen["alerts"] is None
     assert len(seen["problems"]) == 2
+
+
+def ranges(*series: tuple[str, list[float]]) -> dict[str, Any]:
+    """An answer to a query of a range: of each target the moments (seconds before now) at which it was down."""
+    now = time.time()
+    rows = [
+        {
+            "metric": {"job": "shop", "instance": where},
+            "values": [[now - ago, "0"] for ago in sorted(moments, reverse=True)],
+        }
+        for where, moments in series
+    ]
+    return {"data": {"resultType": "matrix", "result": rows}}
+
+
+def down(answer: Any) -> tuple[list[str], list[str]]:
+    with endpoint(lambda _method, _path, _body: answer) as server:
+        found, problems = monitoring.down_since(Monitoring(prometheus=server.url), {"web1", "10.0.0.2"})
+    return [f"{time.time() - datetime.fromisoformat(one.at).timestamp():.0f} {one.source}" for one in found], problems
+
+
+def test_target_that_went_down_tells_since_when() -> None:
+    steps = [30.0 * n for n in range(20)]
+    found, problems = down((200, ranges(("web1:8000", [*steps, 9000.0]), ("10.0.0.2:8000", steps[:4]))))
+    assert (found, problems) == (
+        ["570 Prometheus misses shop web1:8000", "90 Prometheus misses shop 10.0.0.2:8000"],
+        [],
+    )
+
+
+@pytest.mark.parametrize(
+    ("where", "moments"),
+    [
+        ("other:8000", [0.0, 30.0]),
+        ("web1:8000", [600.0, 630.0]),
+        ("web1:8000", [30.0 * n for n in range(720)]),
+    ],
+    ids=["of another host", "up again", "down for ever"],
+)
+def test_target_that_says_nothing_of_this_onset_is_left_out(where: str, moments: list[float]) -> None:
+    assert down((200, ranges((where, moments)))) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (200, "<html>"),
+        (200, '{"data": {"result": [{"metric": {}, "values": []}]}}'),
+        (200, '{"data": {"result": [{"metric": {}, "values": [["x", "0"]]}]}}'),
+        (200, '{"data": {"result": [{"metric": {}, "values": [[1e400, "0"]]}]}}'),
+        (200, '{"data": {"result": "x"}}'),
+        (200, "[" * 100_000),
+        (200, "x" * (20 << 20)),
+        (500, "{}"),
+        (302, ""),
+    ],
+    ids=["HTML", "no values", "no time", "no moment", "no list", "deep", "20 MB", "500", "redirect"],
+)
+def test_range_that_is_none_is_a_problem_and_no_more(answer: tuple[int, str]) -> None:
+    found, problems = down(answer)
+    assert found == []
+    assert len(problems) == 1
+
+
+def test_no_prometheus_tells_no_onset() -> None:
+    assert monitoring.down_since(Monitoring(), {"web1"}) == ([], [])
 
 
 def test_one_that_drips_for_ever_holds_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

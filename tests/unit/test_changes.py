@@ -137,7 +137,8 @@ def test_times_of_a_host_whose_clock_is_hours_off_are_corrected_and_it_is_noted(
 def test_onset_is_the_first_of_all_services_and_says_its_source() -> None:
     later = {"changes": [], "services": {"cart": service(onset=ONSET + timedelta(seconds=9))}}
     assert read({"web1": host(), "web2": later}).onset == Onset(
-        "2026-11-29T03:00:00.000+00:00", "the first error in its logs on web1"
+        "2026-11-29T03:00:00.000+00:00",
+        "the first error of shop on web1; later: the first error of cart on web2 at 03:00:09",
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from incidentctl import gate, history, judgement, monitoring, plan
+from incidentctl import gate, history, judgement, monitoring, onset, plan
 from incidentctl.desk import Desk, skip_step, tell
 from incidentctl.errors import DecisionAwaited
 from incidentctl.incident import Incident
+from incidentctl.onset import Onset
 from incidentctl.outcome import worst
 from incidentctl.plan import Service
 from incidentctl.steps import finish_step, run_step
@@ -95,11 +96,27 @@ def diagnose(desk: Desk) -> None:
             if finding.get("severity") == "critical" and finding.get("service"):
                 affected.add(finding["service"])
     incident = desk.incident()
-    told = history.read(outcome.rows)
+    told = history.read(outcome.rows, _told(desk, incident))
     judged = judgement.of(outcome.rows, desk.inventory, told, incident.monitoring.get("triage"))
-    finish_step(desk, outcome, affected=sorted(affected), judged=judged.as_data())
+    finish_step(
+        desk, outcome, affected=sorted(affected), judged=judged.as_data(), onset=told.onset and told.onset.told()
+    )
     tell(desk, "declared")
     desk.show("findings", judged=judged, history=told, current=incident.severity)
+
+
+def _told(desk: Desk, incident: Incident) -> list[Onset]:
+    """When it began by what others say than the hosts: alerts, the monitoring, and the look that saw it first."""
+    events = desk.record.events(desk.incident_id)
+    down, _problems = monitoring.down_since(desk.settings.monitoring, _names(desk))
+    triage = next((phase for phase in incident.phases if phase.name == "triage" and incident.affected), None)
+    looked = [Onset(triage.started_at, "the look of triage")] if triage else []
+    return [*onset.of_alerts(event.data.get("alert") for event in events), *down, *looked]
+
+
+def _names(desk: Desk) -> set[str]:
+    """Return the names and addresses of the incident's hosts."""
+    return {name for host in desk.hosts() for name in (host, desk.inventory.addresses.get(host, host))}
 
 
 def _only(capabilities: Iterable[str], incident: Incident, services: tuple[Service, ...]) -> dict[str, list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 from incidentctl.incident import Event, Incident
 from incidentctl.outcome import SUCCESS
 from incidentctl.plan import LIFTABLE
-from incidentctl.report import candidates
+from incidentctl.report import beginnings, candidates
 from incidentctl.report.blocks import UNKNOWN, Command, Section, Table
 
 # What a person wants to see on the timeline; the rest of the events is bookkeeping.
@@ -43,6 +43,7 @@ def sections(incident: Incident, events: Sequence[Event]) -> list[Section]:
         _summary(incident, events),
         _timeline(events),
         Section("Root-cause candidates", candidates.blocks(incident)),
+        Section("What changed", beginnings.blocks(incident)),
         _resolution(incident),
         _containment(events),
         _hosts(incident),
@@ -112,6 +113,7 @@ def _summary(incident: Incident, events: Sequence[Event]) -> Section:
         ("Severity", incident.severity),
         ("Status", incident.status),
         ("Detection", str(detection or UNKNOWN)),
+        ("Onset", beginnings.onset(incident)),
         ("Declared", f"{incident.declared_at} by {incident.declared_by}"),
         ("Impact", impact or "no service was seen to be affected"),
         ("Hosts looked at", ", ".join(incident.hosts) or UNKNOWN),
