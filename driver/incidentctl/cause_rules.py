@@ -66,6 +66,21 @@ RULES: Mapping[str, Rule] = {
 OTHER = _rule(10)  # a kind of a newer collection
 NEVER = frozenset({"contained"})  # that we stopped it ourselves explains itself
 
+# What is suspected where an error, or a check that fails, says where to look.
+TOPICS: Mapping[str, str] = {
+    "no_space": "disk",
+    "descriptors": "descriptors",
+    "too_many_connections": "database_connections",
+    "schema": "schema",
+    "certificate": "certificate",
+    "name_resolution": "name_resolution",
+    "memory": "memory",
+    "permission": "permission",
+    "login": "login",
+    "lock": "lock",
+    "configuration": "configuration",
+}
+
 # Changes, within a day before the trouble began.
 CHANGES: Mapping[str, Rule] = {
     "release": _rule(30, "schema configuration"),
@@ -98,6 +113,7 @@ ONLY_THE_SICK, SICK_THERE, SEVERAL_HOSTS = 8, 6, 3
 WITHOUT_IT, WELL_WITH_IT, NOBODY_SICK = -8, -12, -15
 USERS_SEE_IT = 3
 TELLING = 20  # a change of a kind with so many points explains, just before, that its service went down
+DEEPEST = 8  # of all that fails, nothing lies deeper
 BESIDE = 6  # another finding of its host goes with it
 NEW, MEANT, PLAIN = (
     8,

@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from incidentctl import witnesses
-from incidentctl.cause_rules import CHANGES, DAY_S, NEVER, OTHER, OTHER_CHANGE, RULES, SLACK_S, Rule
+from incidentctl.cause_rules import CHANGES, DAY_S, NEVER, OTHER, OTHER_CHANGE, RULES, SLACK_S, TOPICS, Rule
 from incidentctl.changes import Row
+from incidentctl.dependencies import Root
 from incidentctl.findings import same_templates
 from incidentctl.observations import Finding, Observations, moment
 from incidentctl.plan import Service
@@ -43,16 +44,21 @@ class Cause:
 
 
 def weigh(
-    seen: Observations, services: Iterable[Service] = (), onset: datetime | None = None, changed: Sequence[Row] = ()
+    seen: Observations,
+    services: Iterable[Service] = (),
+    onset: datetime | None = None,
+    changed: Sequence[Row] = (),
+    roots: Sequence[Root] = (),
 ) -> tuple[Cause, ...]:
     """Given what was seen, when the trouble began and what changed, return the causes, the likeliest first.
 
-    Without `onset` it is the first time that a sick service tells.
+    Without `onset` it is the first time that a sick service tells. `roots` are the dependencies that fail by themselves.
     """
     began = onset or _first_trouble(seen)
     suspects = [*_found(seen), *_silent(seen)]
     suspects += _changed(suspects, changed, began)
-    case = Case(seen, began, tuple(suspects), frozenset(s.name for s in services if s.user_facing))
+    users = frozenset(service.name for service in services if service.user_facing)
+    case = Case(seen, began, tuple(suspects), users, tuple(root for root in roots if root.contained_by is None))
     heard = [(suspect, witnesses.hear(suspect, case)) for suspect in suspects]
     heard.sort(key=lambda pair: (-sum(e.points for e in pair[1]), _rank(pair[0].severity), pair[0].key))
     return tuple(_cause(suspect, evidence) for suspect, evidence in heard[:KEPT])
@@ -62,7 +68,7 @@ def _cause(suspect: Suspect, evidence: Sequence[witnesses.Evidence]) -> Cause:
     told = sorted((e for e in evidence if e.text), key=lambda e: -abs(e.points))
     return Cause(
         title=suspect.text,
-        kind=suspect.kind,
+        kind=_topic(suspect),
         service=suspect.service,
         hosts=suspect.hosts,
         severity=suspect.severity,
@@ -71,6 +77,12 @@ def _cause(suspect: Suspect, evidence: Sequence[witnesses.Evidence]) -> Cause:
         against=tuple(e.text for e in told if e.points < 0)[:_LINES],
         about=suspect.about,
     )
+
+
+def _topic(suspect: Suspect) -> str:
+    """Return the kind of a cause: what an error or a failing check says, where that is known."""
+    said = suspect.about.get("meaning") if suspect.kind in ("errors", "unhealthy", "dependency") else None
+    return TOPICS.get(str(said), suspect.kind)
 
 
 def _rank(severity: str) -> int:

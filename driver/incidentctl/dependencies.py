@@ -75,7 +75,7 @@ class _Seen:
 
 def _seen(graph: Graph, facts: Facts) -> dict[str, _Seen]:
     seen = {key: _Seen() for key in graph.nodes}
-    for host, found in facts.items():
+    for host, found in sorted(facts.items()):
         contained = dict(_contained(found))
         for name, health in _healths(found):
             if name in seen and health.get("healthy") in (True, False):

@@ -13,6 +13,10 @@ def explained(suspect: Suspect, case: Case) -> str | None:
     for deep in case.suspects:
         if deep is not suspect and deep.severity != "info" and _stands_behind(deep, suspect, case):
             return f"{listed(deep.hosts)}: explained by '{short(deep.text)}'"
+    vague = suspect.kind == "unhealthy" or suspect.about.get("meaning") in rules.VAGUE
+    for root in case.roots if vague and suspect.rule.symptom and suspect.services else ():
+        if suspect.services <= set(root.suffering):
+            return f"{listed(suspect.hosts)}: suffers from '{short(root.text)}'"
     return None
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from incidentctl import causes, observations, suggestion
+from incidentctl import causes, dependencies, dependency_graph, observations, suggestion
 from incidentctl.causes import Cause
+from incidentctl.dependency_graph import Graph
 from incidentctl.history import History
 from incidentctl.outcome import HostOutcome
 from incidentctl.plan import Inventory, Service
@@ -69,21 +70,22 @@ def of(
     looked = [row for row in rows if row.capability == "diagnosis"]
     hosts = {row.host: row.facts for row in looked if row.facts}
     silent = tuple(row.host for row in looked if not row.facts and row.outcome in ("unreachable", "unknown"))
-    seen = observations.read(hosts, silent, inventory.addresses, told.ahead)
-    found = causes.weigh(seen, inventory.services, told.began, told.changes)
+    seen = observations.read(hosts, silent, inventory.services, inventory.addresses, told.ahead)
+    graph = dependency_graph.graph(inventory.services, inventory.addresses)
+    found = causes.weigh(seen, inventory.services, told.began, told.changes, dependencies.failing(graph, hosts))
     health = {host: _health(facts) for host, facts in hosts.items()}
     scope = [*seen.hosts, *silent]
     meant = [service for service in inventory.services if set(service.hosts) & set(scope)]
     suggested = suggestion.suggest(meant, scope, health, monitoring, found)
-    return Judgement(found, impact(seen, meant, len(looked)), suggested)
+    return Judgement(found, impact(seen, meant, len(looked), graph), suggested)
 
 
-def impact(seen: observations.Observations, services: Iterable[Service], asked: int) -> Impact:
+def impact(seen: observations.Observations, services: Iterable[Service], asked: int, graph: Graph) -> Impact:
     """Return whom it concerns; a service of a host that does not answer counts as sick there."""
     services = tuple(services)
     sick = {name for _host, name in seen.sick}
     sick |= {service.name for service in services if set(service.hosts) & set(seen.silent)}
-    downstream = {need.service for need in seen.needs if need.name in sick} - sick
+    downstream = set(graph.needed_by(sick)) - sick
     concerned = [service for service in services if service.name in sick | downstream]
     return Impact(
         hosts=tuple(sorted({host for host, _name in seen.sick} | set(seen.silent))),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
+from incidentctl import dependency_graph
+from incidentctl.plan import Service
 from incidentctl.text import plain
 
 _MANY = 200  # findings, and changes, of one host that are looked at
@@ -37,7 +40,7 @@ class Need(NamedTuple):
     host: str
     service: str
     name: str
-    target: str  # the host that the check goes to
+    hosts: tuple[str, ...]  # those that run it, by the catalogue, or that the check goes to
     ok: bool  # its check succeeded
 
 
@@ -61,6 +64,7 @@ class Observations:
 def read(
     hosts: Mapping[str, Any],
     silent: tuple[str, ...] = (),
+    services: Iterable[Service] = (),
     addresses: Mapping[str, str] | None = None,
     ahead: Mapping[str, float] | None = None,
 ) -> Observations:
@@ -69,6 +73,7 @@ def read(
     `silent` are hosts that did not answer; `addresses` are the hosts' own, by host; `ahead` is by how many seconds the
     clock of a host is ahead of ours.
     """
+    addresses = addresses or {}
     told = {host: facts for host in sorted(hosts) if isinstance(facts := hosts[host], Mapping)}
     findings = tuple(
         found for host, facts in told.items() for found in _findings(host, facts, (ahead or {}).get(host, 0.0))
@@ -91,10 +96,10 @@ def read(
         hosts=tuple(told),
         silent=tuple(sorted(silent)),
         findings=findings,
-        needs=tuple(need for (host, name), look in looks.items() for need in _needs(host, name, look)),
+        needs=tuple(_needs(looks, tuple(services), addresses)),
         sick=frozenset(sick),
         well=frozenset(well),
-        addresses={address: host for host, address in (addresses or {}).items()},
+        addresses={address: host for host, address in addresses.items()},
     )
 
 
@@ -128,19 +133,28 @@ def _services(facts: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
             yield plain(name, _NAME), look
 
 
-def _needs(host: str, service: str, look: Mapping[str, Any]) -> Iterator[Need]:
-    for row in _rows(_mapping(look.get("health")).get("depends_on")):
-        if isinstance(name := row.get("name"), str):
-            yield Need(host, service, plain(name, _NAME), target_of(row), row.get("ok") is True)
+def _needs(
+    looks: Mapping[tuple[str, str], Mapping[str, Any]], services: tuple[Service, ...], addresses: Mapping[str, str]
+) -> Iterator[Need]:
+    entries = dependency_graph.graph(services, addresses).entries
+    runs = {service.name: service.hosts for service in services}
+    names = {address: host for host, address in addresses.items()}
+    for (host, service), look in looks.items():
+        for row in _rows(_mapping(look.get("health")).get("depends_on")):
+            if isinstance(name := row.get("name"), str):
+                key, target = entries.get((service, name), name), _target(row)
+                there = runs.get(key, (names.get(target, target),))
+                yield Need(host, service, plain(key, _NAME), there, row.get("ok") is True)
 
 
-def target_of(row: Mapping[str, Any]) -> str:
+def _target(row: Mapping[str, Any]) -> str:
     """Return the host that a dependency's check goes to, "" where that cannot be told."""
     if isinstance(host := row.get("host"), str):
         return plain(host, _NAME)
-    check = str(row.get("check", ""))
-    place = check.partition("://")[2].partition("/")[0].rpartition("@")[2]
-    return plain(place.partition("]")[0].strip("[") if place.startswith("[") else place.partition(":")[0], _NAME)
+    try:
+        return plain(urlsplit(str(row.get("check", ""))).hostname or "", _NAME)
+    except ValueError:
+        return ""
 
 
 def _rows(value: Any) -> list[Mapping[str, Any]]:

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from incidentctl.cause_rules import Rule
+from incidentctl.dependencies import Root
 from incidentctl.observations import Finding, Need, Observations
 from incidentctl.text import plain
 
@@ -44,6 +45,7 @@ class Case:
     began: datetime | None
     suspects: tuple[Suspect, ...]
     user_facing: frozenset[str]
+    roots: tuple[Root, ...] = ()  # what fails while nothing that it depends on does, the deepest first
 
 
 def fits(suspect: Suspect, said: Finding, case: Case) -> bool | None:
@@ -67,14 +69,14 @@ def fits(suspect: Suspect, said: Finding, case: Case) -> bool | None:
 
 
 def is_meant(need: Need, suspect: Suspect, case: Case) -> bool:
-    """Say whether this is what a service needs: the service of that name, or one of a host that it goes to."""
+    """Say whether this is what a service needs: a service that is suspected, or one of a suspected host."""
     if need.host in suspect.hosts and need.service in suspect.services:
         return False
-    if suspect.services and need.name in suspect.services:
-        return True
     if suspect.kind == "dependency":
         return any(need.name == finding.named("name") for finding in suspect.findings)
-    return any(case.seen.is_host(need.target, host) for host in suspect.hosts)
+    if suspect.services:
+        return need.name in suspect.services
+    return any(case.seen.is_host(there, host) for host in suspect.hosts for there in need.hosts)
 
 
 def paths_of(suspect: Suspect) -> set[str]:

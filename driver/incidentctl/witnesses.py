@@ -21,7 +21,7 @@ class Evidence(NamedTuple):
 def hear(suspect: Suspect, case: Case) -> list[Evidence]:
     """Return all that speaks for a suspect and against it; the points of all together are its rank."""
     found = [Evidence(suspect.rule.prior), Evidence(rules.SEVERE.get(suspect.severity, 0))]
-    for witness in (_errors, _itself, _beside, _time, _places, _needed, _deeper):
+    for witness in (_errors, _itself, _beside, _time, _places, _needed, _deepest, _deeper):
         found += witness(suspect, case)
     return found
 
@@ -125,6 +125,16 @@ def _needed(suspect: Suspect, case: Case) -> Iterator[Evidence]:
         points = rules.NEEDED_MORE if number else rules.ANSWERS if answers else rules.NEEDED
         how = ", and it answers" if answers else ""
         yield Evidence(points, f"{host}: {service}, which is sick, needs {name}{how}")
+
+
+def _deepest(suspect: Suspect, case: Case) -> Iterator[Evidence]:
+    """Of all dependencies that fail, nothing lies deeper."""
+    names = {finding.named("name") for finding in suspect.findings if finding.kind == "dependency"}
+    for root in case.roots:
+        its_own = suspect.services & set(root.services) and set(suspect.hosts) & set(root.fails_on)
+        if its_own or names & {node.label for node in root.nodes}:
+            yield Evidence(rules.DEEPEST, f"nothing deeper fails: {short(root.text)}")
+            return
 
 
 def _deeper(suspect: Suspect, case: Case) -> Iterator[Evidence]:

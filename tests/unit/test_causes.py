@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from incidentctl import cause_rules, causes, history, observations
+from incidentctl import cause_rules, causes, dependencies, dependency_graph, history, observations
 from incidentctl.causes import Cause
 from incidentctl.outcome import HostOutcome
 from incidentctl.plan import Service
 
 ONSET = datetime(2026, 1, 1, 3, 0, tzinfo=UTC)
-SHOP = Service("shop", ("web1", "web2"), True, True, ("partner",), {})
+SHOP = Service("shop", ("web1", "web2"), True, True, ("partner",), {"depends_on": [{"name": "database", "check": "x"}]})
 DATABASE = Service("database", ("db1",), True, False, (), {})
 
 
@@ -66,7 +66,9 @@ def weigh(hosts: Any, silent: tuple[str, ...] = (), onset: datetime | None = ONS
         if isinstance(told, dict)
     ]
     told = history.read(rows)
-    return causes.weigh(observations.read(hosts, silent), (SHOP, DATABASE), onset, told.changes)
+    seen = observations.read(hosts, silent, (SHOP, DATABASE))
+    roots = dependencies.failing(dependency_graph.graph((SHOP, DATABASE)), {row.host: row.facts for row in rows})
+    return causes.weigh(seen, (SHOP, DATABASE), onset, told.changes, roots)
 
 
 def test_a_full_disk_that_the_errors_name_is_likelier_than_the_release_before_them() -> None:
@@ -149,6 +151,32 @@ def test_a_busy_host_on_which_nothing_is_sick_is_not_the_cause() -> None:
     load = next(cause for cause in found if cause.kind == "load")
     assert load.against == ("mon1: nothing that is sick runs there or needs it",)
     assert load == found[-1]
+
+
+def test_an_error_that_says_where_to_look_is_a_cause_of_that_kind_and_before_one_that_says_nothing() -> None:
+    found = weigh({"web1": facts(error("gone"), error("too many clients already", "too_many_connections"), UNHEALTHY)})
+    assert [cause.kind for cause in found] == ["database_connections", "errors", "unhealthy"]
+
+
+def test_a_full_disk_of_the_host_that_runs_what_is_needed_counts_whatever_name_it_is_called_by() -> None:
+    said = error("could not extend file: no space left on device", "no_space", service="database")
+    needs = [{"name": "database", "check": "tcp://db.example:5432", "ok": False}]
+    hosts = {
+        "web1": facts(UNHEALTHY, needs=needs),
+        "db1": facts(FULL, said, service="database", healthy=True, needs=[]),
+    }
+    found = weigh(hosts)
+    assert (found[0].kind, found[0].hosts) == ("disk", ("db1",))
+    assert "web1: shop, which is sick, needs database" in found[0].supports
+
+
+def test_a_service_that_only_suffers_says_from_what() -> None:
+    stopped = finding("critical", "not_running", "database: not running", "database")
+    needs = [{**NEEDS[0], "ok": False}]
+    hosts = {"web1": facts(UNHEALTHY, needs=needs), "db1": facts(stopped, service="database", needs=[])}
+    found = weigh(hosts)
+    assert found[0].supports[1] == "nothing deeper fails: database: fails from web1; not well on db1"
+    assert found[1].against == ("web1: suffers from 'database: fails from web1; not well on db1'",)
 
 
 def test_a_kind_that_is_not_known_yet_is_told_all_the_same() -> None:

@@ -14,14 +14,14 @@ from incidentctl.judgement import Judgement
 from incidentctl.outcome import HostOutcome
 from incidentctl.plan import Inventory, Service
 
+NEEDS = [{"name": "database", "check": "tcp://db1:5432"}]
 SITE = Inventory(
     {name: frozenset({"all"}) for name in ("web1", "web2", "db1")},
     (
-        Service("shop", ("web1", "web2"), True, True, ("partner",), {}),
+        Service("shop", ("web1", "web2"), True, True, ("partner",), {"depends_on": NEEDS}),
         Service("database", ("db1",), True, False, (), {}),
     ),
 )
-NEEDS = [{"name": "database", "check": "tcp://db1:5432", "ok": True}]
 FULL = {"severity": "critical", "kind": "disk", "text": "disk /srv: 100 % full", "about": {"path": "/srv"}}
 RELEASE = {
     "severity": "critical",
