@@ -190,7 +190,8 @@ def _asked(health: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _contained(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Return which services this host says that the incident itself has stopped, and by what."""
-    for finding in map(_mapping, found.get("findings") or ()):
+    findings = found.get("findings")
+    for finding in map(_mapping, findings if isinstance(findings, list) else ()):
         if finding.get("kind") == "contained":
             yield str(finding.get("service")), str(_mapping(finding.get("about")).get("by"))
 

@@ -48,11 +48,12 @@ class Judgement:
     causes: tuple[Cause, ...]
     impact: Impact
     suggested: Suggestion
+    affected: tuple[str, ...] = ()  # services with a critical finding: what is done for affected ones is done for these
 
     def as_data(self) -> dict[str, Any]:
         """Return it for the record and for --json: bounded lists of plain texts and figures."""
-        as_json: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return as_json
+        told: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return told
 
     def severity(self, current: str | None = None) -> str:
         """Say which severity is suggested, and by which rule; with `current`, what it is now if that differs."""
@@ -77,7 +78,9 @@ def of(
     scope = [*seen.hosts, *silent]
     meant = [service for service in inventory.services if set(service.hosts) & set(scope)]
     suggested = suggestion.suggest(meant, scope, health, monitoring, found)
-    return Judgement(found, impact(seen, meant, len(looked), graph), suggested)
+    known = {service.name for service in meant}
+    affected = {f.service for f in seen.findings if f.severity == "critical" and f.service in known}
+    return Judgement(found, impact(seen, meant, len(looked), graph), suggested, tuple(sorted(filter(None, affected))))
 
 
 def impact(seen: observations.Observations, services: Iterable[Service], asked: int, graph: Graph) -> Impact:

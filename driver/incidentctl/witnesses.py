@@ -132,7 +132,7 @@ def _deepest(suspect: Suspect, case: Case) -> Iterator[Evidence]:
     names = {finding.named("name") for finding in suspect.findings if finding.kind == "dependency"}
     for root in case.roots:
         its_own = suspect.services & set(root.services) and set(suspect.hosts) & set(root.fails_on)
-        if its_own or names & {node.label for node in root.nodes}:
+        if root.suffering and (its_own or names & {node.label for node in root.nodes}):
             yield Evidence(rules.DEEPEST, f"nothing deeper fails: {short(root.text)}")
             return
 

@@ -142,6 +142,12 @@ def test_the_record_the_status_and_the_report_have_the_causes_and_what_speaks_fo
     assert "Suggested severity: critical: shop: user-facing and down on all its hosts" in text
 
 
+def test_services_with_a_critical_finding_are_affected_and_names_that_no_catalogue_has_are_not() -> None:
+    odd = {**RELEASE, "service": "../../etc"}
+    found = judged_of([looked("web1", "shop", RELEASE, odd, {**FULL, "service": "database", "severity": "warning"})])
+    assert found.affected == ("shop",)
+
+
 def test_figures_that_the_record_cannot_hold_are_left_out() -> None:
     odd = {**FULL, "about": {"path": "/srv", "percent": float("nan"), "bytes": 10**40, "more": {"a": 1}}}
     data = judged_of([looked("web1", "shop", odd)]).as_data()

@@ -90,17 +90,12 @@ def diagnose(desk: Desk) -> None:
         variables = {"prepare_rollback_only": list(incident.affected)}
     step = plan.step("diagnose", capabilities, desk.hosts(), desk.services())
     outcome = run_step(desk, step, variables, finish=False)
-    affected = set(desk.incident().affected)
-    for row in outcome.rows:
-        for finding in row.facts.get("findings", ()):
-            if finding.get("severity") == "critical" and finding.get("service"):
-                affected.add(finding["service"])
     incident = desk.incident()
     told = history.read(outcome.rows, _told(desk, incident))
     judged = judgement.of(outcome.rows, desk.inventory, told, incident.monitoring.get("triage"))
-    finish_step(
-        desk, outcome, affected=sorted(affected), judged=judged.as_data(), onset=told.onset and told.onset.told()
-    )
+    affected = sorted({*incident.affected, *judged.affected})
+    began = told.onset and told.onset.told()
+    finish_step(desk, outcome, affected=affected, judged=judged.as_data(), onset=began)
     tell(desk, "declared")
     desk.show("findings", judged=judged, history=told, current=incident.severity)
 
