@@ -13,6 +13,8 @@ _CONTAINER = re.compile(
     r"(?:libpod|docker|crio|cri-containerd)-([0-9a-f]{12})[0-9a-f]{52}|/docker/([0-9a-f]{12})[0-9a-f]{52}"
 )
 _UNIT = re.compile(r"/([^/]+\.(?:service|scope))(?=/|$)")
+_CONTAINER_SCOPES = ("libpod-", "docker-", "crio-", "cri-containerd-")
+_INIT = "/init.scope"
 _LIMIT = 64 * 1024
 
 
@@ -26,20 +28,50 @@ class Home(NamedTuple):
 def home(pid: int) -> Home:
     """Return the unit and the container of a process, as its control group is named."""
     path = of_process(pid)
-    own = of_process(1).rpartition("/")[0]  # this host may itself be a container
+    own = own_root()
     path = path[len(own) :] if own and path.startswith(f"{own}/") else path
     container = _CONTAINER.search(path)
-    units = _UNIT.findall(path)
-    plain = [unit for unit in units if not unit.startswith(("libpod-", "docker-", "crio-", "cri-containerd-"))]
-    return Home(plain[-1] if plain else "", next(filter(None, container.groups())) if container else "")
+    return Home(unit_of(path), next(filter(None, container.groups())) if container else "")
 
 
-def of_process(pid: int) -> str:
-    """Return the control group of a process as systemd has it: the unified one, or in its own hierarchy (version 1)."""
-    found = dict.fromkeys(("", "name=systemd"), "")
+def unit_of(path: str) -> str:
+    """Return the unit that a control group is of; empty if it is of none, or of a container."""
+    plain = [unit for unit in _UNIT.findall(path) if not unit.startswith(_CONTAINER_SCOPES)]
+    return plain[-1] if plain else ""
+
+
+def folder(group: str, controller: str = "") -> Path | None:
+    """Return where the kernel keeps the figures of a control group, unified or of one controller (version 1); None: nowhere."""
+    roots = [ROOT / controller] if controller else [ROOT / "unified", ROOT]  # beside version 1 it is one of several
+    own = own_root(controller)
+    inner = group[len(own) :] if own and (group == own or group.startswith(f"{own}/")) else group
+    # A container sees its own part as the root, or all of it.
+    places = [root / path.lstrip("/") for root in roots for path in dict.fromkeys((group, inner))]
+    return next((place for place in places if (place / "cgroup.procs").exists()), None) if group else None
+
+
+def text(place: Path | None, name: str) -> str:
+    """Return what a file of a control group says; nothing if it cannot be read."""
+    if place is None:
+        return ""
+    try:
+        with (place / name).open("rb") as file:
+            return file.read(_LIMIT).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def own_root(controller: str = "") -> str:
+    """Return the control group below which all of this host is: it may itself be a container. Of a host it is ""."""
+    path = of_process(1, controller)
+    return path[: -len(_INIT)] if path.endswith(_INIT) else path.rstrip("/")
+
+
+def of_process(pid: int, controller: str = "") -> str:
+    """Return the control group of a process: as systemd has it, or of one controller of version 1; "" if there is none."""
+    found: dict[str, str] = {}
     for line in _procfs.text(str(pid), "cgroup", limit=_LIMIT).splitlines():
         _number, _colon, rest = line.partition(":")
         controllers, _colon, path = rest.partition(":")
-        if controllers in found:
-            found[controllers] = path
-    return found["name=systemd"] or found[""]
+        found.update(dict.fromkeys(controllers.split(","), path))
+    return found.get(controller, "") if controller else found.get("name=systemd", found.get("", ""))

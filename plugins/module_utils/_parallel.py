@@ -20,13 +20,14 @@ def each(work: Callable[[Any], Any], items: Sequence[Any], within_s: float) -> l
     """
     answers: list[Any] = []
     for first in range(0, len(items), AT_ONCE):
-        running = [_start(work, item) for item in items[first : first + AT_ONCE]]
+        running = [start(work, item) for item in items[first : first + AT_ONCE]]
         deadline = time.monotonic() + within_s
-        answers += [_answer(future, deadline) for future in running]
+        answers += [answer(future, deadline) for future in running]
     return answers
 
 
-def _start(work: Callable[[Any], Any], item: Any) -> Future[Any]:
+def start(work: Callable[[Any], Any], item: Any) -> Future[Any]:
+    """Begin `work(item)` beside all else; `answer` has what comes of it."""
     future: Future[Any] = Future()
 
     def go() -> None:
@@ -39,7 +40,8 @@ def _start(work: Callable[[Any], Any], item: Any) -> Future[Any]:
     return future
 
 
-def _answer(future: Future[Any], deadline: float) -> Any:
+def answer(future: Future[Any], deadline: float) -> Any:
+    """Return what has come of it, LATE if nothing has by then, on the monotonic clock."""
     try:
         return future.result(max(0.0, deadline - time.monotonic()))
     except NotInTime:

@@ -9,21 +9,28 @@ import contextlib
 import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _cgroups,
     _connections,
     _cpu,
     _growth,
+    _memory,
     _mounts,
+    _oom,
+    _open_files,
+    _parallel,
     _procfs,
     _systemd,
+    _units,
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._procfs import Process
 from ansible_collections.incidentctl.response.plugins.module_utils._text import clean
 
-TOP = 5
+_OOM_S = 5.0  # for the journal, from the start
 APART_S = 0.8  # the two readings, at least
 
 Facts = dict[str, Any]
@@ -35,18 +42,20 @@ class Begun(NamedTuple):
     cpu: _cpu.Reading
     growth: _growth.Begun
     connections: _connections.Reading
+    oom: Future[Any]
 
 
 def begin(services: Sequence[Facts]) -> Begun:
     """Read what `look` will read once more."""
+    oom = _parallel.start(lambda _nothing: _oom.look(), None)
     cpu = _cpu.read()
-    return Begun(cpu, _growth.begin(services, cpu.processes), _connections.read())
+    return Begun(cpu, _growth.begin(services, cpu.processes), _connections.read(), oom)
 
 
 def look(services: Sequence[Facts], begun: Begun) -> Facts:
     """Return the host's resources; disks are those that these services need, and the root's. Unknown figures are None."""
-    notes: list[str] = []
-    memory = _memory()
+    kills, unknown = _parallel.answer(begun.oom, begun.cpu.at + _OOM_S) or (None, "the journal did not answer in time")
+    notes = [unknown] if unknown else []
     time.sleep(max(0.0, begun.cpu.at + APART_S - time.monotonic()))
     now = _cpu.read()
     return {
@@ -57,14 +66,18 @@ def look(services: Sequence[Facts], begun: Begun) -> Facts:
         "jobs": [{**job, "service": _service(job, services)} for job in with_timers(_cpu.jobs(begun.cpu, now), notes)],
         "overlapping": _cpu.overlapping(now.processes),
         "stuck": _cpu.stuck(begun.cpu, now),
-        "memory": {"total_bytes": memory.get("MemTotal"), "available_bytes": memory.get("MemAvailable")},
-        "swap": {"total_bytes": memory.get("SwapTotal"), "free_bytes": memory.get("SwapFree")},
+        **_memory.of_host(),
+        "memory_growing": _memory.growing(begun.cpu.processes, now.processes, now.at - begun.cpu.at),
+        "oom": kills,
+        "units": _units.of_services(services, notes),
+        "pressure": _units.pressure(""),
         **_growth.look(services, begun.growth, now.processes),
         "mounts": {"read_only": _mounts.read_only(), "missing": _mounts.missing()},
-        "processes": _processes(now.processes),
+        "processes": _memory.largest(now.processes),
+        "descriptors": _descriptors(begun.growth.open_files, now.processes, services),
+        "threads": _threads(now.processes),
         "connections": _connections.between(begun.connections, _connections.read()),
         "ports": _ports(services),
-        "oom_kills": _oom_kills(),
         "notes": notes,
     }
 
@@ -106,29 +119,18 @@ def _load1() -> float | None:
         return None
 
 
-def _memory() -> dict[str, int]:
-    """/proc/meminfo in bytes."""
-    return {name: 1024 * figure for name, figure in _procfs.figures(_procfs.text("meminfo")).items()}
+def _descriptors(opened: _open_files.Scan, known: dict[int, Process], services: Sequence[Facts]) -> Facts:
+    rows = []
+    for row in _open_files.near_their_limit(opened.counts, known):
+        unit = _cgroups.home(row["pid"]).unit
+        rows.append({**row, "unit": clean(unit, 100), "service": _service({"unit": unit}, services)})
+    return {**_open_files.of_host(), "processes": rows}
 
 
-def _oom_kills() -> int | None:
-    """How many processes the kernel has killed for want of memory, since boot."""
-    return _procfs.figures(_procfs.text("vmstat")).get("oom_kill")
-
-
-def _processes(known: dict[int, Process]) -> dict[str, list[Facts]]:
-    """Return the processes with the most memory and the most CPU time so far, this one left out."""
-    others = [one for pid, one in known.items() if pid != os.getpid()]
+def _threads(known: dict[int, Process]) -> Facts:
+    """Return how many threads the host has, and may have."""
+    limits = [_procfs.text("sys", "kernel", name).strip() for name in ("pid_max", "threads-max")]
     return {
-        "by_memory": [_told(one) for one in sorted(others, key=lambda one: -one.rss_bytes)[:TOP]],
-        "by_cpu": [_told(one) for one in sorted(others, key=lambda one: -one.ticks)[:TOP]],
-    }
-
-
-def _told(one: Process) -> Facts:
-    return {
-        "pid": one.pid,
-        "name": clean(one.name, 32),
-        "rss_bytes": one.rss_bytes,
-        "cpu_s": round(one.ticks / os.sysconf("SC_CLK_TCK"), 1),
+        "count": sum(one.threads for one in known.values()),
+        "limit": min((int(limit) for limit in limits if limit.isdigit()), default=None),
     }

@@ -154,8 +154,14 @@ incident:
         deleted: []
         mounts: {read_only: [], missing: []}
         processes:
-          by_memory: [{pid: 812, name: python3, rss_bytes: 181000000, cpu_s: 12.4}]
-          by_cpu: [{pid: 812, name: python3, rss_bytes: 181000000, cpu_s: 12.4}]
+          by_memory:
+            - pid: 812
+              name: python3 shop.py
+              unit: checkout.service
+              container: ""
+              rss_bytes: 181000000
+              cpu_s: 12.4
+          by_cpu: []
         connections:
           states: {listen: 4, established: 21, time_wait: 3}
           new_per_s: 4.2
@@ -175,7 +181,31 @@ incident:
           tracked: 0
           tracked_limit: 262144
         ports: {"8000": checkout}
-        oom_kills: 0
+        oom_kills: 1
+        oom:
+          - name: python3
+            unit: checkout.service
+            count: 1
+            last_at: "2026-01-01T09:51:40+00:00"
+            rss_bytes: 62652416
+            limited: true
+        memory_growing: []
+        units:
+          - unit: checkout.service
+            service: checkout
+            result: success
+            restarts: 1
+            tasks: 4
+            tasks_limit: 4915
+            memory_bytes: 53149696
+            memory_limit_bytes: 62914560
+            memory_peak_bytes: 62914560
+            oom_kills: 1
+            pressure: {}
+        pressure:
+          cpu: {some10: 4.1, some60: 3.9, full10: 0.0, full60: 0.0}
+        descriptors: {open: 2100, limit: 401245, processes: []}
+        threads: {count: 180, limit: 32768}
         notes: []
       changes:
         - kind: release

@@ -31,6 +31,12 @@ CALM: dict[str, Any] = {
     },
     "ports": {},
     "oom_kills": 0,
+    "oom": [],
+    "units": [],
+    "memory_growing": [],
+    "pressure": {},
+    "descriptors": {"open": 2000, "limit": 9223372036854775807, "processes": []},
+    "threads": {"count": 200, "limit": 32768},
     "notes": [],
 }  # fmt: skip
 

@@ -223,7 +223,7 @@ def test_findings_come_most_severe_first_and_causes_before_symptoms() -> None:
     error = {"template": "t", "count": 2, "first_seen": None, "cause": None, "new": None}
     shop = {"health": sick, "errors": [error], "release": None}
     cart = {"health": {**HEALTHY, "running": False}, "errors": [], "release": None}
-    found = _findings.rank({"cart": cart, "shop": shop}, {**CALM, "disks": [disk(99)], "oom_kills": 1}, {})
+    found = _findings.rank({"cart": cart, "shop": shop}, {**CALM, "disks": [disk(99)], "oom_kills": 1, "oom": None}, {})
     assert [(f["severity"], f["service"], f["text"].partition(": ")[2][:20]) for f in found] == [
         ("critical", None, "99 % full, 1.0 GiB f"),
         ("critical", "shop", "its dependency db (t"),

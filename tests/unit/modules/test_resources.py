@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.incidentctl.response.plugins.module_utils import _findings, _procfs, _resources
+from ansible_collections.incidentctl.response.plugins.module_utils import _findings, _memory, _procfs, _resources
 from tests.unit.modules.host_figures import CALM
 
 
@@ -29,7 +29,7 @@ def test_resources_of_this_host_are_read(tmp_path: Path) -> None:
     assert "/" in {disk["path"] for disk in found["disks"]}
     assert "/proc" not in {disk["path"] for disk in found["disks"]}
     assert all(0 <= disk["used_percent"] <= 100 and disk["free_bytes"] >= 0 for disk in found["disks"])
-    assert len(found["processes"]["by_memory"]) == _resources.TOP
+    assert len(found["processes"]["by_memory"]) == _memory.TOP
     assert all(p["pid"] != os.getpid() and p["name"] for p in found["processes"]["by_cpu"])
 
 
@@ -38,7 +38,8 @@ def test_host_without_proc_has_unknown_figures(monkeypatch: pytest.MonkeyPatch, 
     found = look()
     assert found["memory"] == {"total_bytes": None, "available_bytes": None}
     assert found["oom_kills"] is None
-    assert _findings.rank({}, {**found, "disks": [], "load1": None, "mounts": CALM["mounts"]}, {}) == []
+    told = {**found, "disks": [], "load1": None, "mounts": CALM["mounts"], "oom": []}
+    assert _findings.rank({}, told, {}) == []
 
 
 def disk(used: float, inodes: float | None = 1.0) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def disk(used: float, inodes: float | None = 1.0) -> dict[str, Any]:
         ),
         ({"memory": {"total_bytes": 100, "available_bytes": 9}}, "warning", "memory: 9.0 % available (0.0 GiB)"),
         ({"load1": 4.5}, "warning", "load 4.5 on 2 CPUs, of which 3 % are busy"),
-        ({"oom_kills": 3}, "info", "the kernel killed processes for want of memory 3 times since boot"),
+        ({"oom_kills": 3, "oom": None}, "info", "the kernel killed processes for want of memory 3 times since boot"),
     ],
 )
 def test_host_that_is_short_of_something_is_a_finding(change: dict[str, Any], severity: str, words: str) -> None:
