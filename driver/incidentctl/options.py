@@ -17,6 +17,8 @@ from incidentctl.errors import UsageError
 # Confidence begins here: without any fact, a coin toss.
 BASE_CONFIDENCE = 50
 _NEAR_ONSET_S = 30 * 60
+# By what lies between the migrations of the two releases.
+_SCHEMA_POINTS = {"none": 10, "compatible": -5, "unknown": -10, "breaking": -30}
 
 
 @dataclass(frozen=True)
@@ -127,16 +129,34 @@ def _rollback_facts(situation: Situation, name: str, facts: Mapping[str, Any]) -
         found.append((0, f"{name}: unknown whether the release or something else came before the onset"))
     if facts.get("rehearsed"):
         found.append((10, f"{name}: the switch was rehearsed"))
-    migrations = facts.get("migrations")
-    if migrations is None:
-        found.append((-10, f"{name}: unknown whether the schema changed between the releases"))
-    elif migrations:
-        found.append(
-            (-30, f"{name}: {len(migrations)} schema migration(s) in between: {', '.join(map(str, migrations[:3]))}")
-        )
-    else:
-        found.append((10, f"{name}: no schema migration in between"))
+    found.append(_schema_fact(name, facts))
     return found
+
+
+def _schema_fact(name: str, facts: Mapping[str, Any]) -> tuple[int, str]:
+    """What lies between the migrations of the releases, weighed by whether the older one can run on the schema."""
+    state, reason = _schema_state(facts)
+    if state == "none":
+        return _SCHEMA_POINTS[state], f"{name}: no schema migration in between"
+    if state == "compatible":
+        return _SCHEMA_POINTS[state], f"{name}: the schema changed, and the older release can run on it{_does(facts)}"
+    if state == "breaking":
+        return _SCHEMA_POINTS[state], f"{name}: the older release may not run on the schema: {reason}"
+    return _SCHEMA_POINTS["unknown"], f"{name}: ask: unknown whether the older release can run on the schema: {reason}"
+
+
+def _schema_state(facts: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the state of the schema and why; whatever is not said, or in words that are not known, is unknown."""
+    schema = facts.get("schema") or {}
+    state = schema.get("state")
+    reason = schema.get("reason") or facts.get("migrations_reason") or "nothing is known of its migrations"
+    return (state if state in _SCHEMA_POINTS else "unknown"), str(reason)
+
+
+def _does(facts: Mapping[str, Any]) -> str:
+    operations = (facts.get("schema") or {}).get("operations") or []
+    more = f" and {len(operations) - 3} more" if len(operations) > 3 else ""
+    return f": {', '.join(map(str, operations[:3]))}{more}" if operations else ""
 
 
 def _why_no_rollback(situation: Situation) -> str:
@@ -220,13 +240,22 @@ def _downtime(situation: Situation, key: str) -> tuple[str, str]:
 
 def _data_at_risk(situation: Situation, ready: Mapping[str, Any]) -> tuple[str, str]:
     """A rollback leaves data where it is; at risk is what a schema change in between could break."""
-    risky = [name for name, facts in ready.items() if facts.get("migrations") != []]
-    if not risky:
+    states = {name: _schema_state(facts)[0] for name, facts in ready.items()}
+    risky = [name for name, state in states.items() if state in ("breaking", "unknown")]
+    unseen = [name for name, state in states.items() if state == "compatible"]
+    if not risky and not unseen:
         return "none: the data stays as it is", "data: no schema migration between the releases"
+    if not risky:
+        what = ", ".join(f"{name}{_does(ready[name])}" for name in unseen)
+        return "none lost: what is new stays, unseen by the older release", f"data: the schema changed for {what}"
+    why = "; ".join(f"{name}: {_schema_state(ready[name])[1]}" for name in risky)
     ages = [age for name in risky for age in _backup_ages(situation, name)]
     if len(ages) < len(risky):
-        return "unknown: no verified backup", f"data: schema unknown or changed for {', '.join(risky)}"
-    return f"at most {_span(max(ages))} of writes", "data: age of the last verified backup"
+        return "unknown: no verified backup", f"data: the schema is at risk, {why}"
+    return (
+        f"at most {_span(max(ages))} of writes",
+        f"data: age of the last verified backup; the schema is at risk, {why}",
+    )
 
 
 def _backup_ages(situation: Situation, name: str) -> list[float]:

@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _migrations,
     _release_command,
     _release_health,
     _release_history,
@@ -78,8 +79,8 @@ def _prepare(
     noted = _remember(service, params, facts["from"]) if params["remember"] and not check_mode else ""
     if not facts["rehearsed"]:
         return action(name, "skipped", f"{name} cannot be rolled back: {facts['reason']}{noted}"), facts
-    migrations = facts["migrations_reason"] or ", ".join(facts["migrations"]) or "none"
-    summary = f"{name} can go back from {facts['from']} to {_destination(facts)}; migrations between: {migrations}"
+    schema = _migrations.words(facts)
+    summary = f"{name} can go back from {facts['from']} to {_destination(facts)}; {schema}"
     return action(name, "unchanged", summary + noted), facts
 
 

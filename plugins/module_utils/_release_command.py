@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _command
+from ansible_collections.incidentctl.response.plugins.module_utils import _command, _migrations
 
 TIMEOUT_S = 300.0  # a rollback may pull an image or build a cache
 
@@ -36,11 +36,7 @@ def plan(service: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
         "feasible": False,
         "reason": None,
     }
-    facts.update(
-        migrations=None,
-        migrations_reason="unknown: the service's own command chooses the release",
-        deployed_at=None,
-    )
+    facts.update(deployed_at=None, **_migrations.undeclared("the service's own command chooses the release"))
     try:
         facts["from"] = current(service)
     except OSError as error:

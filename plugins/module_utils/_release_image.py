@@ -18,11 +18,12 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _control,
     _env_file,
     _ledger,
+    _migrations,
     _release_history,
     _timestamps,
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._compose_images import Instance
-from ansible_collections.incidentctl.response.plugins.module_utils._release_symlink import natural
+from ansible_collections.incidentctl.response.plugins.module_utils._natural import natural
 
 ROOM = 100 << 20  # bytes that a new container may need of its engine's disk: its own layer, and its first logs
 _HISTORY_LIMIT = 1 << 20
@@ -41,8 +42,8 @@ def current(service: dict[str, Any]) -> str:
 def plan(service: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
     """Return the facts of going back, to `params["to"]` or the last good tag; `reason` if it cannot be done."""
     facts: dict[str, Any] = {"kind": "compose_image", "from": None, "to": None, "why": None}
-    facts.update(feasible=False, reason=None, migrations=None, deployed_at=None)
-    facts.update(migrations_reason="unknown: what images hold is not looked into")
+    facts.update(feasible=False, reason=None, deployed_at=None)
+    facts.update(_migrations.undeclared("what images hold is not looked into"))
     try:
         now = facts["from"] = current(service)
         engine, found = _look(service)

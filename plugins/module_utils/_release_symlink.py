@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import filecmp
 import os
-import re
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _control, _durable, _release_history
+from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _control,
+    _durable,
+    _migrations,
+    _release_history,
+)
+from ansible_collections.incidentctl.response.plugins.module_utils._natural import natural
 
 
 class ReleaseError(OSError):
@@ -37,7 +41,8 @@ def plan(service: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
     """Return the facts of going back, to `params["to"]` or the release before; `reason` if it cannot be done."""
     releases, name = service["releases"], service["name"]
     facts: dict[str, Any] = {"kind": "symlink", "from": None, "to": None, "why": None}
-    facts.update(feasible=False, reason=None, migrations=None, migrations_reason=None, deployed_at=None)
+    facts.update(feasible=False, reason=None, deployed_at=None)
+    facts.update(_migrations.undeclared("there is no release to compare with"))
     try:
         facts["from"] = current(service)
         facts["deployed_at"] = _deployed_at(releases)
@@ -49,7 +54,7 @@ def plan(service: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
         _check_candidate(releases, facts["from"], facts["to"])
     except OSError as error:
         return {**facts, "reason": str(error)}
-    return {**facts, "feasible": True, **_migrations_between(releases, facts["from"], facts["to"])}
+    return {**facts, "feasible": True, **_schema(releases, facts["from"], facts["to"])}
 
 
 def rehearse(service: dict[str, Any], to: str, check_mode: bool) -> None:
@@ -75,12 +80,6 @@ def go_forward(service: dict[str, Any], to: str) -> None:
     go(service, current(service), to)
 
 
-def natural(name: str) -> tuple[list[Any], str]:
-    """Return the sort key that puts 41 before 100, and 1.9 before 1.10."""
-    parts = re.split(r"([0-9]+)", name)
-    return [int(part) if index % 2 else part for index, part in enumerate(parts)], name
-
-
 def _names(root: Path) -> list[str]:
     folders = [entry.name for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False)]
     return sorted((name for name in folders if not name.startswith(".")), key=natural)
@@ -98,35 +97,12 @@ def _check_candidate(releases: dict[str, Any], now: str, to: str) -> None:
         raise ReleaseError(f"release {to} is empty")
 
 
-def _migrations_between(releases: dict[str, Any], newer: str, older: str) -> dict[str, Any]:
-    """Return `migrations` that the newer release has and the older has not, or None and why it is unknown."""
+def _schema(releases: dict[str, Any], newer: str, older: str) -> dict[str, Any]:
+    """Return `migrations` that the newer release has and the older has not, and `schema`, what they mean for it."""
     if "migrations" not in releases:
-        return {"migrations_reason": "unknown: the service declares no folder of migrations"}
+        return _migrations.undeclared("the service declares no folder of migrations")
     ahead, behind = (Path(releases["root"]) / name / releases["migrations"] for name in (newer, older))
-    try:
-        names = [name for name in _files(ahead) if not _same(ahead / name, behind / name)]
-        if not behind.is_dir():
-            return {"migrations_reason": f"unknown: there is no {behind}"}
-    except OSError as error:
-        return {"migrations_reason": f"unknown: {error}"}
-    return {"migrations": sorted(names, key=natural)}
-
-
-def _same(one: Path, other: Path) -> bool:
-    # A repeatable migration keeps its name: by its content alone can be told that it is to run anew.
-    return other.is_file() and filecmp.cmp(one, other, shallow=False)
-
-
-def _files(folder: Path) -> list[str]:
-    def refuse(error: OSError) -> None:
-        raise error
-
-    return [
-        str(Path(top, name).relative_to(folder))
-        for top, _folders, names in os.walk(folder, onerror=refuse)
-        for name in names
-        if not name.endswith(".pyc") and not name.startswith(".")
-    ]
+    return _migrations.facts(_migrations.between(ahead, behind))
 
 
 def _deployed_at(releases: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _release_symlink,
     _timestamps,
 )
-from ansible_collections.incidentctl.response.plugins.module_utils._release_symlink import natural
+from ansible_collections.incidentctl.response.plugins.module_utils._natural import natural
 from ansible_collections.incidentctl.response.plugins.module_utils._text import clean
 
 SHOWN = 20  # releases named in the facts, the newest

@@ -9,7 +9,7 @@ module: release
 short_description: Roll services back or deploy their hotfix, verified by their health
 description:
   - With O(state=prepared) nothing changes. RV(incident.facts) says, per service, what a rollback would do, which
-    migrations lie between, and whether its preconditions hold.
+    migrations lie between and whether the older release can run on the schema, and whether its preconditions hold.
   - With O(state=rolled_back) each service in O(only) goes back, is restarted, and must become healthy. If the older
     release is no better than the newer one was, it goes forward again and the act is failed.
   - The last known good release is the nearest one before the current one, in natural order (41, 42, 100), that is
@@ -81,7 +81,9 @@ incident:
     - What was done, one action per service (docs/contracts.md, 3). C(facts.services) has one item per service.
     - "For O(state=prepared): C(kind), C(from), C(to), C(why) (it is that one), C(feasible), C(rehearsed) (all
       preconditions hold), C(reason) (why not, or null), C(migrations) (names, or null if unknown),
-      C(migrations_reason) (why unknown, or null) and C(deployed_at)."
+      C(migrations_reason) (why unknown, or null), C(schema) and C(deployed_at)."
+    - "C(schema): C(state) (V(none), V(compatible), V(breaking) or V(unknown), for the older release), C(reversible) (or null
+      if unknown), C(reason), and C(operations) in words, the worst first."
     - "For O(state=rolled_back): C(from), C(to), C(why), C(forward_again), C(seconds) (from the switch to the first healthy
       answer, null if there was none), C(health_before) and C(health_after)."
   returned: always

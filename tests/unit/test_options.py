@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +20,7 @@ READY = {
     "to": "41",
     "rehearsed": True,
     "migrations": [],
+    "schema": {"state": "none", "reversible": True, "reason": "", "operations": []},
     "deployed_at": (NOW - timedelta(minutes=10)).isoformat(),
 }
 SHOP = Situation(
@@ -28,6 +31,10 @@ SHOP = Situation(
     mitigations={"limit new connections": ["shop"]},
     onset={"shop": (NOW - timedelta(minutes=9)).isoformat()},
 )
+
+
+def schema(state: str, reason: str = "", operations: Sequence[str] = ()) -> dict[str, Any]:
+    return {"state": state, "reversible": None, "reason": reason, "operations": list(operations)}
 
 
 def option(situation: Situation, key: str) -> Option:
@@ -76,12 +83,50 @@ def test_downtime_is_median_and_worst_of_past_runs() -> None:
 
 
 def test_data_at_risk_of_a_schema_change_is_the_age_of_the_last_verified_backup() -> None:
-    risky = with_rollback(migrations=["0003_drop_column.sql"])
+    risky = with_rollback(schema=schema("breaking", "drops column orders.note in 0003.sql"))
     assert option(risky, "rollback").data_at_risk == "unknown: no verified backup"
+    assert "shop: drops column orders.note in 0003.sql" in option(risky, "rollback").because[-1]
     backups = {
         "shop": [{"verified": True, "at": (NOW - timedelta(minutes=5)).isoformat()}, {"verified": False, "at": NOW}]
     }
     assert option(replace(risky, backups=backups), "rollback").data_at_risk == "at most 5 min of writes"
+
+
+def test_of_a_schema_that_the_older_release_can_run_on_no_data_is_lost() -> None:
+    found = option(with_rollback(schema=schema("compatible", operations=["adds column orders.note"])), "rollback")
+    assert found.data_at_risk == "none lost: what is new stays, unseen by the older release"
+    assert "adds column orders.note" in found.because[-1]
+
+
+@pytest.mark.parametrize(
+    ("told", "fact"),
+    [
+        (schema("none"), "+10  shop: no schema migration in between"),
+        (
+            schema("compatible", operations=["adds column orders.note"]),
+            "-5  shop: the schema changed, and the older release can run on it: adds column orders.note",
+        ),
+        (
+            schema("breaking", "drops column orders.note in 0003.sql"),
+            "-30  shop: the older release may not run on the schema: drops column orders.note in 0003.sql",
+        ),
+        (
+            schema("unknown", "0003.py: its expressions are nested too deeply"),
+            "-10  shop: ask: unknown whether the older release can run on the schema: 0003.py: its expressions are "
+            "nested too deeply",
+        ),
+        (
+            None,
+            "-10  shop: ask: unknown whether the older release can run on the schema: nothing is known of its migrations",
+        ),
+        (
+            {"state": "fine"},
+            "-10  shop: ask: unknown whether the older release can run on the schema: nothing is known of its migrations",
+        ),
+    ],
+)
+def test_each_state_of_the_schema_has_its_figure_and_its_fact(told: dict[str, Any] | None, fact: str) -> None:
+    assert fact in option(with_rollback(schema=told), "rollback").because
 
 
 def test_no_known_affected_service_means_no_option() -> None:
@@ -100,11 +145,16 @@ def test_a_custom_playbook_is_possible_and_never_recommended() -> None:
     assert custom.confidence is None
 
 
+schemas = st.one_of(
+    st.none(),
+    st.sampled_from(("none", "compatible", "unknown", "breaking", "?")).map(schema),
+    st.just({"state": "compatible", "operations": ["adds table notes"] * 5}),
+)
 facts = st.fixed_dictionaries(
     {
         "feasible": st.booleans(),
         "rehearsed": st.booleans(),
-        "migrations": st.one_of(st.none(), st.lists(st.sampled_from(["1.sql", "2.sql"]), unique=True)),
+        "schema": schemas,
         "deployed_at": st.one_of(
             st.none(),
             st.just("garbage"),
@@ -124,10 +174,14 @@ def test_nothing_infeasible_is_recommended_and_confidence_is_a_percentage(found:
 
 @given(facts)
 def test_more_risk_never_raises_confidence(found: dict[str, Any]) -> None:
-    found = {**found, "feasible": True, "migrations": []}
-    safe = option(with_rollback(**found), "rollback").confidence
-    for worse in ({"migrations": None}, {"migrations": ["1.sql"]}, {"rehearsed": False}):
-        assert option(with_rollback(**{**found, **worse}), "rollback").confidence <= safe
+    found = {**found, "feasible": True}
+    confidence = option(with_rollback(**found), "rollback").confidence
+    assert option(with_rollback(**{**found, "rehearsed": False}), "rollback").confidence <= confidence
+    by_risk = [
+        option(with_rollback(**{**found, "schema": schema(state)}), "rollback").confidence
+        for state in ("none", "compatible", "unknown", "breaking")
+    ]
+    assert by_risk == sorted(by_risk, reverse=True)
 
 
 def test_a_hotfix_is_possible_where_every_affected_service_declares_one_and_asks_for_a_review() -> None:

@@ -267,6 +267,12 @@ def test_a_rehearsal_says_all_and_changes_nothing(shop: SmallService) -> None:
         "reason": None,
         "migrations": None,
         "migrations_reason": "unknown: the service declares no folder of migrations",
+        "schema": {
+            "state": "unknown",
+            "reversible": None,
+            "reason": "the service declares no folder of migrations",
+            "operations": [],
+        },
         "rehearsed": True,
     }
     assert sorted(str(p) for p in shop.home.rglob("*")) == before
@@ -369,31 +375,21 @@ def test_a_candidate_that_may_not_be_read_is_not_feasible() -> None:
     assert facts["reason"] == "release 41 cannot be read"
 
 
-FIXTURES = {
-    "Alembic": ("versions/", "3f2a_users.py", "9b1c_{}.py", "op.{}()"),
-    "Django": ("", "0001_initial.py", "0002_{}.py", "migrations.{}()"),
-    "Flyway": ("db/", "V1__init.sql", "V2__{}.sql", "ALTER TABLE {}"),
-}
-
-
-@pytest.mark.parametrize("change", ["none", "add", "rename", "drop"])
-@pytest.mark.parametrize("tool", FIXTURES)
-def test_migrations_between_two_releases_are_found(shop: SmallService, tool: str, change: str) -> None:
-    folder, first, second, text = FIXTURES[tool]
-    for name in ("41", "42"):
-        files = shop.release(name, migrations={}) / "migrations" / folder
-        files.mkdir(exist_ok=True)
-        (files / first).write_text("first")
-        (files / "__init__.pyc").write_text(name)
-    if change != "none":
-        (files / second.format(change)).write_text(text.format(change))
+def test_the_migrations_between_two_releases_are_told_in_words(shop: SmallService) -> None:
+    shop.release("41", migrations={"V1__orders.sql": "CREATE TABLE orders (id int);"})
+    more = {"V2__note.sql": "ALTER TABLE orders ADD COLUMN note text;", "U2__note.sql": "ALTER TABLE orders DROP note;"}
+    shop.release("42", migrations={"V1__orders.sql": "CREATE TABLE orders (id int);", **more})
     shop.point("42")
     shop.start()
     given = params(shop, "prepared")
     given["services"][0]["releases"]["migrations"] = "migrations/"
-    facts = act(given)[1]
-    expected = [] if change == "none" else [folder + second.format(change)]
-    assert (facts["migrations"], facts["migrations_reason"]) == (expected, None)
+    row, facts = act(given)
+    words = "schema: 1 migration between: adds column orders.note (the old release can run on it)"
+    assert row["summary"].endswith(words)
+    assert (facts["migrations"], facts["migrations_reason"]) == (["V2__note.sql"], None)
+    assert facts["schema"]["state"] == "compatible"
+    assert facts["schema"]["operations"] == ["adds column orders.note"]
+    assert (facts["schema"]["reversible"], facts["schema"]["reason"]) == (True, "the older release can run on it")
 
 
 def test_a_repeatable_migration_counts_when_its_content_differs(shop: SmallService) -> None:
@@ -405,7 +401,8 @@ def test_a_repeatable_migration_counts_when_its_content_differs(shop: SmallServi
     given["services"][0]["releases"]["migrations"] = "migrations"
     row, facts = act(given)
     assert facts["migrations"] == ["R__view.sql"]
-    assert "migrations between: R__view.sql" in row["summary"]
+    assert "schema: 1 migration between: unknown, ask: " in row["summary"]
+    assert facts["schema"]["state"] == "unknown"
 
 
 @pytest.mark.parametrize("without", ["41", "42"])

@@ -1,0 +1,2 @@
+DROP INDEX orders_note;
+ALTER TABLE orders DROP COLUMN note;
