@@ -256,6 +256,12 @@ def test_a_rehearsal_says_all_and_changes_nothing(machine: Machine) -> None:
         "reason": None,
         "migrations": None,
         "migrations_reason": "unknown: what images hold is not looked into",
+        "schema": {
+            "state": "unknown",
+            "reversible": None,
+            "reason": "what images hold is not looked into",
+            "operations": [],
+        },
         "deployed_at": "2026-01-01T00:00:00.000+00:00",
         "rehearsed": True,
     }
