@@ -18,6 +18,7 @@ from rich.text import Text
 
 from incidentctl import console_diagnosis, keyboard
 from incidentctl.console_diagnosis import MANY_HOSTS
+from incidentctl.dependencies import Root
 from incidentctl.errors import DecisionAwaited, IncidentctlError
 from incidentctl.history import History
 from incidentctl.incident import ENDED, Incident
@@ -191,6 +192,10 @@ class Console:
 
     def _show_findings(self, judged: Judgement, history: History, current: str | None = None) -> None:
         for line in console_diagnosis.screen(judged, history, current, self._rich.width):
+            self._rich.print(line)
+
+    def _show_roots(self, roots: tuple[Root, ...]) -> None:
+        for line in console_diagnosis.deepest(roots):
             self._rich.print(line)
 
     def _show_options(self, options: Sequence[Mapping[str, Any]]) -> None:

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from incidentctl import changes
 from incidentctl.causes import Cause
+from incidentctl.dependencies import Root
 from incidentctl.history import History
 from incidentctl.judgement import Judgement, listed
 from incidentctl.text import plain
@@ -15,6 +16,7 @@ from incidentctl.text import plain
 MANY_HOSTS = 12  # from here on hosts are counted, not named
 _FIRST, _REST = 3, 2  # causes that are told with their evidence, and those that have one line
 _LINES = 3  # of evidence for one cause
+_ROOTS, _LONG = 2, 500
 _ROOM = 23  # lines of a terminal of 24
 _MARKS = {"critical": "red", "warning": "yellow"}
 
@@ -24,7 +26,7 @@ def screen(judged: Judgement, history: History, current: str | None, width: int)
 
     `current` is the severity that the incident has, None outside of one.
     """
-    lines = [*_causes(judged.causes), *_consequences(judged, current)]
+    lines = [*_causes(judged.causes), *deepest(judged.roots), *_consequences(judged, current)]
     lines += _changes(history, _ROOM - len(lines))
     for line in lines:
         line.truncate(width, overflow="ellipsis")
@@ -47,6 +49,13 @@ def _causes(found: tuple[Cause, ...]) -> Iterator[Text]:
         yield Text(f"   {cause.score:>3}  ") + _head(cause)
     if len(found) > _FIRST + _REST:
         yield Text(f"        and {len(found) - _FIRST - _REST} more, less likely", style="dim")
+
+
+def deepest(roots: tuple[Root, ...]) -> Iterator[Text]:
+    """Give what fails under others, the deepest first: a few lines, none where nothing does."""
+    under = [root for root in roots if root.depth]
+    for number, root in enumerate(under[:_ROOTS]):
+        yield _title("         " if number else "Deepest  ") + Text(plain(root.told(), _LONG))
 
 
 def _head(cause: Cause) -> Text:

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from incidentctl.dependency_graph import Graph, Node, reached
+from incidentctl.text import plain
 
 # Host → what its diagnosis or health check found out: facts, with `services`.
 Facts = Mapping[str, Mapping[str, Any]]
+_NAMED = 4
 _RESOLVERS = "name resolution"
 _MUTE = ("silent", "closed", "unreachable", "servfail", "refused", "nonsense", "unknown")
 
@@ -33,6 +35,14 @@ class Root:
     downstream: tuple[str, ...]  # services that depend on it, directly or not, user-facing ones first
     suffering: tuple[str, ...]  # those of them that fail, too
     contained_by: str | None = None
+
+    def told(self) -> str:
+        """Say what fails, from where, why, and who suffers."""
+        above = [f"{name}{'' if name in self.suffering else ' (well)'}" for name in self.downstream]
+        more = f" and {len(above) - _NAMED} more" if len(above) > _NAMED else ""
+        who = f"; above it: {', '.join(above[:_NAMED])}{more}" if above else ""
+        why = f": {self.details[0]}" if self.details and not self.contained_by else ""
+        return f"{self.text}{why}{who}"
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -122,7 +132,7 @@ def _root(graph: Graph, seen: Mapping[str, _Seen], group: tuple[str, ...], bad: 
         nodes=nodes,
         text="",
         failing=steps.pop() if len(steps) == 1 else None,
-        details=tuple(dict.fromkeys([*fails_from.values(), *fails_on.values()])),
+        details=tuple(dict.fromkeys(plain(text) for text in [*fails_from.values(), *fails_on.values()]))[:_NAMED],
         fails_on=tuple(fails_on),
         fine_on=tuple(sorted(fine_on - set(fails_on))),
         fails_from=tuple(fails_from),

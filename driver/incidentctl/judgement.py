@@ -9,6 +9,7 @@ from typing import Any
 
 from incidentctl import causes, dependencies, dependency_graph, observations, suggestion
 from incidentctl.causes import Cause
+from incidentctl.dependencies import Root
 from incidentctl.dependency_graph import Graph
 from incidentctl.history import History
 from incidentctl.outcome import HostOutcome
@@ -48,6 +49,7 @@ class Judgement:
     causes: tuple[Cause, ...]
     impact: Impact
     suggested: Suggestion
+    roots: tuple[Root, ...] = ()  # what fails deepest
     affected: tuple[str, ...] = ()  # services with a critical finding: what is done for affected ones is done for these
 
     def as_data(self) -> dict[str, Any]:
@@ -73,14 +75,22 @@ def of(
     silent = tuple(row.host for row in looked if not row.facts and row.outcome in ("unreachable", "unknown"))
     seen = observations.read(hosts, silent, inventory.services, inventory.addresses, told.ahead)
     graph = dependency_graph.graph(inventory.services, inventory.addresses)
-    found = causes.weigh(seen, inventory.services, told.began, told.changes, dependencies.failing(graph, hosts))
+    deepest = dependencies.failing(graph, hosts)
+    found = causes.weigh(seen, inventory.services, told.began, told.changes, deepest)
     health = {host: _health(facts) for host, facts in hosts.items()}
     scope = [*seen.hosts, *silent]
     meant = [service for service in inventory.services if set(service.hosts) & set(scope)]
     suggested = suggestion.suggest(meant, scope, health, monitoring, found)
     known = {service.name for service in meant}
     affected = {f.service for f in seen.findings if f.severity == "critical" and f.service in known}
-    return Judgement(found, impact(seen, meant, len(looked), graph), suggested, tuple(sorted(filter(None, affected))))
+    concerned = impact(seen, meant, len(looked), graph)
+    return Judgement(found, concerned, suggested, deepest, tuple(sorted(filter(None, affected))))
+
+
+def roots(rows: Iterable[HostOutcome], inventory: Inventory) -> tuple[Root, ...]:
+    """Given how health_check ended on each host, return what fails deepest (`dependencies.failing`)."""
+    looked = {row.host: row.facts for row in rows if row.capability == "health_check" and row.facts}
+    return dependencies.failing(dependency_graph.graph(inventory.services, inventory.addresses), looked)
 
 
 def impact(seen: observations.Observations, services: Iterable[Service], asked: int, graph: Graph) -> Impact:

@@ -75,6 +75,8 @@ def by_hand(session: Session, play: Play, show: Show) -> Outcome | None:
     show("phase_done", outcome=outcome)
     if play.name == "diagnosis":
         _show_findings(session.settings, outcome, inventory, show)
+    elif play.name == "health_check":
+        show("roots", roots=judgement.roots(outcome.rows, inventory))
     return outcome
 
 

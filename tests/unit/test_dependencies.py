@@ -59,6 +59,17 @@ def test_what_fails_deepest_is_the_root_and_what_is_above_it_only_suffers() -> N
     assert root.text == "database: fails from app1, app2; not well on db1"
 
 
+def test_a_root_is_told_with_why_and_who_suffers_and_who_is_still_well() -> None:
+    refused = {"ok": False, "detail": "Connection \x1b[31mrefused", "failing": "connect"}
+    (root,) = found(SHOP, app1={"orders": health(False, database=refused)}, app2={"reports": health(database=refused)})
+    assert root.told() == (
+        "database: fails from app1, app2: Connection \\x1b[31mrefused; above it: shop (well), orders, reports (well)"
+    )
+    many = [service(f"s{n}", "database") for n in range(9)]
+    (root,) = found((*many, SHOP[2]), s11={"s1": health(database=False)})
+    assert root.told().endswith("above it: s0 (well), s1 (well), s2 (well), s3 (well) and 5 more")
+
+
 def test_two_that_have_nothing_to_do_with_each_other_are_two_roots_the_deeper_one_first() -> None:
     services = (*SHOP, service("mail"))
     roots = found(services, app1={"orders": health(database=False)}, mail1={"mail": health(False)})

@@ -49,6 +49,34 @@ def unreachable(host: str) -> HostOutcome:
     return HostOutcome(host, "diagnosis", "unreachable", "timed out")
 
 
+def test_what_fails_deepest_is_told_with_all_that_depends_on_it() -> None:
+    needs = {"depends_on": [{"name": "orders", "check": "tcp://web2:1"}]}
+    deep = {"depends_on": [{"name": "database", "check": "tcp://db1:5432"}]}
+    site = Inventory(
+        SITE.hosts,
+        (
+            Service("shop", ("web1",), True, True, (), needs),
+            Service("orders", ("web2",), True, False, (), deep),
+            Service("database", ("db1",), True, False, (), {}),
+        ),
+    )
+    refused = {**NEEDS[0], "ok": False, "detail": "Connection refused", "failing": "connect"}
+    rows = [
+        looked("web1", "shop", needs=[{"name": "orders", "check": "tcp://web2:1", "ok": True}]),
+        looked("web2", "orders", healthy=False, needs=[refused]),
+        looked("db1", "database", healthy=False),
+    ]
+    judged = judgement.of(rows, site, history.read(rows))
+    told = "database: fails from web2; not well on db1: Connection refused; above it: shop (well), orders"
+    assert [root.told() for root in judged.roots] == [told]
+    assert judged.impact.downstream == ("shop",)
+    lines = [line.plain for line in console_diagnosis.screen(judged, history.read(rows), None, 200)]
+    assert f"Deepest  {told}" in lines
+    alone = [HostOutcome("db1", "health_check", "failed", facts={"services": {"database": {"healthy": False}}})]
+    assert [root.nodes[0].label for root in judgement.roots(alone, SITE)] == ["database"]
+    assert not list(console_diagnosis.deepest(judgement.roots(alone, Inventory(SITE.hosts, SITE.services[1:]))))
+
+
 def test_the_impact_names_who_is_sick_who_needs_it_and_whom_that_concerns() -> None:
     rows = [looked("web1", "shop", needs=NEEDS), looked("db1", "database", FULL, healthy=False)]
     impact = judged_of(rows).impact

@@ -31,6 +31,7 @@ def triage(desk: Desk) -> None:
             sick.setdefault(name, []).append(host)
     if looked_at and not sick:
         desk.show("note", text="Every service says that it is healthy.")
+    desk.show("roots", roots=judgement.roots(outcome.rows, desk.inventory))
     affected = sorted({*sick, *desk.incident().affected})
     for row in outcome.rows:
         if row.files:
