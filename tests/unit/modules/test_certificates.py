@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
 import socket
@@ -40,7 +41,8 @@ def serving(certificate: Path) -> Iterator[int]:
 
         def answer() -> None:
             connection, _peer = listening.accept()
-            with connection, context.wrap_socket(connection, server_side=True) as secured:
+            # Who has seen the certificate may close before the server has said its last word.
+            with connection, contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as secured:
                 secured.recv(1)
 
         thread = threading.Thread(target=answer, daemon=True)
