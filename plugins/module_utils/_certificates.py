@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import ipaddress
 import re
 import socket
@@ -17,6 +18,7 @@ from datetime import datetime, timezone
 from typing import NamedTuple
 
 TIMEOUT_S = 3.0
+_FAREWELL_S = 0.2
 _SEQUENCE, _OBJECT = 0x30, 0x06
 _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 _VERSION, _EXTENSIONS, _OCTETS = 0xA0, 0xA3, 0x04
@@ -57,6 +59,9 @@ def of_server(host: str, port: int, name: str | None = None, timeout_s: float = 
         connection.settimeout(max(0.1, until - time.monotonic()))
         with context.wrap_socket(connection, server_hostname=name or host) as secured:
             encoded = secured.getpeercert(binary_form=True)
+            secured.settimeout(_FAREWELL_S)
+            with contextlib.suppress(OSError, ValueError):  # so that the server has no error to log
+                secured.unwrap()
     if not encoded:
         raise CertificateError("the server showed no certificate")
     return read(encoded)

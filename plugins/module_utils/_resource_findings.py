@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _certificate_findings,
     _connection_findings,
     _disk_findings,
     _limit_findings,
@@ -23,3 +24,4 @@ def of_host(resources: dict[str, Any]) -> Iterator[Finding]:
     yield from _connection_findings.of_connections(resources["connections"], resources["ports"])
     yield from _memory_findings.of_memory(resources)
     yield from _limit_findings.of_limits(resources, bool(load))
+    yield from _certificate_findings.of_certificates(resources)

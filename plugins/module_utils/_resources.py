@@ -24,13 +24,15 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _open_files,
     _parallel,
     _procfs,
+    _served_certificates,
+    _synchronised,
     _systemd,
     _units,
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._procfs import Process
 from ansible_collections.incidentctl.response.plugins.module_utils._text import clean
 
-_OOM_S = 5.0  # for the journal, from the start
+_ASIDE_S = 5.0  # for the journal and certificates, from the start
 APART_S = 0.8  # the two readings, at least
 
 Facts = dict[str, Any]
@@ -42,20 +44,28 @@ class Begun(NamedTuple):
     cpu: _cpu.Reading
     growth: _growth.Begun
     connections: _connections.Reading
-    oom: Future[Any]
+    aside: dict[str, Future[Any]]  # what takes its time: it is looked at beside all else
 
 
 def begin(services: Sequence[Facts]) -> Begun:
     """Read what `look` will read once more."""
-    oom = _parallel.start(lambda _nothing: _oom.look(), None)
+    aside = {
+        "oom": _parallel.start(lambda _nothing: _oom.look(), None),
+        "certificates": _parallel.start(_served_certificates.look, services),
+        "clock": _parallel.start(lambda _nothing: _synchronised.look(), None),
+    }
     cpu = _cpu.read()
-    return Begun(cpu, _growth.begin(services, cpu.processes), _connections.read(), oom)
+    return Begun(cpu, _growth.begin(services, cpu.processes), _connections.read(), aside)
 
 
 def look(services: Sequence[Facts], begun: Begun) -> Facts:
     """Return the host's resources; disks are those that these services need, and the root's. Unknown figures are None."""
-    kills, unknown = _parallel.answer(begun.oom, begun.cpu.at + _OOM_S) or (None, "the journal did not answer in time")
-    notes = [unknown] if unknown else []
+    until = begun.cpu.at + _ASIDE_S
+    kills, why_no_kills = _parallel.answer(begun.aside["oom"], until) or (None, "the journal did not answer in time")
+    certificates = _parallel.answer(begun.aside["certificates"], until)
+    clock = _parallel.answer(begun.aside["clock"], until) or {"synchronised": None, "why_unknown": "no answer in time"}
+    why_no_certificates = "not all certificates were looked at in time" if certificates is None else ""
+    notes = [why for why in (why_no_kills, why_no_certificates, clock["why_unknown"]) if why]
     time.sleep(max(0.0, begun.cpu.at + APART_S - time.monotonic()))
     now = _cpu.read()
     return {
@@ -78,6 +88,8 @@ def look(services: Sequence[Facts], begun: Begun) -> Facts:
         "threads": _threads(now.processes),
         "connections": _connections.between(begun.connections, _connections.read()),
         "ports": _ports(services),
+        "certificates": certificates or [],
+        "synchronised": clock["synchronised"],
         "notes": notes,
     }
 

@@ -181,6 +181,16 @@ incident:
           tracked: 0
           tracked_limit: 262144
         ports: {"8000": checkout}
+        certificates:
+          - service: checkout
+            host: localhost
+            port: 8443
+            path: null
+            name: checkout.example
+            is_for_host: false
+            not_before: "2025-10-01T00:00:00+00:00"
+            not_after: "2026-01-09T00:00:00+00:00"
+        synchronised: true
         oom_kills: 1
         oom:
           - name: python3

@@ -30,6 +30,8 @@ CALM: dict[str, Any] = {
         "tracked": 0, "tracked_limit": 262144,
     },
     "ports": {},
+    "certificates": [],
+    "synchronised": True,
     "oom_kills": 0,
     "oom": [],
     "units": [],

@@ -2,53 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import shutil
 import socket
 import ssl
-import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from ansible_collections.incidentctl.response.plugins.module_utils import _certificates
+from tests.unit.modules.made_certificates import expired, make, serving
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 NAMES = "subjectAltName=DNS:shop.example,DNS:*.shop.example,IP:192.0.2.7,IP:2001:db8::7"
-
-
-def make(folder: Path, *words: str, days: int = 10, subject: str = "/O=Shop/CN=shop.example") -> Path:
-    """Make a certificate and its key in one file."""
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-batch"]
-    argv += ["-keyout", str(key), "-out", str(certificate), "-subj", subject, "-days", str(days), *words]
-    subprocess.run(argv, check=True, capture_output=True)
-    certificate.write_bytes(key.read_bytes() + certificate.read_bytes())
-    return certificate
-
-
-@contextmanager
-def serving(certificate: Path) -> Iterator[int]:
-    """Give the port of a TLS server on loopback that answers one connection after the other."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.settimeout(10)
-
-        def answer() -> None:
-            connection, _peer = listening.accept()
-            # Who has seen the certificate may close before the server has said its last word.
-            with connection, contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as secured:
-                secured.recv(1)
-
-        thread = threading.Thread(target=answer, daemon=True)
-        thread.start()
-        yield listening.getsockname()[1]
-        thread.join(10)
 
 
 def test_what_it_says_of_its_time_and_names_is_read(tmp_path: Path) -> None:
@@ -78,13 +44,7 @@ def test_name_is_compared_as_browsers_do(tmp_path: Path) -> None:
 
 
 def test_expired_one_of_a_server_is_read_all_the_same(tmp_path: Path) -> None:
-    certificate = make(tmp_path)
-    request, key = tmp_path / "request.pem", tmp_path / "key.pem"
-    asked = ["openssl", "req", "-new", "-key", str(key), "-out", str(request), "-subj", "/CN=shop.example", "-batch"]
-    signed = ["openssl", "x509", "-req", "-in", str(request), "-signkey", str(key), "-days", "-1"]
-    for argv in (asked, [*signed, "-out", str(certificate)]):
-        subprocess.run(argv, check=True, capture_output=True)
-    certificate.write_bytes(key.read_bytes() + certificate.read_bytes())
+    certificate = expired(tmp_path)
     with serving(certificate) as port:
         found = _certificates.of_server("127.0.0.1", port)
     assert _certificates.days_left(found, datetime.now(timezone.utc)) < 0
