@@ -190,6 +190,9 @@ def cli_page() -> str:
     for name, command in sorted(cli.commands.items()):
         context = click.Context(command, info_name=name, parent=whole)
         lines += [f"## {name}", "", *_block(command.get_help(context))]
+        for below, part in sorted(getattr(command, "commands", {}).items()):
+            told = part.get_help(click.Context(part, info_name=below, parent=context))
+            lines += [f"### {name} {below}", "", *_block(told)]
     return "\n".join(lines)
 
 

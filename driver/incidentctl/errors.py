@@ -78,3 +78,9 @@ class NotRecovered(IncidentctlError):
     """What was decided was carried out, or tried, and the service is not healthy."""
 
     exit_code = 12
+
+
+class EvidenceChanged(IncidentctlError):
+    """What was secured is not as it came home."""
+
+    exit_code = 12

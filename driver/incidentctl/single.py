@@ -6,7 +6,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from incidentctl import engine, gate, guards, history, judgement, monitoring, plan, retry, workflow
+from incidentctl import (
+    engine,
+    evidence,
+    evidence_manifest,
+    gate,
+    guards,
+    history,
+    judgement,
+    monitoring,
+    plan,
+    retry,
+    workflow,
+)
 from incidentctl.desk import Desk, Show
 from incidentctl.errors import NotRecovered, Partial, RefusedError, UsageError
 from incidentctl.history import History
@@ -125,6 +137,8 @@ def within(desk: Desk, play: Play) -> Outcome | None:
         if left is not None:
             ask_hosts(desk, step.hosts)  # what became of an act whose answer was lost
         outcome = run_step(desk, step, variables)
+        if play.name == evidence_manifest.CAPABILITY:
+            evidence.keep(desk, outcome)
     if play.name == "diagnosis":
         _show_findings(desk.settings, outcome, desk.inventory, desk.show)
     return outcome

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from incidentctl import ledgers
+from incidentctl.evidence_check import Checked
 from incidentctl.guards import Refusal
 from incidentctl.incident import Incident
 from incidentctl.standing import Standing, standing
@@ -53,6 +55,18 @@ def _waits(stands: Standing) -> str:
     return plain(
         f"{stands.told}{since}" + (f", {_BY[stands.waits_for]} {stands.by}" if stands.waits_for in _BY else "")
     )
+
+
+def evidence(incident_id: str, folder: Path, checked: Sequence[Checked]) -> str:
+    """Return what became of each bundle of an incident, a line each: what is wrong (✗) first."""
+    signs = {"whole": "✓", "none": "–"}
+    rows = sorted(checked, key=lambda row: (row.verdict in signs, row.host, row.file))
+    width = max((len(row.host) for row in rows), default=0)
+    lines = [
+        f"{signs.get(row.verdict, '✗')} {row.verdict:<8} {row.host:<{width}}  {plain(row.file or '-')}: {plain(row.detail, 1000)}"
+        for row in rows
+    ]
+    return "\n".join([f"{incident_id}: evidence in {folder}", *lines])
 
 
 def plan(plan: Any, refusals: Sequence[Refusal] = ()) -> str:

@@ -9,7 +9,8 @@ import time
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _capture
 
-_NICE = 10
+# Behind others, but not starved by them: at 10 it took 28 s beside eight busy processes, at 5 four, for 0.1 s of CPU.
+_NICE = 5
 
 
 class Budget:
@@ -48,7 +49,7 @@ def step_back() -> None:
     thread = threading.get_native_id()
     os.setpriority(os.PRIO_PROCESS, thread, max(_NICE, os.getpriority(os.PRIO_PROCESS, thread)))
     with contextlib.suppress(OSError):  # a host without it: what is read comes from memory for the most part
-        _capture.capture(["ionice", "-c", "3", "-p", str(thread)], 100, 2.0)
+        _capture.capture(["ionice", "-c", "2", "-n", "7", "-p", str(thread)], 100, 2.0)
 
 
 def _cpu() -> float:

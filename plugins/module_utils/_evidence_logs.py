@@ -28,6 +28,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._evidence_par
 
 _ORDER = ("compose", "journal", "file")  # a container's log goes with the container
 _ENTRY_BYTES = 200  # a line of the journal or of a container, about
+_TRIES, _MOMENT_S = 3, 0.02
 _LOOK_S = 10.0  # to find out what there is: a disk that never answers holds up nothing else
 
 Params = dict[str, Any]
@@ -78,7 +79,7 @@ def _files(name: str, path: str, params: Params) -> Iterator[Part]:
     since = time.time() - params["since_s"] if params["since_s"] else 0.0
     had = 0
     try:
-        with _untrusted_path.open_file(path) as stream:
+        with _open(path) as stream:
             size, had = _log_tail.look(stream, lines, most)
             file = _identity(stream)
         yield Part(name, path, _reader(path, file, lines, since), size)
@@ -109,16 +110,25 @@ def _reader(path: str, file: tuple[int, int], lines: int, since: float) -> Calla
     """Return how to read the file that was looked at, also where it was rotated since."""
 
     def read(allowance: Allowance) -> Content:
-        with _untrusted_path.open_file(path) as stream:
+        with contextlib.suppress(FileNotFoundError), _untrusted_path.open_file(path) as stream:
             if _identity(stream) == file:
                 return _log_tail.read(stream, allowance, lines, since)
         now = next((str(older.path) for older in _rotated.older(Path(path)) if older.identity[:2] == file), None)
-        with _untrusted_path.open_file(now or path) as stream:
+        with _open(now or path) as stream:
             content = _log_tail.read(stream, allowance, lines, since)
         told = f"it was rotated meanwhile, and read as {now}" if now else "it was replaced since it was looked at"
         return content._replace(note="; ".join(filter(None, (told, content.note))))
 
     return read
+
+
+def _open(path: str) -> BinaryIO:
+    """Open a log. One that is being rotated is away for a moment."""
+    for _ in range(_TRIES):
+        with contextlib.suppress(FileNotFoundError):
+            return _untrusted_path.open_file(path)
+        time.sleep(_MOMENT_S)
+    return _untrusted_path.open_file(path)
 
 
 def _whole(path: str) -> Callable[[Allowance], Content]:

@@ -12,7 +12,7 @@ import sys
 import click
 
 from incidentctl import __version__
-from incidentctl.cli import declare, keep, prepare, read, respond, say
+from incidentctl.cli import declare, keep, prepare, read, respond, say, secured
 from incidentctl.errors import IncidentctlError
 
 EXIT_CODES = """\b
@@ -23,7 +23,7 @@ Exit codes:
     3  incidentctl.yml or the inventory cannot be used
    10  a decision is awaited
    11  partial: some hosts failed or could not be reached
-   12  failed: not recovered
+   12  failed: not recovered, or evidence that was changed
    13  locked: another responder is at work here
    14  the plan changed since it was approved
    15  refused by a guard, or not possible as things stand
@@ -41,7 +41,7 @@ def cli() -> None:
     """
 
 
-for module in (declare, respond, say, read, keep, prepare):
+for module in (declare, respond, say, read, secured, keep, prepare):
     for command in module.COMMANDS:
         cli.add_command(command)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from incidentctl import gate, history, judgement, monitoring, onset, plan
+from incidentctl import evidence, gate, history, judgement, monitoring, onset, plan
 from incidentctl.desk import Desk, skip_step, tell
 from incidentctl.errors import DecisionAwaited
 from incidentctl.incident import Incident
@@ -33,9 +33,7 @@ def triage(desk: Desk) -> None:
         desk.show("note", text="Every service says that it is healthy.")
     desk.show("roots", roots=judgement.roots(outcome.rows, desk.inventory))
     affected = sorted({*sick, *desk.incident().affected})
-    for row in outcome.rows:
-        if row.files:
-            desk.note("evidence_collected", host=row.host, files=list(row.files))
+    evidence.keep(desk, outcome)
     # A sick service is what triage is for; only a look that was not possible is a failure.
     looked = [row for row in outcome.rows if not (row.capability == "health_check" and row.facts)]
     finish_step(

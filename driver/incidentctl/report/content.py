@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from incidentctl import evidence_manifest
 from incidentctl.incident import Event, Incident
 from incidentctl.outcome import SUCCESS
 from incidentctl.plan import LIFTABLE
@@ -203,9 +204,9 @@ def _hosts(incident: Incident) -> Section:
 
 
 def _keepsakes(incident: Incident) -> Section:
-    evidence = tuple((str(e.get("host")), str(e.get("path")), str(e.get("sha256"))) for e in incident.evidence)
+    evidence = tuple(_secured(incident))
     blocks: list[str | Table | Command | tuple[str, ...]] = [
-        Table(("Host", "Bundle", "SHA-256"), evidence) if evidence else "No evidence was collected."
+        Table(("Host", "Evidence", "Bundle", "SHA-256"), evidence) if evidence else "No evidence was collected."
     ]
     backups = [
         (str(row["host"]), name, backup)
@@ -222,6 +223,16 @@ def _keepsakes(incident: Incident) -> Section:
         if backup.get("restore"):
             blocks += _ways_back(host, name, backup)
     return Section("Evidence and backups", tuple(blocks))
+
+
+def _secured(incident: Incident) -> Iterator[tuple[str, ...]]:
+    for host, said in evidence_manifest.manifest(incident)["hosts"].items():
+        state = f"{said['state']}: {said['why']}" if said["why"] else str(said["state"])
+        if not said["bundles"]:
+            yield host, state, "–", "–"
+        for number, bundle in enumerate(said["bundles"], start=1):
+            newest = number == len(said["bundles"])
+            yield host, state if newest else "an earlier one", str(bundle["path"]), str(bundle["sha256"])
 
 
 def _kept(backup: Mapping[str, Any]) -> tuple[str, str, str]:

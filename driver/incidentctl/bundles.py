@@ -1,0 +1,151 @@
+"""Is a bundle of evidence what is said of it? Nothing is unpacked to disk; memory and time are bounded, whatever it holds."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import stat
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+MANIFEST = "manifest.json"
+MOST_BYTES = 1 << 30  # unpacked; a role's default is a twentieth of that
+MOST_MEMBERS = 20_000
+_MOST_AT_ONCE = 32 << 20  # bytes: a header that asks for more is made to fill the memory
+_CHUNK = 1 << 20
+_TOLD = 5
+
+
+class NotAFileError(OSError):
+    """It is not a file of ours: a link, a folder, a device."""
+
+
+@dataclass
+class Inside:
+    """What was found in a bundle: how many members, and each thing that is not as its own manifest says."""
+
+    members: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def told(self) -> str:
+        """The first of the problems, on one line."""
+        more = len(self.problems) - _TOLD
+        return "; ".join([*self.problems[:_TOLD], *([f"and {more} more"] if more > 0 else [])])
+
+
+def opened(path: Path) -> BinaryIO:
+    """Return a file opened for reading. Raise NotAFileError if it is anything but a regular file, OSError if it is away."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK) if not path.is_symlink() else -1
+    if descriptor < 0:
+        raise NotAFileError("it is a symbolic link")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NotAFileError("it is no regular file")
+    return os.fdopen(descriptor, "rb")
+
+
+def sha256(stream: BinaryIO) -> tuple[str, int]:
+    """Return the SHA-256 of what is in an open file, from its beginning, and how many bytes that is."""
+    stream.seek(0)
+    digest, size = hashlib.sha256(), 0
+    for chunk in iter(lambda: stream.read(_CHUNK), b""):
+        digest.update(chunk)
+        size += len(chunk)
+    return digest.hexdigest(), size
+
+
+def look(stream: BinaryIO, host: str, incident_id: str) -> Inside:
+    """Compare each member of an open bundle with the manifest that is in it, and that with whose evidence it should be."""
+    stream.seek(0)
+    inside = Inside()
+    found: dict[str, tuple[str, int]] = {}
+    said: Any = None
+    try:
+        with gzip.GzipFile(fileobj=stream) as unpacked, tarfile.open(fileobj=_Bounded(unpacked), mode="r:") as tar:  # type: ignore[call-overload]
+            for member in _members(tar, inside):
+                if member.name in found or (said is not None):
+                    inside.problems.append(f"{member.name!r} is there twice, or after the manifest")
+                elif member.name == MANIFEST:
+                    said = json.loads(_content(tar, member).read(_MOST_AT_ONCE))
+                else:
+                    found[member.name] = sha256(_content(tar, member))
+    except Exception as error:  # what a hostile archive makes these raise is no short list
+        inside.problems.append(f"it cannot be read to its end: {type(error).__name__}: {error}")
+    inside.members = len(found)
+    inside.problems += _compared(said, found, {"host": host, "incident": incident_id})
+    return inside
+
+
+def _members(tar: tarfile.TarFile, inside: Inside) -> Iterator[tarfile.TarInfo]:
+    """Give the members that are regular files within the bundle; any other is a problem."""
+    for number, member in enumerate(tar):
+        if number >= MOST_MEMBERS:
+            inside.problems.append(f"it holds more than {MOST_MEMBERS} members")
+            return
+        parts = member.name.split("/")
+        if not member.isreg() or member.issparse():
+            inside.problems.append(f"{member.name!r} is no regular file")
+        elif member.name.startswith("/") or ".." in parts:
+            inside.problems.append(f"{member.name!r} leads out of the bundle")
+        else:
+            yield member
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> BinaryIO:
+    stream = tar.extractfile(member)
+    assert stream is not None  # noqa: S101 - it is a regular file
+    return stream  # type: ignore[return-value]
+
+
+def _compared(said: Any, found: Mapping[str, tuple[str, int]], whose: Mapping[str, str]) -> Iterator[str]:
+    if not isinstance(said, dict) or not isinstance(said.get("members"), list):
+        yield "it holds no manifest that can be read"
+        return
+    for key, value in whose.items():
+        if said.get(key) != value:
+            yield f"its manifest is of the {key} {said.get(key)!r}"
+    rows = [row for row in said["members"] if isinstance(row, dict)]
+    names = [str(row.get("name")) for row in rows]
+    for name in sorted({name for name in names if names.count(name) > 1} if len(names) != len(set(names)) else ()):
+        yield f"its manifest names {name!r} twice"
+    for name, row in zip(names, rows, strict=True):
+        if name not in found:
+            yield f"{name!r} is not there"
+        elif found[name] != (row.get("sha256"), row.get("bytes")):
+            yield f"{name!r} is not as its manifest says"
+    for name in sorted(found.keys() - set(names)):
+        yield f"{name!r} is not in its manifest"
+
+
+class _Bounded:
+    """What tarfile needs of a file, with an end: an archive may unpack to any size, and ask for any size at once."""
+
+    def __init__(self, stream: gzip.GzipFile) -> None:
+        self._stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= _MOST_AT_ONCE:
+            raise ValueError(f"{size} bytes are asked for at once")
+        content = self._stream.read(size)
+        self._check(self._stream.tell())
+        return content
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._check(offset)
+        return self._stream.seek(offset, whence)
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def _check(self, offset: int) -> None:
+        if offset > MOST_BYTES:
+            raise ValueError(f"it unpacks to more than {MOST_BYTES} bytes")

@@ -1,0 +1,121 @@
+"""Is the evidence of an incident still what came home? Compared with the record, the manifest, and the bundles' own."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from incidentctl import bundles, event_data, evidence_manifest
+from incidentctl.errors import EvidenceChanged
+from incidentctl.incident import Event, Incident
+
+WELL = ("whole", "none")
+_MOST_FILES = 10_000
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One host's bundle, or another file: `whole`, `changed`, `missing`, `extra`; `none` where nothing ever came home."""
+
+    host: str
+    file: str
+    verdict: str
+    detail: str
+
+
+def verify(incident: Incident, events: Sequence[Event], folder: Path) -> list[Checked]:
+    """Look at all evidence of an incident, which lies in `folder`, and at whatever else lies there."""
+    manifest, said = _manifest(events, folder)
+    rows = [manifest]
+    for host, kept in evidence_manifest.manifest(incident, folder)["hosts"].items():
+        if not kept["bundles"]:
+            rows.append(Checked(host, "", "none", kept["why"]))
+        for bundle in kept["bundles"]:
+            rows.append(_bundle(host, incident.incident_id, bundle, folder, said))
+    known = {row.file for row in rows}
+    return rows + [
+        Checked("", name, "extra", "the record does not know it") for name in _files(folder) if name not in known
+    ]
+
+
+def _manifest(events: Sequence[Event], folder: Path) -> tuple[Checked, Any]:
+    """Compare the manifest with what the record has of it; return what it says as well, None if that does not count."""
+    recorded = [e.data["manifest"] for e in events if e.kind == "evidence_collected" and "manifest" in e.data]
+    name = evidence_manifest.MANIFEST
+    try:
+        with bundles.opened(folder / name) as stream:
+            digest, _size = bundles.sha256(stream)
+            stream.seek(0)
+            text = stream.read()
+    except FileNotFoundError:
+        verdict = "missing" if recorded else "none"
+        return Checked("", name, verdict, "it is not there" if recorded else "no evidence was collected yet"), None
+    except OSError as error:
+        return Checked("", name, "changed", error.strerror or str(error)), None
+    if not recorded:
+        return Checked("", name, "extra", "the record does not know it"), None
+    if not isinstance(recorded[-1], dict) or recorded[-1].get("sha256") != digest:
+        return Checked("", name, "changed", "its SHA-256 is not the one in the record"), None
+    return Checked("", name, "whole", "as the record has it"), json.loads(text)
+
+
+def _bundle(host: str, incident_id: str, bundle: dict[str, Any], folder: Path, said: Any) -> Checked:
+    file = str(bundle["path"])
+    try:
+        with bundles.opened(folder / file) as stream:
+            digest, size = bundles.sha256(stream)
+            if (digest, size) != (bundle["sha256"], bundle["bytes"]):
+                told = (
+                    f"it has {size} bytes, and was {bundle['bytes']}"
+                    if size != bundle["bytes"]
+                    else "its SHA-256 differs"
+                )
+                return Checked(host, file, "changed", told)
+            inside = bundles.look(stream, host, incident_id)
+    except FileNotFoundError:
+        return Checked(host, file, "missing", "it is not there")
+    except OSError as error:
+        return Checked(host, file, "changed", error.strerror or str(error))
+    if inside.problems:
+        return Checked(host, file, "changed", inside.told)
+    if said is not None and digest not in _digests(said, host):
+        return Checked(host, file, "changed", "the manifest does not have it so")
+    return Checked(host, file, "whole", f"{size} bytes, {inside.members} parts{_lacks(bundle)}")
+
+
+def _digests(said: Any, host: str) -> set[str]:
+    return {str(row.get("sha256")) for row in event_data.rows(said.get("hosts", {}).get(host, {}).get("bundles"))}
+
+
+def _lacks(bundle: dict[str, Any]) -> str:
+    counts = {key: len(event_data.texts(bundle.get(key))) for key in ("cut", "missing", "refused")}
+    return "".join(f", {count} {key}" for key, count in counts.items() if count)
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Give what lies in the folder of evidence, however deep; links are files, and lead nowhere."""
+    count = 0
+    for here, folders, names in os.walk(folder):
+        links = [name for name in folders if Path(here, name).is_symlink()]
+        for name in sorted([*names, *links]):
+            count += 1
+            if count > _MOST_FILES:
+                return
+            yield os.path.relpath(Path(here, name), folder)
+
+
+def judge(incident_id: str, checked: Sequence[Checked], broken: int | None) -> None:
+    """Raise EvidenceChanged if anything is not as it came home, or the record's chain is broken at the event `broken`."""
+    wrong = [f"{row.file or row.host}: {row.verdict}: {row.detail}" for row in checked if row.verdict not in WELL]
+    if broken is not None:
+        wrong.insert(0, f"the record is not as it was written from event {broken} on")
+    if wrong:
+        raise EvidenceChanged(
+            f"{incident_id}: the evidence is not as it came home.",
+            "\n".join([*wrong[:10], *([f"and {len(wrong) - 10} more"] if len(wrong) > 10 else [])]),
+            f"leave all as it is, and compare it with a copy; incidentctl timeline {incident_id} says what came when",
+        )
