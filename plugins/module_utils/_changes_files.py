@@ -176,9 +176,13 @@ def _told(
 
 
 def _how(path: str, said: os.stat_result, birth: float | None) -> str:
-    if stat.S_ISLNK(said.st_mode) or (birth or 0) >= said.st_ctime - _SLACK_S or _came_by_name(path, said):
+    if stat.S_ISLNK(said.st_mode) or (birth is not None and birth >= said.st_ctime - _SLACK_S):
         return "put in place"
-    return "permission or put in place" if birth is None else "permission"
+    named = _came_by_name(path, said)
+    if birth is None:
+        return "put in place" if named else "permission or put in place"
+    # An older file that was given its name just then may have been moved there; folders seldom are.
+    return "permission or put in place" if named and not stat.S_ISDIR(said.st_mode) else "permission"
 
 
 def _came_by_name(path: str, said: os.stat_result) -> bool:

@@ -16,7 +16,7 @@ LOG, INFO = Path("/var/log/dpkg.log"), Path("/var/lib/dpkg/info")
 _TAIL = 4 << 20  # bytes of a log that are read: some 40,000 lines
 _LISTED, _LIST_LIMIT = 50, 1 << 20  # packages whose files are looked up, and bytes of the list of one
 _OLDER = 4  # rotated logs that are looked into
-_RUN_S = 120  # a run of a package manager is over when nothing has come for so long
+_RUN_S = 60  # a run of a package manager is over when nothing has come for so long, or the same package comes again
 _DONE = {"install": "installed", "upgrade": "upgraded", "remove": "removed", "configure": "configured"}
 _NONE = ("<none>", "")
 
@@ -77,11 +77,14 @@ def _run(run: list[Act], manager: str) -> Change:
 def runs(acts: list[Act]) -> Iterator[list[Act]]:
     """Give the acts, in order of time, run by run."""
     run: list[Act] = []
+    done: dict[str, tuple[str, str]] = {}
     for act in acts:
-        if run and act.at - run[-1].at > _RUN_S:
+        again = done.get(act.package, (act.done, act.after)) != (act.done, act.after)
+        if run and (again or act.at - run[-1].at > _RUN_S):
             yield run
-            run = []
+            run, done = [], {}
         run.append(act)
+        done[act.package] = act.done, act.after
     if run:
         yield run
 

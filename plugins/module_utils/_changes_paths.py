@@ -31,7 +31,7 @@ _KINDS = (
 )
 _ENABLED = re.compile(r"/systemd/(?:system|user)/[^/]+\.(?:wants|requires)/(?P<unit>[^/]+)$")
 # Rules, alerts and clocks that an incident puts on a host.
-_OURS = re.compile(r"/incidentctl[-.@/][^/]*")
+_OURS = re.compile(r"/incidentctl[-.@]")
 
 
 class Owners(NamedTuple):

@@ -104,6 +104,16 @@ def test_runs_that_lie_apart_are_changes_of_their_own_and_those_before_the_windo
     assert machine.texts() == ["had a installed", "had b installed", "had c installed"]
 
 
+def test_package_that_is_removed_and_installed_again_is_told_twice(machine: Machine) -> None:
+    machine.packages("remove tiny:all 1.0 <none>", "install tiny:all <none> 1.0", "install other:all <none> 2")
+    assert sorted(machine.texts()) == ["had 2 packages installed", "had tiny removed"]
+
+
+def test_package_of_two_architectures_is_one_run(machine: Machine) -> None:
+    machine.packages("upgrade libc6:amd64 1 2", "upgrade libc6:i386 1 2")
+    assert machine.texts() == ["had 2 packages upgraded"]
+
+
 def test_rotated_log_that_is_damaged_is_a_note(machine: Machine) -> None:
     machine.packages("install a:all <none> 1")
     (machine.folder / "dpkg.log.2.gz").write_bytes(b"\x1f\x8b\x08 this is none")
@@ -160,6 +170,27 @@ def test_mode_of_a_data_folder_that_was_changed_is_told_as_that(
     assert (one["kind"], one["service"]) == ("permission", "shop")
     assert one["text"] == f"had mode or owner of {machine.data} changed"
     assert one["detail"].endswith(" 0700")
+
+
+def test_folder_whose_mode_was_changed_as_its_neighbour_was_replaced_is_told(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.utime(machine.data, (OLD, OLD))
+    monkeypatch.setattr(_changes_files, "_births", lambda paths: dict.fromkeys(paths, OLD))
+    machine.data.chmod(0o700)
+    (machine.folder / "current").touch()  # their folder was written at that moment, too
+    (one,) = machine.look({"name": "shop", "data": [{"kind": "files", "path": str(machine.data)}]}).changes
+    assert one["kind"] == "permission"
+
+
+def test_old_file_that_was_moved_here_is_not_said_to_have_another_mode(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_changes_files, "_births", lambda paths: dict.fromkeys(paths, OLD))
+    (machine.folder / "app.ini").write_text("x")
+    os.utime(machine.folder / "app.ini", (OLD, OLD))
+    (machine.folder / "app.ini").rename(machine.etc / "app.ini")
+    assert machine.texts() == ["had /etc/app.ini put in place, or its mode or owner changed"]
 
 
 def test_what_a_service_writes_into_its_data_is_no_change(machine: Machine) -> None:
