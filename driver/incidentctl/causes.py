@@ -138,13 +138,15 @@ def _silent(seen: Observations) -> list[Suspect]:
 
 
 def _changed(suspects: list[Suspect], rows: Sequence[Row], began: datetime | None) -> Iterator[Suspect]:
-    """Give the changes of the day before the trouble; a release that brought errors is suspected already."""
+    """Give the changes of the day before the trouble, but for those that a finding is about: they are suspected already."""
+    told = {s.about.get("path") for s in suspects if s.kind == "changed"}
     known = {(s.service, s.at.replace(microsecond=0)) for s in suspects if s.kind == "release" and s.at is not None}
     for row in rows:
         at = moment(row.first)
         if began is None or at is None or not -SLACK_S <= (began - at).total_seconds() <= DAY_S:
             continue
-        if row.kind != "release" or (row.service, at.replace(microsecond=0)) not in known:
+        is_told = row.kind == "permission" and row.path in told
+        if not is_told and (row.kind != "release" or (row.service, at.replace(microsecond=0)) not in known):
             yield _of_change(row, at)
 
 

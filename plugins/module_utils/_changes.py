@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +28,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._text import 
 TIME_S = 5.0  # for all sources
 SHOWN = 100
 _DEEP = ("/etc", "/usr/local/lib/systemd", "/var/spool/cron", "/root/.config/systemd")
+_SHARED = ("/", "/home", "/opt", "/srv", "/tmp", "/var", "/var/lib", "/var/log", "/var/tmp")  # noqa: S108 - named, not used
 _OURS_S = 120  # from a ledger's entry to what it speaks of
 _OURS = ("release", "image", "restart")  # what an incident does to a service
 
@@ -162,7 +163,24 @@ def _files(
     known = {str(host.etc / name) for name in _changes_users.FILES}  # told by who is in them
     others = [each for each in seen.touched if each.path not in known and not _changes_paths.is_ours(each.path)]
     owners = Owners({**data, **declared}, names)
-    gathering.changes += _changes_paths.read(others, owners, runs, _changes_units.unread(units))
+    told = _changes_paths.read(others, owners, runs, _changes_units.unread(units))
+    users = {unit.service: unit.user for unit in units if unit.user}
+    gathering.changes += [_with_denied(one, data, users) for one in told]
+
+
+def _with_denied(one: Change, data: Mapping[str, str], users: Mapping[str, str]) -> Change:
+    """Return a change of mode or owner with who may not write there because of it, though it must: `denied`."""
+    path = str(one["path"])
+    user = users.get(data.get(path) or data.get(str(Path(path).parent)) or "")
+    if one["kind"] != "permission" or user is None:
+        return one
+    try:
+        if _changes_files.may_write(path, user):
+            return one
+    except (OSError, KeyError):  # gone meanwhile, or a user that no list knows
+        return one
+    said = f"{user}, as whom {one['service']} runs, may not write there"
+    return {**one, "detail": f"{one['detail']}; {said}", "denied": user}
 
 
 def _configuration(service: Service) -> Iterable[str]:
@@ -174,13 +192,14 @@ def _configuration(service: Service) -> Iterable[str]:
 
 
 def _data(service: Service) -> Iterable[str]:
-    """Return what a service writes: its data and logs, and the folders in which they are."""
+    """Return what a service writes: its data and logs, and the folders in which they are, unless those are everybody's."""
     for item in (*service.get("data", []), *service.get("logs", [])):
         path = str(item.get("path") or "")
         if path.startswith("/"):
             yield path
-            if not os.path.isdir(path):  # noqa: PTH112 - a Path would refuse a NUL with another error
-                yield os.path.dirname(path)  # noqa: PTH120
+            folder = os.path.dirname(path)  # noqa: PTH120
+            if folder not in _SHARED and not os.path.isdir(path):  # noqa: PTH112 - a Path refuses a NUL in its own way
+                yield folder
 
 
 def _names(service: Service) -> Iterable[str]:

@@ -204,6 +204,17 @@ def _owner(said: os.stat_result) -> str:
         return f"{user}:{said.st_gid}"
 
 
+def may_write(path: str, user: str) -> bool:
+    """Say whether a user may write a file, or in a folder, by its owner and mode. Raise OSError or KeyError if unknown."""
+    said, who = Path(path).stat(), pwd.getpwnam(user)
+    if who.pw_uid == 0:
+        return True
+    needed = 0o3 if stat.S_ISDIR(said.st_mode) else 0o2
+    its_group = said.st_gid in os.getgrouplist(user, who.pw_gid)
+    shift = 6 if said.st_uid == who.pw_uid else 3 if its_group else 0
+    return stat.S_IMODE(said.st_mode) >> shift & needed == needed
+
+
 def _births(paths: list[str]) -> dict[str, float]:
     """Return when files came to be, in seconds since 1970, of those of which the file system knows it.
 

@@ -11,7 +11,8 @@ from ansible_collections.incidentctl.response.plugins.module_utils._change impor
 
 _ASKED = (
     "Id", "LoadState", "ActiveState", "Result", "NRestarts", "InactiveExitTimestampMonotonic", "InactiveEnterTimestampMonotonic",
-    "ExecMainStatus", "FragmentPath", "DropInPaths", "EnvironmentFiles", "NeedDaemonReload", "ExecStart", "WorkingDirectory",
+    "ExecMainStatus", "FragmentPath", "DropInPaths", "EnvironmentFiles", "NeedDaemonReload", "ExecStart",
+    "WorkingDirectory", "User",
 )  # fmt: skip
 _LIMIT, _ANSWER_S = 1 << 20, 3.0
 _SINCE_BOOT_S = 120  # what is started within so long of a boot was started by it
@@ -30,6 +31,11 @@ class Unit(NamedTuple):
         return [
             path for key in ("FragmentPath", "DropInPaths") for path in self.said.get(key, "").split()
         ] + environment
+
+    @property
+    def user(self) -> str:
+        """As whom it runs; "" for root, and where nobody knows before it runs."""
+        return self.said.get("User", "")
 
     @property
     def program(self) -> str:

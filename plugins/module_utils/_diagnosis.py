@@ -73,7 +73,7 @@ def _diagnose(services: list[Facts], params: dict[str, Any]) -> Result:
     changed = _changed(services, told, params, entries)
     summary = f"load {resources['load1']}, {len(resources['disks'])} disk(s), {len(changed['changes'])} change(s)"
     actions.append(action("host", "unchanged", summary))
-    findings = _findings.rank(told, resources, _contained.services(services, entries))
+    findings = _findings.rank(told, resources, _contained.services(services, entries), changed["changes"])
     facts = {"services": told, "resources": resources, **changed, "findings": findings, "clock": _clock(started)}
     return result("diagnosis", actions, facts=_fitting(facts))
 

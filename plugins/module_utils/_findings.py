@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _change_findings,
     _error_findings,
     _error_meaning,
     _resource_findings,
@@ -18,7 +19,10 @@ SHOWN = 50
 
 
 def rank(
-    services: dict[str, dict[str, Any]], resources: dict[str, Any], contained: Mapping[str, Contained]
+    services: dict[str, dict[str, Any]],
+    resources: dict[str, Any],
+    contained: Mapping[str, Contained],
+    changes: Iterable[dict[str, Any]] = (),
 ) -> list[Finding]:
     """Given the facts, return the findings, critical first, and likely causes before symptoms.
 
@@ -28,6 +32,7 @@ def rank(
     found: list[Finding] = []
     for name, facts in services.items():
         found += _error_findings.of_release(name, facts)
+    found += _change_findings.of_changes(changes)
     found += _resource_findings.of_host(resources)
     for name, facts in services.items():
         found += _state_findings.of_state(name, facts, contained)

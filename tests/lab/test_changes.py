@@ -95,4 +95,7 @@ def test_everything_that_was_done_to_a_host_is_told_once(hosts: Hosts, changed: 
     ], facts["changes_notes"]
     detail = {one["kind"]: one["detail"] for one in found}
     assert detail["package"] == "1.0 by dpkg"
-    assert detail["permission"] == "now root:root 0700; while packages were installed: t-tiny"
+    locked_out = "t-shop, as whom t-changes runs, may not write there"
+    assert detail["permission"] == f"now root:root 0700; while packages were installed: t-tiny; {locked_out}"
+    (finding,) = (one for one in facts["findings"] if one["kind"] == "changed")
+    assert (finding["severity"], finding["about"]) == ("critical", {"path": "/srv/t-changes/data", "name": "t-shop"})

@@ -140,6 +140,13 @@ def test_a_change_after_the_trouble_began_is_no_suspect() -> None:
     assert "configuration" not in {cause.kind for cause in weigh({"web1": facts(UNHEALTHY, changes=[late])})}
 
 
+def test_a_change_that_a_finding_is_about_is_suspected_once() -> None:
+    at, path = "2026-01-01T02:59:00+00:00", "/srv/shop/data"
+    found = finding("critical", "changed", "shop may not write there", "shop", at, path=path)
+    seen = facts(UNHEALTHY, found, changes=[change("permission", path, at, "shop", path)])
+    assert [cause.kind for cause in weigh({"web1": seen})].count("permission") == 0
+
+
 def test_what_this_incident_has_stopped_is_no_cause() -> None:
     stopped = finding("info", "contained", "shop: stopped by isolation of this incident", "shop", by="isolation")
     assert weigh({"web1": facts(stopped)}) == ()

@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.incidentctl.response.plugins.module_utils import _changes, _changes_files, _compose
+from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _change_findings,
+    _changes,
+    _changes_files,
+    _compose,
+)
 from ansible_collections.incidentctl.response.plugins.module_utils._changes import Host, Looked
 
 HOUR = 3600
@@ -181,6 +186,23 @@ def test_folder_whose_mode_was_changed_as_its_neighbour_was_replaced_is_told(
     (machine.folder / "current").touch()  # their folder was written at that moment, too
     (one,) = machine.look({"name": "shop", "data": [{"kind": "files", "path": str(machine.data)}]}).changes
     assert one["kind"] == "permission"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can lock somebody else out")
+@pytest.mark.parametrize(("mode", "denied"), [(0o755, True), (0o777, False)])
+def test_service_that_may_not_write_its_data_any_more_is_a_finding(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, mode: int, denied: bool
+) -> None:
+    os.utime(machine.data, (OLD, OLD))
+    monkeypatch.setattr(_changes_files, "_births", lambda paths: dict.fromkeys(paths, OLD))
+    fake(machine, monkeypatch, "systemctl", unit(User="nobody"))
+    machine.data.chmod(mode)
+    shop = {**SHOP, "data": [{"kind": "files", "path": str(machine.data)}]}
+    found = list(_change_findings.of_changes(machine.look(shop).changes))
+    assert [one["severity"] for one in found] == ["critical"] * denied
+    if denied:
+        assert found[0]["text"].endswith(f"now root:root 0{mode:o}; nobody, as whom shop runs, may not write there")
+        assert found[0]["about"] == {"path": str(machine.data), "name": "nobody"}
 
 
 def test_old_file_that_was_moved_here_is_not_said_to_have_another_mode(
