@@ -89,6 +89,7 @@ def _service(service: Facts, health: Facts, params: dict[str, Any], until: float
         "health": health,
         "errors": reading.errors,
         "onset": reading.onset,
+        "onset_source": reading.onset_source,
         "release": release,
         "seen": _seen(service["name"], release, params),
         "notes": [clean(text, NOTE_CHARS) for text in notes[:_NOTES]],

@@ -45,7 +45,8 @@ def of_errors(name: str, facts: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _follows(error: dict[str, Any], release: dict[str, Any]) -> bool:
-    return error["new"] is True and gap(release["deployed_at"], error["first_seen"]) <= _POSSIBLE_S
+    since_release = error["new"] is True and error.get("new_since") != "onset"
+    return since_release and gap(release["deployed_at"], error["first_seen"]) <= _POSSIBLE_S
 
 
 class _Subject(NamedTuple):

@@ -6,29 +6,32 @@ import contextlib
 import io
 import json
 import os
-import re
 import shutil
 import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, BinaryIO, NamedTuple
 
 from ansible_collections.incidentctl.response.plugins.module_utils import (
     _capture,
     _compose,
     _log_scan,
+    _rotated,
     _timestamps,
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._log_scan import LINE_LIMIT
 from ansible_collections.incidentctl.response.plugins.module_utils._regular_file import open_regular
+from ansible_collections.incidentctl.response.plugins.module_utils._rotated import Older
 
 JOURNAL_S = 60.0
 _JOURNAL_ENTRY = 400  # bytes a journal entry has, about: to turn a limit in bytes into one in entries
 _CONTAINER_LINE = 100  # the same of a container's line, with its time
-_HEAD = 16 * 1024  # bytes in which the first time of a log must be found
+HEAD = 16 * 1024  # bytes in which the first time of a log must be found
 _MOST = 16 << 20  # bytes of journal or container: the one is slow to tell, the other is held in memory
+
+OUT_OF_TIME = "it takes longer than there is time: only its older part was read"
 
 
 class Line(NamedTuple):
@@ -40,7 +43,7 @@ class Line(NamedTuple):
 
 
 class Source:
-    """A log that is open: its lines, whether older ones exist that are not read, and what else to say.
+    """A log that is open: its lines, whether older ones exist that are not among them, and what else to say.
 
     `following` is None where all lines are given. Else those are that may be errors, and it gives what may belong to
     the last one, each line being taken when the next one is asked for.
@@ -55,6 +58,8 @@ class Source:
         self.older = older
         self.note: str | None = None
         self.first: float | None = None
+        self.size = 0  # bytes that are read, at most
+        self.parts: list[Older] = []  # in which those are that come right before the first line
 
 
 @contextlib.contextmanager
@@ -63,28 +68,38 @@ def of_file(path: str, limit: int, until: float) -> Iterator[Source]:
 
     Raise OSError if it cannot be read, or is no ordinary file, or if it takes longer than to the monotonic time `until`.
     """
+    parts = _rotated.older(Path(path))  # before it is opened: should it be rotated now, it is not read a second time
     with open_regular(Path(path)) as stream:
-        size = stream.seek(0, os.SEEK_END)  # what is written meanwhile is left alone: it could go on for ever
-        start = max(0, size - max(0, limit))
-        scan = _log_scan.Scan(stream.fileno(), start, size, until)
-        older = start > 0 or _rotated(Path(path))
-        source = Source(_of_file(scan), older, lambda: _of_file(scan.following()))
-        source.first = _first_time(os.pread(stream.fileno(), _HEAD, start), whole=not start)
+        source = of_stream(stream, limit, until)
+        source.parts = [] if source.older else parts
+        source.older = source.older or bool(parts)
         yield source
+
+
+def of_stream(stream: BinaryIO, limit: int, until: float) -> Source:
+    """Return the last `limit` bytes of an open file, as `of_file` does."""
+    size = stream.seek(0, os.SEEK_END)  # what is written meanwhile is left alone: it could go on for ever
+    start = max(0, size - max(0, limit))
+    scan = _log_scan.Scan(stream.fileno(), start, size, until)
+    source = Source(of_scan(scan), start > 0, lambda: of_scan(scan.following()))
+    source.first = first_time(os.pread(stream.fileno(), HEAD, start), whole=not start)
+    source.size = size - start
+    return source
 
 
 def _line(raw: bytes) -> Line:
     return Line(raw.decode("utf-8", "replace").rstrip("\r"))
 
 
-def _of_file(found: Iterable[bytes]) -> Iterator[Line]:
+def of_scan(found: Iterable[bytes]) -> Iterator[Line]:
+    """Give what is found in a file as lines. Raise OSError when the time for it is over."""
     try:
         yield from map(_line, found)
     except _log_scan.OutOfTime:
-        raise OSError("it takes longer than there is time: only its older part was read") from None
+        raise OSError(OUT_OF_TIME) from None
 
 
-def _first_time(head: bytes, whole: bool) -> float | None:
+def first_time(head: bytes, whole: bool) -> float | None:
     """Return the first time that the first lines say; unless the `whole` line is there, the first may be half of one."""
     for line in head.decode("utf-8", "replace").split("\n")[0 if whole else 1 :]:
         at = _timestamps.split(line)[0]
@@ -153,16 +168,6 @@ def _lines(stream: IO[bytes], left: int) -> Iterator[Line]:
         if whole:
             yield Line(raw.decode("utf-8", "replace").rstrip("\r\n"))
         whole = raw.endswith(b"\n")
-
-
-def _rotated(path: Path) -> bool:
-    """Say whether an older part of this log lies beside it, as logrotate names it."""
-    older = re.compile(re.escape(path.name) + r"[.-]\d")
-    try:
-        with os.scandir(path.parent) as beside:
-            return any(older.match(entry.name) for entry in beside)
-    except OSError:
-        return False
 
 
 def _journal(source: Source, process: subprocess.Popen[bytes], entries: int, said: IO[bytes]) -> Iterator[Line]:

@@ -6,68 +6,71 @@ from collections.abc import Iterable
 from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _grouping, _masks
+from ansible_collections.incidentctl.response.plugins.module_utils._bursts import Bursts
 from ansible_collections.incidentctl.response.plugins.module_utils._log_errors import Error, masked
 from ansible_collections.incidentctl.response.plugins.module_utils._rate import Rate
 from ansible_collections.incidentctl.response.plugins.module_utils._text import clean
 
 TEMPLATE_CHARS, SAMPLE_CHARS = 200, 300
 KEPT = 1000  # groups; twice as many, and they are merged or the rarest go: memory stays bounded on a log of nonsense
-_CAUSE = "\x1e"  # between what an error says and its cause
+CAUSE = "\x1e"  # between what an error says and its cause
 
 
 class Group:
     """Like errors: how many, when (seconds since 1970, None if they tell no time), how often, and one of them."""
 
-    __slots__ = ("cause", "count", "first", "last", "rate", "sample", "template")
+    __slots__ = ("bursts", "cause", "count", "origin", "rate", "sample", "template")
 
-    def __init__(self, template: str, error: Error) -> None:
-        """Begin with the first of them, not yet counted."""
+    def __init__(self, template: str, error: Error, origin: str | None = None) -> None:
+        """Begin with the first of them, not yet counted, and the log that it is from."""
         self.template = template
         self.count = 0
-        self.first: float | None = None
-        self.last: float | None = None
+        self.bursts = Bursts()
         self.rate = Rate()
+        self.origin = origin  # None if they are from several
         self.sample = clean(error.line, SAMPLE_CHARS)
         self.cause = None if error.cause is None else clean(error.cause, SAMPLE_CHARS)
+
+    @property
+    def first(self) -> float | None:
+        """When the first of them came."""
+        return self.bursts.first if self.bursts else None
+
+    @property
+    def last(self) -> float | None:
+        """When the last of them came."""
+        return self.bursts.last if self.bursts else None
 
     def add(self, at: float | None) -> None:
         """Count one more in."""
         self.count += 1
-        if at is None:
-            return
-        if self.first is None or self.last is None:
-            self.first = self.last = at
-        elif at > self.last:
-            self.last = at
-        elif at < self.first:
-            self.first = at
-        self.rate.add(at)
+        if at is not None:
+            self.bursts.add(at)
+            self.rate.add(at)
 
     def join(self, other: Group) -> None:
         """Count those of another group in."""
         self.count += other.count
-        if other.first is None or other.last is None:
-            return
-        self.first = other.first if self.first is None else min(self.first, other.first)
-        self.last = other.last if self.last is None else max(self.last, other.last)
+        self.origin = self.origin if self.origin == other.origin else None
+        self.bursts.join(other.bursts)
         self.rate.join(other.rate)
 
     def told(self) -> dict[str, Any]:
         """Return the group as it is told to people, but for its times."""
-        said, _mark, cause = self.template.partition(_CAUSE)
+        said, _mark, cause = self.template.partition(CAUSE)
         return {
             "template": shown(said),
             "count": self.count,
             "sample": self.sample,
             "cause": self.cause,
             "cause_template": shown(cause) if cause else None,
-            "rate": None if self.first is None or self.last is None else self.rate.told(self.first, self.last),
+            "rate": self.rate.told(self.bursts.first, self.bursts.last) if self.bursts else None,
         }
 
 
 def key(error: Error) -> str:
     """Return what an error and its cause say, masked: errors that differ in it may still be of one group."""
-    return error.said if error.cause is None else f"{error.said}{_CAUSE}{masked(error.cause)}"
+    return error.said if error.cause is None else f"{error.said}{CAUSE}{masked(error.cause)}"
 
 
 def shown(template: str) -> str:
@@ -84,14 +87,16 @@ class Patterns:
         self._merging_helps = True
         self.crowded = False
 
-    def add(self, errors: Iterable[Error]) -> None:
-        """Count errors in, each with the group of what it and its cause say."""
+    def add(self, errors: Iterable[Error], origin: str | None = None) -> None:
+        """Count errors of a log, named `origin`, in, each with the group of what it and its cause say."""
         for error in errors:
             found = key(error)
             group = self._groups.get(found)
             if group is None:
                 self._make_room()
-                group = self._groups[found] = Group(found, error)
+                group = self._groups[found] = Group(found, error, origin)
+            elif group.origin != origin:
+                group.origin = None
             group.add(error.at)
 
     def groups(self) -> list[Group]:

@@ -1,64 +1,90 @@
-"""The errors in the logs of one service: patterns with counts, and which are new since its release."""
+"""The errors in the logs of one service: patterns with counts, which of them are new, and since when it goes wrong."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.incidentctl.response.plugins.module_utils import (
     _compose,
     _log_errors,
     _log_lines,
+    _log_parts,
+    _onset,
+    _rotated,
     _timestamps,
 )
-from ansible_collections.incidentctl.response.plugins.module_utils._patterns import KEPT, Group, Patterns
+from ansible_collections.incidentctl.response.plugins.module_utils._onset import ALWAYS, NEVER
+from ansible_collections.incidentctl.response.plugins.module_utils._patterns import CAUSE, KEPT, Group, Patterns, shown
 
 TOP = 20
-_ALWAYS, _NEVER = float("-inf"), float("inf")  # since when it is known what a log says
-_LATE = 0.25  # of the time that was read: what began only after it was not there all along
+BACK_S = 6 * 3600.0  # a log that begins later than so long ago is read on in its older parts
+_BEFORE_S = 3600.0  # likewise one that begins later than so long before the release, ...
+_RELEASE_S = 7 * 24 * 3600.0  # ... if that is not older than that
 
 
 class Reading:
-    """What reading the logs of a service gave: `errors`, `onset`, `notes`, and `unread`: why a log could not be."""
+    """What reading the logs of a service gave.
+
+    `errors`, `onset` and in words which error it is told by, `notes`, and `unread`: why a log could not be read.
+    """
 
     def __init__(self) -> None:
         """Begin with nothing read."""
         self.errors: list[dict[str, Any]] = []
         self.onset: str | None = None
+        self.onset_source: str | None = None
         self.notes: list[str] = []
         self.unread: list[str] = []
+
+
+class _Read(NamedTuple):
+    """A log of which the newest part was read: its name, its first time, its older parts, and how many bytes are left for them.
+
+    `older`: there is more that is older than that first time.
+    """
+
+    name: str
+    first: float | None
+    older: bool
+    parts: list[_rotated.Older]
+    room: int
 
 
 def read(service: dict[str, Any], limit: int, deployed_at: str | None, until: float) -> Reading:
     """Read the last `limit` bytes of each log of a service; start none after the monotonic time `until`.
 
-    An error is `new` if it was first seen after `deployed_at`, None if that cannot be told. The onset is the
-    first time of the earliest new one, else of the earliest. New errors come first, then those that were not there
-    all along, then the rest; the most frequent of each first.
+    Older parts of a log count among them where it does not reach back far enough to say what is new. New errors come
+    first, then those that were not there all along, then the rest; the most frequent of each first.
     """
-    reading, patterns = Reading(), Patterns()
-    known_from, begun = _ALWAYS, _NEVER
-    for log in _logs(service, reading):
-        if time.monotonic() > until:
-            reading.unread.append(f"{_name(log)} was not read: the other logs took all the time there was")
-            continue
-        known, first = _read_one(log, limit, patterns, reading, until)
-        known_from, begun = max(known_from, known), min(begun, _NEVER if first is None else first)
+    reading, patterns, deployed = Reading(), Patterns(), _onset.moment(deployed_at)
+    known_from, begun = ALWAYS, NEVER
+    logs = [each for log in _logs(service, reading) for each in _newest(log, limit, patterns, reading, until)]
+    until = min(until, time.monotonic() + _log_parts.TIME_S)
+    for each in logs:
+        since, first = _known(each, _back_to(deployed), patterns, reading, until)
+        known_from, begun = max(known_from, since), min(begun, NEVER if first is None else first)
     if patterns.crowded:
         reading.notes.append(f"more than {KEPT} different errors: rare ones are not counted")
-    groups = patterns.groups()
-    new = {id(group): _is_new(group.first, deployed_at, known_from) for group in groups}
-    late = begun + _LATE * (max([group.last for group in groups if group.last is not None], default=begun) - begun)
-    ranked = sorted(groups, key=lambda group: (new[id(group)] is not True, not _began_late(group, late)))
-    reading.onset = _onset(groups, new)
-    reading.errors = [_told(group, new[id(group)]) for group in ranked[:TOP]]
-    if len(groups) > TOP:
-        rest = sum(group.count for group in ranked[TOP:])
-        reading.notes.append(f"{len(groups) - TOP} more kinds of errors, {rest} in all, are not shown")
+    _tell(reading, _onset.Seen(patterns.groups(), begun, known_from if not reading.unread else NEVER, deployed))
     return reading
+
+
+def _tell(reading: Reading, seen: _onset.Seen) -> None:
+    told = _onset.newness(seen)
+    late = set(map(id, _onset.late(seen)))
+    ranked = sorted(zip(seen.groups, told), key=lambda each: (each[1].new is not True, id(each[0]) not in late))
+    reading.errors = [_told(group, new) for group, new in ranked[:TOP]]
+    if len(ranked) > TOP:
+        rest = sum(group.count for group, _new in ranked[TOP:])
+        reading.notes.append(f"{len(ranked) - TOP} more kinds of errors, {rest} in all, are not shown")
+    first = _onset.first(seen, told)
+    if first is not None:
+        where = f" in {first.origin}" if first.origin else ""
+        reading.onset = _timestamps.iso_of(_onset.began(first))
+        reading.onset_source = f"first '{shown(first.template.partition(CAUSE)[0])}'{where}"
 
 
 def _logs(service: dict[str, Any], reading: Reading) -> Iterator[dict[str, Any]]:
@@ -70,31 +96,54 @@ def _logs(service: dict[str, Any], reading: Reading) -> Iterator[dict[str, Any]]
         try:
             yield from [{"kind": "container", "unit": f"of {each}", "log": each} for each in _compose.logs(service)]
         except FileNotFoundError as error:
-            reading.notes.append(f"{_name(log)}: {error}")
+            reading.notes.append(f"log {_name(log)}: {error}")
         except OSError as error:
-            reading.unread.append(f"{_name(log)} cannot be read: {error}")
+            reading.unread.append(f"log {_name(log)} cannot be read: {error}")
 
 
-def _read_one(
-    log: dict[str, Any], limit: int, patterns: Patterns, reading: Reading, until: float
-) -> tuple[float, float | None]:
-    """Read one log; return since when it is known what it says, and its first time. Both in seconds since 1970."""
+def _newest(log: dict[str, Any], limit: int, patterns: Patterns, reading: Reading, until: float) -> Iterator[_Read]:
+    """Read the newest part of a log. Give nothing if it is not there, or cannot be read."""
+    name = _name(log)
+    if time.monotonic() > until:
+        reading.unread.append(f"log {name} was not read: the other logs took all the time there was")
+        return
     try:
         with _open(log, limit, until) as source:
-            patterns.add(_log_errors.Reader().errors(source.lines, source.following))
+            patterns.add(_log_errors.Reader().errors(source.lines, source.following), name)
     except FileNotFoundError as error:
-        reading.notes.append(f"{_name(log)}: {error.strerror or error}")
-        return _ALWAYS, None
+        reading.notes.append(f"log {name}: {error.strerror or error}")
+        return
     except OSError as error:
-        reading.unread.append(f"{_name(log)} cannot be read: {error.strerror or error}")
-        return _NEVER, None
+        reading.unread.append(f"log {name} cannot be read: {error.strerror or error}")
+        return
     if source.note:
-        reading.notes.append(f"{_name(log)}: {source.note}")
-    if not source.older:
-        return _ALWAYS, source.first
-    since = _timestamps.iso_of(source.first) or "an unknown time"
-    reading.notes.append(f"{_name(log)}: read from {since} on, not what is older")
-    return _NEVER if source.first is None else source.first, source.first
+        reading.notes.append(f"log {name}: {source.note}")
+    parts = (
+        source.parts if source.first is not None or not source.size else []
+    )  # one without times tells nothing by them
+    yield _Read(name, source.first, source.older, parts, limit - source.size)
+
+
+def _known(
+    log: _Read, back_to: float, patterns: Patterns, reading: Reading, until: float
+) -> tuple[float, float | None]:
+    """Read the older parts of a log as far as is needed; return since when it is known what it says, and its first time."""
+    if not log.older:
+        return ALWAYS, log.first
+    known = _log_parts.Known(log.first, 0, "")
+    known = _log_parts.read(log.parts, known, back_to, log.room, lambda errors: patterns.add(errors, log.name), until)
+    since = _timestamps.iso_of(known.since) or "an unknown time"
+    parts = f", {known.read} older part(s) included" if known.read else ""
+    why = f": {known.why}" if known.why else ""
+    reading.notes.append(f"log {log.name}: read from {since} on{parts}, not what is older{why}")
+    return NEVER if known.since is None else known.since, known.since
+
+
+def _back_to(deployed: float | None) -> float:
+    """Return since when a log should be known, so that what is new can be told from what is not."""
+    now = time.time()
+    recent = deployed is not None and deployed > now - _RELEASE_S
+    return min(now - BACK_S, deployed - _BEFORE_S) if deployed is not None and recent else now - BACK_S
 
 
 def _open(log: dict[str, Any], limit: int, until: float) -> AbstractContextManager[_log_lines.Source]:
@@ -106,29 +155,9 @@ def _open(log: dict[str, Any], limit: int, until: float) -> AbstractContextManag
 
 
 def _name(log: dict[str, Any]) -> str:
-    return f"log {log.get('path') or log.get('unit') or log['kind']}"
+    return str(log.get("path") or log.get("unit") or log["kind"])
 
 
-def _is_new(first: float | None, deployed_at: str | None, known_from: float) -> bool | None:
-    if first is None or deployed_at is None:
-        return None
-    # Many logs say whole seconds: an error in the second of the release came after it.
-    deployed = datetime.fromisoformat(deployed_at).replace(microsecond=0).timestamp()
-    if first < deployed:
-        return False
-    return True if known_from < deployed else None
-
-
-def _began_late(group: Group, late: float) -> bool:
-    return group.first is not None and group.first > late
-
-
-def _onset(groups: list[Group], new: dict[int, bool | None]) -> str | None:
-    times = [group.first for group in groups if group.first is not None]
-    new_times = [group.first for group in groups if group.first is not None and new[id(group)]]
-    return _timestamps.iso_of(min(new_times or times, default=None))
-
-
-def _told(group: Group, is_new: bool | None) -> dict[str, Any]:
+def _told(group: Group, new: _onset.New) -> dict[str, Any]:
     seen = {"first_seen": _timestamps.iso_of(group.first), "last_seen": _timestamps.iso_of(group.last)}
-    return {**group.told(), **seen, "new": is_new}
+    return {**group.told(), **seen, "new": new.new, "new_since": new.since}

@@ -109,7 +109,9 @@ incident:
                 from: "2026-01-01T09:51:00.000+00:00"
                 counts: [11, 15, 14, 13, 10]
               new: true
+              new_since: release
           onset: "2026-01-01T09:51:16.000+00:00"
+          onset_source: "first 'order <n> failed' in /var/log/shop.log"
           release:
             kind: symlink
             current: "42"

@@ -437,10 +437,12 @@ def test_pattern_has_count_first_and_last_time_and_one_sample(tmp_path: Path) ->
             "counts": [3],
         },
         "new": None,
+        "new_since": None,
     }
     assert reading.errors[1]["sample"] == "ERROR \ufffdodd"
     assert reading.errors[1]["first_seen"] is None
     assert reading.onset == "2025-11-23T09:51:16.000+00:00"
+    assert reading.onset_source == f"first 'order <n> failed' in {log}"
 
 
 def test_most_frequent_patterns_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -472,7 +474,8 @@ def test_error_is_new_only_if_the_log_reaches_back_before_the_release(tmp_path: 
     assert reading.onset == "2025-11-23T09:51:16.000+00:00"
     (tmp_path / "shop.log.1").touch()  # rotated: what was before this log is not known
     assert {e["template"]: e["new"] for e in read(log, deployed_at=deployed).errors} == {"old": False, "fresh": True}
-    assert {e["new"] for e in read(log, deployed_at="2025-11-23T07:00:00.000+00:00").errors} == {None}
+    since = {e["template"]: e["new_since"] for e in read(log, deployed_at="2025-11-23T07:00:00.000+00:00").errors}
+    assert since == {"old": None, "fresh": "onset"}
 
 
 def test_only_the_end_of_a_large_log_is_read_and_that_is_told(tmp_path: Path) -> None:
