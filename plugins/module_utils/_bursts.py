@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 KEPT = 16
 QUIET_S = 600.0  # a shorter silence ends nothing
 _USUAL = 8  # nor does one of so many times the usual distance
@@ -12,13 +14,14 @@ class Bursts:
     """The stretches of time in which something came, each [first, last, count], in order; never two that are close.
 
     In whatever order the times are added, the same is told of them; but where there would be more than KEPT bursts,
-    those with the least silence between them are one.
+    those with less silence between them than twice as much, and so on, are one.
     """
 
-    __slots__ = ("_spans",)
+    __slots__ = ("_quiet", "_spans")
 
     def __init__(self) -> None:
         """Begin with nothing added."""
+        self._quiet = QUIET_S
         self._spans: list[list[float]] = []
 
     def __bool__(self) -> bool:
@@ -35,20 +38,31 @@ class Bursts:
         """When the last one came."""
         return self._spans[-1][1]
 
-    def add(self, at: float, count: int = 1) -> None:
-        """Add `count` that came at `at`, in seconds since 1970."""
-        if self._spans:
-            newest = self._spans[-1]
-            if newest[0] <= at <= newest[1] + QUIET_S:
-                newest[2] += count
-                newest[1] = max(newest[1], at)
-                return
-        self._place([at, at, count])
+    def add(self, times: Sequence[float]) -> None:
+        """Add what came at these times, in seconds since 1970."""
+        spans, quiet = self._spans, self._quiet
+        span = spans[-1] if spans else None
+        for at in times:
+            if span is None or at > span[1] + quiet:
+                span = [at, at, 1]
+                spans.append(span)
+            elif at >= span[0]:
+                span[2] += 1
+                if at > span[1]:  # noqa: PLR1730 - a call of max costs more than all the rest, of each error
+                    span[1] = at
+            else:
+                self._place([at, at, 1])
+                spans, span = self._spans, self._spans[-1]
+            if len(spans) > KEPT:
+                self._crowd()
+                spans, quiet, span = self._spans, self._quiet, self._spans[-1]
 
     def join(self, other: Bursts) -> None:
         """Add what another one has."""
         for span in other._spans:
             self._place(list(span))
+            if len(self._spans) > KEPT:
+                self._crowd()
 
     def latest(self) -> tuple[float, int]:
         """Return when the latest burst began, and how many came in it.
@@ -71,13 +85,19 @@ class Bursts:
     def _place(self, new: list[float]) -> None:
         apart = []
         for span in self._spans:
-            if span[0] - QUIET_S <= new[1] and new[0] <= span[1] + QUIET_S:
+            if span[0] - self._quiet <= new[1] and new[0] <= span[1] + self._quiet:
                 new = [min(span[0], new[0]), max(span[1], new[1]), span[2] + new[2]]
             else:
                 apart.append(span)
         self._spans = sorted([*apart, new])
-        if len(self._spans) > KEPT:
-            spans = self._spans
-            place = min(range(1, len(spans)), key=lambda at: spans[at][0] - spans[at - 1][1])
-            before, after = spans[place - 1], spans[place]
-            spans[place - 1 : place + 1] = [[before[0], after[1], before[2] + after[2]]]
+
+    def _crowd(self) -> None:
+        while len(self._spans) > KEPT:
+            self._quiet *= 2
+            spans, self._spans = self._spans, self._spans[:1]
+            for span in spans[1:]:
+                before = self._spans[-1]
+                if span[0] <= before[1] + self._quiet:
+                    self._spans[-1] = [before[0], span[1], before[2] + span[2]]
+                else:
+                    self._spans.append(span)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _log_levels, _masks, _timestamps
-from ansible_collections.incidentctl.response.plugins.module_utils._log_lines import Line
+from ansible_collections.incidentctl.response.plugins.module_utils._log_lines import Line, Source
+from ansible_collections.incidentctl.response.plugins.module_utils._log_scan import LINE_LIMIT, Scan
 from ansible_collections.incidentctl.response.plugins.module_utils._log_traces import (
     TRACEBACK,
     Trace,
@@ -18,10 +19,10 @@ from ansible_collections.incidentctl.response.plugins.module_utils._log_traces i
 from ansible_collections.incidentctl.response.plugins.module_utils._text import clean, plain
 
 _SAID_CHARS = 400
-_ALIKE_CHARS, _ALIKE_KEPT = 600, 16_000  # of longer lines hardly two are alike; how many kinds are remembered
+_ALIKE_CHARS, _ALIKE_KEPT = 600, 16_000  # bytes of a line that is remembered for others; how many are
 _NO_DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _IDS = re.compile(rb"[0-9a-f]{6,}(?:-[0-9a-f]{4,}){0,4}")
-_LEVEL_NUMBER = re.compile(rb"(?:evel|ity|Number|_number|velno|el_value)\" ?: ?\"?\d+", re.IGNORECASE)
+_LEVEL_NUMBER = re.compile(rb"(?:evel|everity|everity_?[Nn]umber|riority|RIORITY|velno|el_value)\" ?: ?\"?\d+")
 _UNKNOWN = "\0"
 _UNCAUGHT = "uncaught exception"
 _TIMES = ("time", "timestamp", "ts", "@timestamp", "t", "asctime", "datetime", "date")
@@ -54,27 +55,59 @@ class Reader:
         """Begin with a log of which nothing is known yet."""
         self._clock = _timestamps.Clock()
         self._known: dict[bytes, str | None] = {}
+        self._by_number = False  # whether any line says its level by a number
 
-    def errors(self, lines: Iterable[Line], following: Callable[[], Iterator[Line]] | None = None) -> Iterator[Error]:
-        """Given the lines of a log, return its errors one by one, each with the stack trace that follows it.
+    def of_source(self, source: Source) -> Iterator[Error]:
+        """Return the errors of an open log one by one, each with the stack trace that follows it."""
+        for scan in source.scans:
+            yield from self._found(scan)
+        yield from self.errors(source.lines)
 
-        With `following`, the lines are not all there are: it gives those after the one given last.
+    def _found(self, scan: Scan) -> Iterator[Error]:
+        """Understand whole blocks of what may be errors at once: a line that is like one before costs little more.
+
+        Lines that differ in nothing but numbers and ids say the same, so that most of a log is like what was before.
         """
-        if following is None:
-            yield from self._of_all(lines)
-            return
-        for line in lines:
-            error = self.of_line(line)
-            if error is None:
-                continue
-            trace: Trace | None = None
-            for more in following():
-                trace = trace or Trace(error.line, error.cause)
-                if not trace.takes(more.text):
-                    break
-            yield error if trace is None else _with_cause(error, trace)
+        known, take, goes_on, at_of = self._known, scan.take, scan.goes_on, self._clock.at
+        for base, block, more in scan.blocks():
+            lines = block.split(b"\n")
+            for line, alike in zip(lines, self._alike(block, lines)):
+                said = known.get(alike, _UNKNOWN)
+                if said is None:
+                    continue
+                number, _colon, raw = line.partition(b":")
+                if not take(base + int(number), len(raw) + more):
+                    continue
+                error = None
+                if said is not _UNKNOWN:
+                    error = _like(said, raw, at_of(raw))
+                if error is None:
+                    error = self._of_raw(raw[:LINE_LIMIT], alike)
+                if error is not None:
+                    yield self._with_trace(error, scan) if goes_on() else error
 
-    def _of_all(self, lines: Iterable[Line]) -> Iterator[Error]:
+    def _alike(self, block: bytes, lines: list[bytes]) -> list[bytes]:
+        """Return for each line of a block what those have in common that say the same."""
+        alike = _without_numbers(block).split(b"\n")
+        if self._by_number:
+            alike = [each + _levels(line) for each, line in zip(alike, lines)]
+        # Ids are looked for only where it is worth it: that costs more than all the rest.
+        new = [place for place, each in enumerate(alike) if each not in self._known]
+        if new:
+            without = _without_numbers(_IDS.sub(b"0", b"\n".join([lines[place] for place in new]))).split(b"\n")
+            for place, each in zip(new, without):
+                alike[place] = each + _levels(lines[place]) if self._by_number else each
+        return alike
+
+    def _with_trace(self, error: Error, scan: Scan) -> Error:
+        trace = Trace(error.line, error.cause)
+        for raw in scan.following():
+            if not trace.takes(_text(raw)):
+                break
+        return _with_cause(error, trace)
+
+    def errors(self, lines: Iterable[Line]) -> Iterator[Error]:
+        """Given all lines of a log, do the same."""
         current: Error | None = None
         trace: Trace | None = None
         for line in lines:
@@ -89,38 +122,31 @@ class Reader:
             yield _with_cause(current, trace)
 
     def of_line(self, line: Line) -> Error | None:
-        """Return the error that a line is, without what follows it; None if it is none.
-
-        Lines that differ in nothing but numbers say the same, so that most of a log is understood at once.
-        """
-        text = line.text
-        if len(text) > _ALIKE_CHARS or line.error or text[:1] == "<":
+        """Return the error that a line is, without what follows it; None if it is none."""
+        if line.error:
             return self._understood(line)
-        raw = text.encode("utf-8", "replace")
-        alike = _alike(raw)
+        raw = line.text.encode("utf-8", "replace")
+        (alike,) = self._alike(raw, [raw])
         said = self._known.get(alike, _UNKNOWN)
-        if said is _UNKNOWN:  # ids are looked for only where it is worth it: that costs more than all the rest
-            without_ids = _alike(_IDS.sub(b"0", raw))
-            said = self._known.get(without_ids, _UNKNOWN)
-            self._remember(alike, said)
         if said is None:
             return None
+        error = None
         if said is not _UNKNOWN:
-            at = self._clock.at(text) if line.at is None else line.at
-            if at is not None or text[0] != "{":  # a time that is a field is read with all the others
-                return Error(said, text, at, None)
-        error = self._understood(line)
-        if error is None or error.cause is None:
-            for key in (alike, without_ids) if said is _UNKNOWN else ():
-                self._remember(key, error.said if error else None)
-        return error
+            error = _like(said, raw, self._clock.at(raw) if line.at is None else line.at)
+        return error or self._of_raw(raw, alike, line.at)
 
-    def _remember(self, alike: bytes, said: str | None) -> None:
-        if said is _UNKNOWN:
-            return
-        if len(self._known) >= _ALIKE_KEPT:
-            self._known.clear()
-        self._known[alike] = said
+    def _of_raw(self, raw: bytes, alike: bytes, at: float | None = None) -> Error | None:
+        """Understand a line; keep what it says for all those that are `alike`."""
+        error = self._understood(Line(_text(raw), at))
+        levels = _levels(raw)
+        self._by_number = self._by_number or bool(levels)
+        # Of longer lines hardly two are alike; the number at the start of some is their priority.
+        forgotten = len(raw) > _ALIKE_CHARS or raw.startswith(b"<") or not alike.endswith(levels)
+        if not forgotten and (error is None or error.cause is None):
+            if len(self._known) >= _ALIKE_KEPT:
+                self._known.clear()
+            self._known[alike] = error.said if error else None
+        return error
 
     def _understood(self, line: Line) -> Error | None:
         text = plain(line.text)
@@ -150,7 +176,7 @@ class Reader:
         if not is_error and not line.error:
             return False
         cause = _cause(_log_levels.first(fields, _CAUSES))
-        at = self._clock.at(text) if at is None else at
+        at = self._clock.split(text)[0] if at is None else at
         said, embedded = (message or cause or text), None
         if message and "\n" in message:  # the trace stands in the message itself
             said, embedded = message.split("\n", 1)[0], last_word(message)
@@ -158,10 +184,24 @@ class Reader:
         return Error(masked(_UNCAUGHT if TRACEBACK in said else said), text, at, cause or embedded)
 
 
-def _alike(raw: bytes) -> bytes:
-    """Return a line without what its numbers are; but a number that is a level stays."""
-    short = raw.translate(_NO_DIGITS).replace(b"0000", b"0").replace(b"000", b"0").replace(b"00", b"0")
-    return short + b"".join(_LEVEL_NUMBER.findall(raw)) if raw[:1] == b"{" else short
+def _without_numbers(raw: bytes) -> bytes:
+    return raw.translate(_NO_DIGITS).replace(b"0000", b"0").replace(b"000", b"0").replace(b"00", b"0")
+
+
+def _levels(raw: bytes) -> bytes:
+    """Return the levels that a line of JSON says by their numbers: what it says, they say."""
+    return b"".join(_LEVEL_NUMBER.findall(raw)) if b"{" in raw else b""
+
+
+def _like(said: str, raw: bytes, at: float | None) -> Error | None:
+    """Return the error that a line is which says the same as one before, None if it has to be understood itself."""
+    if at is None and raw[:1] == b"{":  # a time that is a field is read with all the others
+        return None
+    return Error(said, raw.decode("utf-8", "replace"), at, None)
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace").rstrip("\r")
 
 
 @functools.lru_cache(maxsize=1024)  # the same few messages come again and again

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple
 
@@ -31,8 +31,6 @@ _CONTAINER_LINE = 100  # the same of a container's line, with its time
 HEAD = 16 * 1024  # bytes in which the first time of a log must be found
 _MOST = 16 << 20  # bytes of journal or container: the one is slow to tell, the other is held in memory
 
-OUT_OF_TIME = "it takes longer than there is time: only its older part was read"
-
 
 class Line(NamedTuple):
     """One line; `at` (seconds since 1970) and `error` only if the source itself tells when it was and that it is an error."""
@@ -43,23 +41,20 @@ class Line(NamedTuple):
 
 
 class Source:
-    """A log that is open: its lines, whether older ones exist that are not among them, and what else to say.
+    """A log that is open: what may be errors in it, whether older lines exist that are not in it, and what else to say.
 
-    `following` is None where all lines are given. Else those are that may be errors, and it gives what may belong to
-    the last one, each line being taken when the next one is asked for.
+    `scans` find those lines in files that may be errors; `lines` are all there are of a log that is no file.
     """
 
-    def __init__(
-        self, lines: Iterator[Line], older: bool = False, following: Callable[[], Iterator[Line]] | None = None
-    ) -> None:
-        """`lines` can be read once; `older`, `note` and `first`, the time of the first line, are final when they have been."""
+    def __init__(self, lines: Iterable[Line] = (), older: bool = False, scans: Iterable[_log_scan.Scan] = ()) -> None:
+        """Both can be read once; `older`, `note` and `first`, the time of the first line, are final when they have been."""
         self.lines = lines
-        self.following = following
+        self.scans = scans
         self.older = older
         self.note: str | None = None
         self.first: float | None = None
         self.size = 0  # bytes that are read, at most
-        self.parts: list[Older] = []  # in which those are that come right before the first line
+        self.parts: list[Older] = []  # in which those lines are that come right before the first one
 
 
 @contextlib.contextmanager
@@ -81,22 +76,10 @@ def of_stream(stream: BinaryIO, limit: int, until: float) -> Source:
     size = stream.seek(0, os.SEEK_END)  # what is written meanwhile is left alone: it could go on for ever
     start = max(0, size - max(0, limit))
     scan = _log_scan.Scan(stream.fileno(), start, size, until)
-    source = Source(of_scan(scan), start > 0, lambda: of_scan(scan.following()))
+    source = Source(older=start > 0, scans=[scan])
     source.first = first_time(os.pread(stream.fileno(), HEAD, start), whole=not start)
     source.size = size - start
     return source
-
-
-def _line(raw: bytes) -> Line:
-    return Line(raw.decode("utf-8", "replace").rstrip("\r"))
-
-
-def of_scan(found: Iterable[bytes]) -> Iterator[Line]:
-    """Give what is found in a file as lines. Raise OSError when the time for it is over."""
-    try:
-        yield from map(_line, found)
-    except _log_scan.OutOfTime:
-        raise OSError(OUT_OF_TIME) from None
 
 
 def first_time(head: bytes, whole: bool) -> float | None:
@@ -121,7 +104,7 @@ def of_journal(unit: str, limit: int) -> Iterator[Source]:
         ending = threading.Timer(JOURNAL_S, process.kill)
         ending.start()
         try:
-            source = Source(iter(()))
+            source = Source()
             source.lines = _with_first(source, _journal(source, process, entries, said))
             yield source
         finally:
@@ -139,7 +122,7 @@ def of_container(log: _compose.ContainerLog, limit: int) -> Iterator[Source]:
     lines = _lines(io.BytesIO(said), len(said))
     if cut:
         next(lines, None)  # most likely half a line
-    source = Source(iter(()), older=cut or said.count(b"\n") >= count)
+    source = Source(older=cut or said.count(b"\n") >= count)
     source.lines = _with_first(source, map(_of_container, lines))
     yield source
 

@@ -48,7 +48,7 @@ def read(parts: Iterable[_rotated.Older], since: Known, back_to: float, room: in
             return since._replace(why="there was no room for more")
         try:
             with _opened(part, room, until) as source:
-                add(_log_errors.Reader().errors(source.lines, source.following))
+                add(_log_errors.Reader().of_source(source))
         except OSError as error:
             return since._replace(why=f"{part.path.name}: {error.strerror or error}")
         room -= source.size
@@ -84,25 +84,19 @@ class _Unpacked:
     def __init__(self, blocks: Iterator[bytes], held: IO[bytes], room: int, until: float) -> None:
         """`blocks` are what comes out of it, `held` is the file that takes each piece of it in turn."""
         self._blocks, self._held, self._room, self._until = blocks, held, room, until
-        self._scan: _log_scan.Scan | None = None
-        self.source = _log_lines.Source(self._lines(), following=self._following)
+        self.source = _log_lines.Source(scans=self._scans())
 
-    def _lines(self) -> Iterator[_log_lines.Line]:
-        pieces = self._pieces()
-        for within, size in pieces:
+    def _scans(self) -> Iterator[_log_scan.Scan]:
+        for within, size in self._pieces():
             # The first line of a piece that begins within one is passed over.
-            self._scan = _log_scan.Scan(self._held.fileno(), int(within), size, self._until)
-            yield from _log_lines.of_scan(self._scan)
-
-    def _following(self) -> Iterator[_log_lines.Line]:
-        return _log_lines.of_scan(self._scan.following()) if self._scan else iter(())
+            yield _log_scan.Scan(self._held.fileno(), int(within), size, self._until)
 
     def _pieces(self) -> Iterator[tuple[bool, int]]:
         """Put one piece after the other into the file; give whether it begins within a line, and how large it is."""
         piece, within = bytearray(), False
         for block in self._blocks:
             if time.monotonic() > self._until:
-                raise OSError(_log_lines.OUT_OF_TIME)
+                raise _log_scan.OutOfTime
             if not self.source.size:
                 self.source.first = _log_lines.first_time(block[: _log_lines.HEAD], whole=True)
             self.source.size += len(block)

@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Generator, Iterator
+from typing import NamedTuple
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _log_hints
 from ansible_collections.incidentctl.response.plugins.module_utils._log_traces import may_follow
@@ -19,43 +20,63 @@ from ansible_collections.incidentctl.response.plugins.module_utils._log_traces i
 LINE_LIMIT = 32 * 1024  # of a longer line, the rest is passed over
 GREP_KIB = 32 * 1024  # grep's memory, in which it holds whole lines
 _CHUNK = 1 << 20
+_SAID = 32 * 1024  # of what grep says, so much is taken at once
 _PEEKED = 256  # bytes: enough to see whether a line may belong to the one before
 _BLOCK = 64 * 1024
 
-_Found = tuple[int, bytes, int]  # where a line begins, the first part of it, and how long it is
+
+class OutOfTime(OSError):
+    """The time for reading is over; the message says so."""
+
+    def __init__(self) -> None:
+        """Say it as a person is told."""
+        super().__init__("it takes longer than there is time: only its older part was read")
 
 
-class OutOfTime(Exception):
-    """The time for reading is over."""
+class Block(NamedTuple):
+    """Lines that may be errors, as grep tells them: each after how many bytes from `base` on it begins, and a colon.
+
+    Of the last one, `more` bytes are left out.
+    """
+
+    base: int
+    lines: bytes
+    more: int = 0
 
 
 class Scan:
-    """The lines between two offsets of an open file that may be errors, and what follows the one given last.
+    """The lines between two offsets of an open file that may be errors, and what follows each of them.
 
-    Iterating over either raises OutOfTime when the monotonic time `until` has come.
+    Reading raises OutOfTime when the monotonic time `until` has come.
     """
 
     def __init__(self, descriptor: int, start: int, end: int, until: float) -> None:
         """Nothing is read yet."""
         self._descriptor, self._start, self._end, self._until = descriptor, start, end, until
-        self._last = start  # where what was given, or taken of what follows it, ends
+        self._last = start  # where what was taken ends
 
-    def __iter__(self) -> Iterator[bytes]:
-        """Give the lines, but none that was taken for what follows another."""
+    def blocks(self) -> Iterator[Block]:
+        """Give the lines. Each is to be taken before the next one, if it is an error."""
         self._last = _line_start(self._descriptor, self._start, self._end, self._until)
-        for offset, line, length in _candidates(self._descriptor, self._last, self._end, self._until):
-            if offset >= self._last:
-                self._last = offset + length + 1
-                yield line
+        yield from _candidates(self._descriptor, self._last, self._end, self._until)
+
+    def take(self, offset: int, length: int) -> bool:
+        """Take the line that begins at `offset`; return False if it was taken already, with what follows another."""
+        if offset < self._last:
+            return False
+        self._last = offset + length + 1
+        return True
+
+    def goes_on(self) -> bool:
+        """Say whether what comes after the line that was taken last may belong to it."""
+        if self._last >= self._end:
+            return False
+        return may_follow(os.pread(self._descriptor, _PEEKED, self._last).partition(b"\n")[0])
 
     def following(self) -> Iterator[bytes]:
-        """Give the lines after the last one, if they may belong to it. A line is taken when the next one is asked for."""
-        if self._last >= self._end:
-            return
-        if not may_follow(os.pread(self._descriptor, _PEEKED, self._last).partition(b"\n")[0]):
-            return
+        """Give the lines after the one that was taken last. Each is taken when the next one is asked for."""
         block, begun = b"", 0
-        while True:
+        while self._last < self._end:
             _check(self._until)
             stop = block.find(b"\n", begun)
             if stop < 0:
@@ -69,8 +90,6 @@ class Scan:
             yield block[begun:stop][:LINE_LIMIT]
             self._last += stop - begun + 1
             begun = stop + 1
-            if self._last >= self._end:
-                return
 
 
 def _line_start(descriptor: int, start: int, end: int, until: float) -> int:
@@ -91,21 +110,21 @@ def _next_line(descriptor: int, at: int, end: int, until: float) -> int:
     return end
 
 
-def _candidates(descriptor: int, start: int, end: int, until: float) -> Iterator[_Found]:
-    at, pattern = start, _log_hints.of_log(descriptor, start, end)
+def _candidates(descriptor: int, start: int, end: int, until: float) -> Iterator[Block]:
+    at, hint = start, _log_hints.of_log(descriptor, start, end)
     while at < end:
-        at = yield from _by_grep(descriptor, at, end, until, pattern)
+        at = yield from _by_grep(descriptor, at, end, until, hint)
         if at < end:
-            at = yield from _by_hand(descriptor, at, end, until, _log_hints.compiled(pattern))
+            at = yield from _by_hand(descriptor, at, end, until, hint.compiled())
 
 
-def _by_grep(descriptor: int, start: int, end: int, until: float, pattern: str) -> Generator[_Found, None, int]:
+def _by_grep(descriptor: int, start: int, end: int, until: float, hint: _log_hints.Hint) -> Generator[Block, None, int]:
     """Let grep search; return up to where it did."""
     os.lseek(descriptor, start, os.SEEK_SET)
-    limited = f'ulimit -v {GREP_KIB} && exec grep -a -b -E -e "$1"'
+    limited = f'ulimit -v {GREP_KIB} && exec grep -a -b "$@"'
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
     process = subprocess.Popen(
-        ["sh", "-c", limited, "sh", pattern],
+        ["sh", "-c", limited, "sh", *hint.options()],
         stdin=descriptor,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -116,12 +135,14 @@ def _by_grep(descriptor: int, start: int, end: int, until: float, pattern: str) 
     ending.start()
     reached = start
     try:
-        for offset, line, length in _numbered(process):
-            at = start + offset
-            if at >= end:
+        for block in _whole_lines(process, start):
+            last = block.lines[block.lines.rfind(b"\n") + 1 :]
+            number, _colon, text = last.partition(b":")
+            reached = start + int(number) + len(text) + block.more + 1
+            if reached > end:
+                yield from _before(block, end)
                 return end
-            yield at, line[: end - at], length
-            reached = at + length + 1
+            yield block
         complaint = process.communicate()[1]
     finally:
         ending.cancel()
@@ -132,61 +153,72 @@ def _by_grep(descriptor: int, start: int, end: int, until: float, pattern: str) 
     return end if process.returncode in (0, 1) and not complaint else min(end, reached)
 
 
-def _numbered(process: subprocess.Popen[bytes]) -> Iterator[_Found]:
+def _whole_lines(process: subprocess.Popen[bytes], base: int) -> Iterator[Block]:
     """Give what grep finds. Of a line that is far too long only the first part is kept."""
     assert process.stdout is not None  # noqa: S101 - it is a pipe
     rest, dropped = b"", 0
-    while block := process.stdout.read1(_CHUNK):
-        if b"\n" not in block and len(rest) > LINE_LIMIT:
-            dropped += len(block)
+    while said := process.stdout.read(_SAID):
+        stop = said.rfind(b"\n")
+        if stop < 0:
+            if len(rest) > LINE_LIMIT:
+                dropped += len(said)
+            else:
+                rest += said
             continue
-        first, *whole = (rest + block).split(b"\n")
-        if not whole:
-            rest = first
-            continue
-        rest = whole.pop()
-        yield _found(first, dropped)
-        dropped = 0
-        for line in whole:
-            number, _colon, text = line.partition(b":")
-            yield int(number), text[:LINE_LIMIT], len(text)
+        if dropped:
+            first = said.find(b"\n")
+            yield Block(base, rest, dropped + first)
+            rest, said, stop, dropped = b"", said[first + 1 :], stop - first - 1, 0
+        if stop >= 0:
+            yield Block(base, rest + said[:stop])
+            rest = b""
+        rest += said[stop + 1 :]
 
 
-def _found(line: bytes, dropped: int) -> _Found:
-    number, _colon, text = line.partition(b":")
-    return int(number), text[:LINE_LIMIT], len(text) + dropped
+def _before(block: Block, end: int) -> Iterator[Block]:
+    """Give those lines of a block that begin before `end`, the last one as far as that."""
+    kept = []
+    for line in block.lines.split(b"\n"):
+        number, _colon, text = line.partition(b":")
+        at = block.base + int(number)
+        if at < end:
+            kept.append(b"%d:%s" % (int(number), text[: end - at]))
+    if kept:
+        yield Block(block.base, b"\n".join(kept))
 
 
 def _by_hand(
     descriptor: int, start: int, end: int, until: float, pattern: re.Pattern[bytes]
-) -> Generator[_Found, None, int]:
+) -> Generator[Block, None, int]:
     """Search without grep, until a line is passed that may have been too long for it; return up to where."""
     at = start
     while at < end:
         _check(until)
-        block = os.pread(descriptor, min(_CHUNK, end - at), at)
-        if not block:
+        read = os.pread(descriptor, min(_CHUNK, end - at), at)
+        if not read:
             return end  # it was cut off meanwhile
-        stop = block.rfind(b"\n") + 1
-        if not stop and len(block) == _CHUNK:
+        stop = read.rfind(b"\n") + 1
+        if not stop and len(read) == _CHUNK:
             after = _next_line(descriptor, at + _CHUNK, end, until)
-            if pattern.search(block, 0, LINE_LIMIT):
-                yield at, block[:LINE_LIMIT], after - at - 1
+            if pattern.search(read, 0, LINE_LIMIT):
+                yield Block(at, b"0:" + read[:LINE_LIMIT], after - at - 1 - LINE_LIMIT)
             return after
-        block = block[:stop] if stop else block
-        yield from _matches(block, at, pattern)
-        at += len(block)
+        read = read[:stop] if stop else read
+        found = b"\n".join(_matches(read, pattern))
+        if found:
+            yield Block(at, found)
+        at += len(read)
     return end
 
 
-def _matches(block: bytes, at: int, pattern: re.Pattern[bytes]) -> Iterator[_Found]:
-    match = pattern.search(block)
+def _matches(read: bytes, pattern: re.Pattern[bytes]) -> Iterator[bytes]:
+    match = pattern.search(read)
     while match:
-        begun = block.rfind(b"\n", 0, match.start()) + 1
-        stop = block.find(b"\n", match.start())
-        stop = len(block) if stop < 0 else stop
-        yield at + begun, block[begun:stop][:LINE_LIMIT], stop - begun
-        match = pattern.search(block, stop)
+        begun = read.rfind(b"\n", 0, match.start()) + 1
+        stop = read.find(b"\n", match.start())
+        stop = len(read) if stop < 0 else stop
+        yield b"%d:%s" % (begun, read[begun:stop])
+        match = pattern.search(read, stop)
 
 
 def _check(until: float) -> None:

@@ -13,13 +13,14 @@ from ansible_collections.incidentctl.response.plugins.module_utils._text import 
 
 TEMPLATE_CHARS, SAMPLE_CHARS = 200, 300
 KEPT = 1000  # groups; twice as many, and they are merged or the rarest go: memory stays bounded on a log of nonsense
+_AT_ONCE = 64
 CAUSE = "\x1e"  # between what an error says and its cause
 
 
 class Group:
     """Like errors: how many, when (seconds since 1970, None if they tell no time), how often, and one of them."""
 
-    __slots__ = ("bursts", "cause", "count", "origin", "rate", "sample", "template")
+    __slots__ = ("bursts", "cause", "count", "origin", "rate", "sample", "template", "times")
 
     def __init__(self, template: str, error: Error, origin: str | None = None) -> None:
         """Begin with the first of them, not yet counted, and the log that it is from."""
@@ -27,6 +28,7 @@ class Group:
         self.count = 0
         self.bursts = Bursts()
         self.rate = Rate()
+        self.times: list[float] = []  # that are counted, but not yet in the two above: they take many at once better
         self.origin = origin  # None if they are from several
         self.sample = clean(error.line, SAMPLE_CHARS)
         self.cause = None if error.cause is None else clean(error.cause, SAMPLE_CHARS)
@@ -41,12 +43,11 @@ class Group:
         """When the last of them came."""
         return self.bursts.last if self.bursts else None
 
-    def add(self, at: float | None) -> None:
-        """Count one more in."""
-        self.count += 1
-        if at is not None:
-            self.bursts.add(at)
-            self.rate.add(at)
+    def settle(self) -> None:
+        """Have the times of all that were counted in its bursts and its rate."""
+        self.bursts.add(self.times)
+        self.rate.add(self.times)
+        self.times.clear()
 
     def join(self, other: Group) -> None:
         """Count those of another group in."""
@@ -97,7 +98,11 @@ class Patterns:
                 group = self._groups[found] = Group(found, error, origin)
             elif group.origin != origin:
                 group.origin = None
-            group.add(error.at)
+            group.count += 1
+            if error.at is not None:
+                group.times.append(error.at)
+                if len(group.times) >= _AT_ONCE:
+                    group.settle()
 
     def groups(self) -> list[Group]:
         """Return the groups, largest first; of equals the one that was there first."""
@@ -116,6 +121,8 @@ class Patterns:
             self._groups = dict(largest)
 
     def _merge(self) -> None:
+        for group in self._groups.values():
+            group.settle()
         templates = _grouping.merged(self._groups)
         merged: dict[str, Group] = {}
         for found, group in self._groups.items():

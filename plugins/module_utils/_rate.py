@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _timestamps
@@ -21,17 +22,23 @@ class Rate:
         self._width = _FINEST_S
         self._slots: dict[int, int] = {}
 
-    def add(self, at: float, count: int = 1) -> None:
-        """Count something in that came at `at`, in seconds since 1970."""
-        slot = int(at) // self._width
-        self._slots[slot] = self._slots.get(slot, 0) + count
-        if len(self._slots) > SLOTS:
-            self._widen()
+    def add(self, times: Sequence[float]) -> None:
+        """Count in what came at these times, in seconds since 1970."""
+        width, slots = self._width, self._slots
+        for at in times:
+            slot = int(at) // width
+            slots[slot] = slots.get(slot, 0) + 1
+            if len(slots) > SLOTS:
+                self._widen()
+                width, slots = self._width, self._slots
 
     def join(self, other: Rate) -> None:
         """Count in what another rate has counted."""
-        for slot, count in other._slots.items():
-            self.add(slot * other._width, count)
+        for at, count in other._slots.items():
+            slot = at * other._width // self._width
+            self._slots[slot] = self._slots.get(slot, 0) + count
+            if len(self._slots) > SLOTS:
+                self._widen()
 
     def told(self, first: float, last: float) -> dict[str, Any]:
         """Return the counts, and the burst among them: since when, until when, and how many a minute.

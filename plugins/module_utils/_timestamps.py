@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, ClassVar
 
 SEARCHED = 120  # a log line says its time near its start
 _CLOCK = r"(?P<H>\d\d):(?P<M>\d\d):(?P<S>\d\d)(?:[.,](?P<f>\d{1,9}))?"
+_POINTS = (b".", b",")
 _ANY_CLOCK = re.compile(r"\d\d:\d\d:\d\d")
 _ZONE = r"(?:\s?(?P<z>Z\b|UTC\b|GMT\b|[+-]\d\d(?::?\d\d)?(?!\d)))?"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -42,11 +43,14 @@ class Clock:
     """Reads the times of one log, whose lines say them all alike: an hour is understood once, then only counted on."""
 
     _KNOWN = 1000
+    _MINUTES: ClassVar = {b":%02d" % minute: 60.0 * minute for minute in range(60)}
+    _SECONDS: ClassVar = {b":%02d" % second: float(second) for second in range(60)}
+    _PARTS: ClassVar = {b"%s%03d" % (point, part): part / 1000 for point in (b".", b",") for part in range(1000)}
 
     def __init__(self) -> None:
         """Begin without knowing how this log says its times."""
         self._hour = slice(0, 0)  # where a line says everything down to the hour
-        self._hours: dict[str, float] = {}
+        self._hours: dict[bytes, float] = {}
 
     def split(self, text: str) -> tuple[float | None, str]:
         """Do as `split` does, with the time in seconds since 1970."""
@@ -61,24 +65,23 @@ class Clock:
                 return None if found is None else found.timestamp(), text[: match.start()] + text[match.end() :]
         return None, text
 
-    def at(self, text: str) -> float | None:
+    def at(self, raw: bytes) -> float | None:
         """Return the time of a line, to the millisecond."""
-        hour = self._hours.get(text[self._hour])
+        hour = self._hours.get(raw[self._hour])
         end = self._hour.stop
-        clock = text[end : end + 10]  # ":51:16,123"
-        if hour is None or clock[:1] != ":" or clock[3:4] != ":":
-            return self.split(text)[0]
-        try:
-            seconds = hour + int(clock[1:3]) * 60 + int(clock[4:6])
-            return seconds + int(clock[7:10]) / 1000 if clock[6:7] in (",", ".") else seconds
-        except ValueError:  # fewer than three digits after the second
-            return self.split(text)[0]
+        minute, second = self._MINUTES.get(raw[end : end + 3]), self._SECONDS.get(raw[end + 3 : end + 6])
+        part = self._PARTS.get(raw[end + 6 : end + 10])
+        if hour is None or minute is None or second is None or (part is None and raw[end + 6 : end + 7] in _POINTS):
+            return self.split(raw[: 4 * SEARCHED].decode("utf-8", "replace"))[0]
+        return hour + minute + second + (part or 0.0)
 
     def _learn(self, match: re.Match[str], found: datetime) -> None:
         if len(self._hours) >= self._KNOWN:
             self._hours.clear()
-        self._hour = slice(match.start(), match.end("H"))
-        self._hours[match.string[self._hour]] = found.replace(minute=0, second=0, microsecond=0).timestamp()
+        begin, end = (len(match.string[:at].encode()) for at in (match.start(), match.end("H")))
+        self._hour = slice(begin, end)
+        hour = found.replace(minute=0, second=0, microsecond=0).timestamp()
+        self._hours[match.string[match.start() : match.end("H")].encode()] = hour
 
 
 def moment(value: Any) -> datetime | None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from .test_patterns import BROKEN, GO, GROUP, JAVA, NODE, PYTHON, SUPPRESSED, WELL
 
 ROOT = Path(__file__).resolve().parents[3]
+LIMIT = _log_scan.LINE_LIMIT
 TRACES = (PYTHON, JAVA, SUPPRESSED, GO, NODE, GROUP)
 
 
@@ -39,7 +41,12 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pat
 def scanned(path: Path, start: int = 0, end: int | None = None) -> list[bytes]:
     with path.open("rb") as stream:
         size = path.stat().st_size if end is None else end
-        return list(_log_scan.Scan(stream.fileno(), start, size, time.monotonic() + 30))
+        return lines_of(_log_scan.Scan(stream.fileno(), start, size, time.monotonic() + 30).blocks())
+
+
+def lines_of(blocks: Iterable[_log_scan.Block]) -> list[bytes]:
+    """The lines in blocks, no longer than they are looked at."""
+    return [line[line.index(b":") + 1 :][:LIMIT] for block in blocks for line in block.lines.split(b"\n")]
 
 
 def told(text: str) -> list[tuple[str, str | None]]:
@@ -51,7 +58,7 @@ def told(text: str) -> list[tuple[str, str | None]]:
 def read(path: Path) -> list[tuple[str, str | None]]:
     """What those lines of a file tell that are found in it."""
     with _log_lines.of_file(str(path), 1 << 40, time.monotonic() + 30) as source:
-        found = _log_errors.Reader().errors(source.lines, source.following)
+        found = _log_errors.Reader().of_source(source)
         return [(error.said, error.cause) for error in found]
 
 
@@ -96,10 +103,10 @@ def test_grep_and_hand_find_the_same_in_whatever_bytes(tmp_path: Path, parts: li
     log.write_bytes(b"\n".join(parts))
     with log.open("rb") as stream:
         until, size = time.monotonic() + 30, log.stat().st_size
-        for pattern in (_log_hints.ALL, _log_hints.IN_CAPITALS, _log_hints.IN_FIELDS):
-            grep = _log_scan._by_grep(stream.fileno(), 0, size, until, pattern)
-            hand = _log_scan._by_hand(stream.fileno(), 0, size, until, _log_hints.compiled(pattern))
-            assert [found[:2] for found in grep] == [found[:2] for found in hand]
+        for hint in (_log_hints.ALL, _log_hints.IN_CAPITALS, _log_hints.IN_FIELDS, _log_hints.Hint("", ("fine", "x"))):
+            grep = _log_scan._by_grep(stream.fileno(), 0, size, until, hint)
+            hand = _log_scan._by_hand(stream.fileno(), 0, size, until, hint.compiled())
+            assert [line for line in lines_of(grep) if line] == [line for line in lines_of(hand) if line]
 
 
 LAST_WORDS = ("panic: ", "fatal error", "thread ", "Uncaught", "TypeError", "java.lang", "Exception in")
@@ -108,13 +115,18 @@ IN_FIELDS = [line for line in BROKEN.strip().splitlines() if line[0] == "{" or "
 
 
 @pytest.mark.parametrize(
-    ("quiet", "broken", "pattern"),
+    ("quiet", "broken", "hint"),
     [
         ("2025-11-23 09:51:16 INFO all is well, no error", IN_CAPITALS, _log_hints.IN_CAPITALS),
         (
             '{"level":"info","msg":"no error"}',
-            IN_FIELDS,
-            _log_hints.IN_FIELDS,
+            IN_FIELDS + IN_CAPITALS,
+            _log_hints.Hint("", ('"level":"info"',)),
+        ),
+        (
+            '{"time": 1, "severity": 6, "message": "x"}',
+            BROKEN.strip().splitlines(),
+            _log_hints.Hint("", ('"severity": 6,',)),
         ),
         ("time=x level=info msg=fine", IN_FIELDS + IN_CAPITALS, _log_hints.IN_FIELDS),
         ("2025-11-23 09:51:16 [info] all is well", ["[error] it broke"], _log_hints.ALL),
@@ -122,7 +134,7 @@ IN_FIELDS = [line for line in BROKEN.strip().splitlines() if line[0] == "{" or "
     ],
 )
 def test_large_log_is_searched_as_it_says_its_levels(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quiet: str, broken: list[str], pattern: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quiet: str, broken: list[str], hint: _log_hints.Hint
 ) -> None:
     monkeypatch.setattr(_log_hints, "LARGE", 1 << 14)
     monkeypatch.setattr(_log_hints, "_SAMPLES", 4)
@@ -131,7 +143,7 @@ def test_large_log_is_searched_as_it_says_its_levels(
     lines = [*[quiet] * 2000, *broken, *[quiet] * 2000]  # in the middle, where no sample is taken
     log.write_text("".join(f"{line}\n" for line in lines))
     with log.open("rb") as stream:
-        assert _log_hints.of_log(stream.fileno(), 0, log.stat().st_size) == pattern
+        assert _log_hints.of_log(stream.fileno(), 0, log.stat().st_size) == hint
     assert read(log) == told("\n".join(lines))
 
 
@@ -186,15 +198,15 @@ def test_log_that_grows_or_is_cut_off_meanwhile_is_read_to_where_it_was(tmp_path
     log = tmp_path / "a.log"
     log.write_text("ERROR a\nfine\n" * 20_000)
     with log.open("rb") as stream:
-        found = iter(_log_scan.Scan(stream.fileno(), 0, log.stat().st_size, time.monotonic() + 30))
-        next(found)
+        blocks = _log_scan.Scan(stream.fileno(), 0, log.stat().st_size, time.monotonic() + 30).blocks()
+        assert set(lines_of([next(blocks)])) == {b"ERROR a"}
         with log.open("a") as more:
             more.write("ERROR late\n" * 100_000)
-        assert all(line == b"ERROR a" for line in found)
-        found = iter(_log_scan.Scan(stream.fileno(), 0, log.stat().st_size, time.monotonic() + 30))
-        next(found)
+        assert set(lines_of(blocks)) == {b"ERROR a"}
+        blocks = _log_scan.Scan(stream.fileno(), 0, log.stat().st_size, time.monotonic() + 30).blocks()
+        next(blocks)
         os.truncate(log, 0)
-        assert all(line.startswith(b"ERROR") for line in found)
+        assert all(line.startswith(b"ERROR") for line in lines_of(blocks))
 
 
 def test_reading_ends_when_the_time_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +218,7 @@ def test_reading_ends_when_the_time_is_over(tmp_path: Path, monkeypatch: pytest.
     began = time.monotonic()
     log_file = _log_lines.of_file(str(log), 1 << 20, began + 0.3)
     with pytest.raises(OSError, match="longer than there is time"), log_file as source:
-        list(source.lines)
+        list(_log_errors.Reader().of_source(source))
     assert time.monotonic() - began < 10
     assert threading.active_count() < 10
 
@@ -217,10 +229,14 @@ def test_what_follows_an_error_is_read_no_longer_than_there_is_time(
     log = tmp_path / "a.log"
     log.write_text("ERROR a\n\tat b\n")
     until = time.monotonic() + 30
-    with _log_lines.of_file(str(log), 1 << 20, until) as source:
-        assert next(source.lines).text == "ERROR a"
+    with log.open("rb") as stream:
+        scan = _log_scan.Scan(stream.fileno(), 0, log.stat().st_size, until)
+        assert lines_of(scan.blocks()) == [b"ERROR a"]
+        assert scan.take(0, len(b"ERROR a"))
+        assert scan.goes_on()
         with monkeypatch.context() as over:
             over.setattr(time, "monotonic", lambda: until + 1)
             with pytest.raises(OSError, match="longer than there is time"):
-                list(source.following())
-        assert [line.text for line in source.following()] == ["\tat b"]
+                list(scan.following())
+        assert list(scan.following()) == [b"\tat b"]
+        assert not scan.take(0, len(b"ERROR a")), "it was taken before"

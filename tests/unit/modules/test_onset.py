@@ -101,8 +101,7 @@ def test_error_of_two_logs_is_said_to_be_of_none_of_them(tmp_path: Path) -> None
 
 def bursts(*times: float) -> _bursts.Bursts:
     found = _bursts.Bursts()
-    for at in times:
-        found.add(at)
+    found.add(times)
     return found
 
 
@@ -132,5 +131,5 @@ def test_burst_begins_after_a_silence_that_is_unusual(times: Any, began: float) 
 def test_few_bursts_are_kept_however_many_there_were_and_the_longest_silences_stay() -> None:
     times = [at for day in range(50) for at in range(day * 90_000, day * 90_000 + 10)]
     found = bursts(*times, *range(10_000_000, 10_000_010))
-    assert len(found._spans) == _bursts.KEPT
+    assert 1 < len(found._spans) <= _bursts.KEPT
     assert (found.first, found.last, found.latest()) == (0, 10_000_009, (10_000_000, 10))

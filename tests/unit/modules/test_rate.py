@@ -14,8 +14,7 @@ BEGIN = 1_763_891_400  # a whole minute
 
 def counted(times: list[float]) -> _rate.Rate:
     rate = _rate.Rate()
-    for at in times:
-        rate.add(at)
+    rate.add(times)
     return rate
 
 
