@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -65,7 +65,7 @@ def look(services: Sequence[Facts], begun: Begun) -> Facts:
     certificates = _parallel.answer(begun.aside["certificates"], until)
     clock = _parallel.answer(begun.aside["clock"], until) or {"synchronised": None, "why_unknown": "no answer in time"}
     why_no_certificates = "not all certificates were looked at in time" if certificates is None else ""
-    notes = [why for why in (why_no_kills, why_no_certificates, clock["why_unknown"]) if why]
+    notes = [why for why in (why_no_kills, why_no_certificates, clock["why_unknown"], *_unseen(begun)) if why]
     time.sleep(max(0.0, begun.cpu.at + APART_S - time.monotonic()))
     now = _cpu.read()
     return {
@@ -92,6 +92,14 @@ def look(services: Sequence[Facts], begun: Begun) -> Facts:
         "synchronised": clock["synchronised"],
         "notes": notes,
     }
+
+
+def _unseen(begun: Begun) -> Iterator[str]:
+    opened = begun.growth.open_files
+    if opened.unseen:
+        yield f"what {opened.unseen} processes of other users have open, and their networks, only root can see"
+    if not opened.whole:
+        yield "not all open files were looked at in time"
 
 
 def with_timers(jobs: list[Facts], notes: list[str]) -> list[Facts]:

@@ -168,6 +168,18 @@ def test_kernels_own_log_tells_where_there_is_no_journal(proc: Proc, monkeypatch
     assert [(row["name"], row["count"], row["limited"]) for row in found] == [("python3", 1, False)]
 
 
+def test_journal_that_is_not_ours_to_read_is_told_and_not_taken_for_no_kills(
+    proc: Proc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal(monkeypatch)
+    monkeypatch.setattr(_oom.os, "geteuid", lambda: 1000)
+    found, why = _oom.look()
+    assert found is None
+    assert why.startswith("whom the kernel has killed is not known")
+    monkeypatch.setattr(_oom.os, "geteuid", lambda: 0)
+    assert _oom.look()[0] == []
+
+
 def test_process_that_takes_more_memory_is_known_when_it_has_settled(proc: Proc) -> None:
     proc.process(7, "java", pages=100)
     proc.process(8, "fresh", pages=100, started=99999)
