@@ -34,10 +34,10 @@ class Walk(NamedTuple):
     whole: bool  # or was there no time for all of it
 
 
-def walk(root: str, first: Iterable[str], now: float) -> Walk:
-    """Look through one file system, the folders in `first` before the others; links are not followed."""
+def walk(root: str, first: Iterable[str], now: float, cpu_s: float = CPU_S) -> Walk:
+    """Look through one file system for `cpu_s` of CPU time, the folders in `first` before the others; links are not followed."""
     found = Walk(root, {}, {}, {}, {}, {}, 0, True)
-    until, cpu_until = time.monotonic() + WALL_S, time.thread_time() + CPU_S
+    until, cpu_until = time.monotonic() + WALL_S, time.thread_time() + cpu_s
     device = _device(root)
     waiting = deque([place for place in first if _device(place) == device and _below(place, root)])
     waiting.append(root)

@@ -85,7 +85,8 @@ def _fullest(disk: _disks.Disk) -> float:
 def _walks(roots: Sequence[str], places: Sequence[str]) -> dict[str, _folders.Walk]:
     first, now = [*places, *_ROTATING], time.time()
     chosen = list(roots)[:AT_MOST]
-    found = _parallel.each(lambda root: _folders.walk(root, first, now), chosen, _folders.WALL_S + 1)
+    share = _folders.CPU_S / max(1, len(chosen))
+    found = _parallel.each(lambda root: _folders.walk(root, first, now, share), chosen, _folders.WALL_S + 1)
     return {root: walk for root, walk in zip(chosen, found) if walk is not None}
 
 
