@@ -18,9 +18,10 @@ from incidentctl.dependencies import Root
 from incidentctl.findings import same_templates
 from incidentctl.observations import Finding, Observations, moment
 from incidentctl.plan import Service
-from incidentctl.suspects import Case, Suspect, small
+from incidentctl.suspects import Case, Suspect, small, with_needs
 from incidentctl.text import plain
 
+_SUSPECTS, _CHANGES = 300, 50  # that are looked at, those of most weight first: time grows with their square
 KEPT = 12  # causes, and of each the lines for it and against it
 _LINES = 6
 _SEVERITIES = ("critical", "warning", "info")
@@ -56,7 +57,9 @@ def weigh(
     """
     began = onset or _first_trouble(seen)
     suspects = [*_found(seen), *_silent(seen)]
-    suspects += _changed(suspects, changed, began)
+    suspects += _changed(suspects, changed[:_CHANGES], began)
+    suspects.sort(key=lambda suspect: (_rank(suspect.severity), -suspect.rule.prior, suspect.key))
+    suspects = [with_needs(suspect, seen) for suspect in suspects[:_SUSPECTS]]
     users = frozenset(service.name for service in services if service.user_facing)
     case = Case(seen, began, tuple(suspects), users, tuple(root for root in roots if root.contained_by is None))
     heard = [(suspect, witnesses.hear(suspect, case)) for suspect in suspects]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -27,6 +28,9 @@ class Finding(NamedTuple):
     at: datetime | None
     about: Mapping[str, Any]
     began: datetime | None = None
+    meaning: str = ""  # what was said, in a word, and which path and host it named
+    path: str = ""
+    names_host: str = ""
 
     def named(self, key: str) -> str:
         """Return what it is about as a text, "" where it is not told."""
@@ -55,6 +59,12 @@ class Observations:
     sick: frozenset[tuple[str, str]] = frozenset()
     well: frozenset[tuple[str, str]] = frozenset()
     addresses: Mapping[str, str] = field(default_factory=dict)  # address → host
+
+    @cached_property
+    def said(self) -> Mapping[str, tuple[Finding, ...]]:
+        """What errors and checks that fail said, by what it means."""
+        meanings = sorted({finding.meaning for finding in self.findings} - {""})
+        return {word: tuple(f for f in self.findings if f.meaning == word) for word in meanings}
 
     def is_host(self, name: str, host: str) -> bool:
         """Say whether a name or an address that somebody used means this host."""
@@ -124,7 +134,14 @@ def _findings(host: str, facts: Mapping[str, Any], ahead: float) -> Iterator[Fin
                 told and told - timedelta(seconds=ahead)
                 for told in (moment(row.get("at")), moment(about.get("deployed_at")))
             )
-            yield Finding(host, str(severity), plain(kind, _NAME), plain(text), name, at, about, deployed or at)
+            found = Finding(host, str(severity), plain(kind, _NAME), plain(text), name, at, about, deployed or at)
+            yield _with_names(found)
+
+
+def _with_names(found: Finding) -> Finding:
+    names = _mapping(found.about.get("names"))
+    path, host = (plain(names.get(key, ""), _NAME) for key in ("path", "host"))
+    return found._replace(meaning=found.named("meaning"), path=path, names_host=host or found.named("host"))
 
 
 def _services(facts: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

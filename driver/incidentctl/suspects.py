@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import PurePosixPath
+from functools import cached_property
 from typing import Any
 
 from incidentctl.cause_rules import Rule
@@ -35,6 +35,19 @@ class Suspect:
     about: Mapping[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     is_change: bool = False
+    needs: tuple[Need, ...] = ()  # of other services, that lead to it
+
+    @cached_property
+    def paths(self) -> frozenset[str]:
+        """The paths that it is about, and their disks."""
+        told = [self.about, *(finding.about for finding in self.findings)]
+        found = (about.get(key) for about in told for key in ("path", "disk"))
+        return frozenset(path for path in found if isinstance(path, str) and path)
+
+    @cached_property
+    def targets(self) -> frozenset[str]:
+        """The hosts that it is about."""
+        return frozenset(finding.named("host") for finding in self.findings) - {""}
 
 
 @dataclass(frozen=True)
@@ -50,39 +63,33 @@ class Case:
 
 def fits(suspect: Suspect, said: Finding, case: Case) -> bool | None:
     """Say whether what was said speaks of this suspect: True if it names it, too; None if it does not speak of it."""
-    if said.named("meaning") not in suspect.rule.means:
+    if said.meaning not in suspect.rule.means:
         return None
-    names = said.about.get("names")
-    names = names if isinstance(names, Mapping) else {}
-    path, host = str(names.get("path", "")), str(names.get("host", "")) or said.named("host")
-    if host and any(case.seen.is_host(host, each) for each in suspect.hosts):
-        return True
-    if path and any(_is_within(path, place) for place in paths_of(suspect)):
+    if said.path and any(_is_within(said.path, place) for place in suspect.paths):
         return True if said.host in suspect.hosts else None
-    if host and host in {finding.named("host") for finding in suspect.findings}:
+    if said.names_host and (
+        said.names_host in suspect.targets or any(case.seen.is_host(said.names_host, host) for host in suspect.hosts)
+    ):
         return True
     if said.host in suspect.hosts:
         same = suspect.service is None or said.service is None or said.service in suspect.services
         return False if same or suspect.kind == "not_running" else None
-    needs = {need.host for need in case.seen.needs if is_meant(need, suspect, case)}
-    return False if said.host in needs else None
+    return False if any(need.host == said.host for need in suspect.needs) else None
 
 
-def is_meant(need: Need, suspect: Suspect, case: Case) -> bool:
-    """Say whether this is what a service needs: a service that is suspected, or one of a suspected host."""
+def with_needs(suspect: Suspect, seen: Observations) -> Suspect:
+    """Return the suspect with what of others leads to it: to its service, or to its host."""
+    return replace(suspect, needs=tuple(need for need in seen.needs if _is_meant(need, suspect, seen)))
+
+
+def _is_meant(need: Need, suspect: Suspect, seen: Observations) -> bool:
     if need.host in suspect.hosts and need.service in suspect.services:
         return False
     if suspect.kind == "dependency":
         return any(need.name == finding.named("name") for finding in suspect.findings)
     if suspect.services:
         return need.name in suspect.services
-    return any(case.seen.is_host(there, host) for host in suspect.hosts for there in need.hosts)
-
-
-def paths_of(suspect: Suspect) -> set[str]:
-    """Return the paths that a suspect is about, and their disks."""
-    told = [suspect.about, *(finding.about for finding in suspect.findings)]
-    return {path for about in told for key in ("path", "disk") if isinstance(path := about.get(key), str) and path}
+    return any(seen.is_host(there, host) for host in suspect.hosts for there in need.hosts)
 
 
 def small(about: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,4 +115,4 @@ def _is_figure(value: Any) -> bool:
 
 
 def _is_within(path: str, place: str) -> bool:
-    return place in (path, "/") or PurePosixPath(path).is_relative_to(place)
+    return place in (path, "/") or path.startswith(f"{place}/")

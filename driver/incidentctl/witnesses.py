@@ -8,7 +8,7 @@ from typing import NamedTuple
 from incidentctl import cause_rules as rules
 from incidentctl import explanations
 from incidentctl.observations import Finding
-from incidentctl.suspects import Case, Suspect, fits, is_meant, listed, paths_of, short
+from incidentctl.suspects import Case, Suspect, fits, listed, short
 
 
 class Evidence(NamedTuple):
@@ -30,10 +30,9 @@ def _errors(suspect: Suspect, case: Case) -> Iterator[Evidence]:
     """The logs, or a check that fails, say just this."""
     heard = [
         (said, named)
-        for said in case.seen.findings
-        if said not in suspect.findings
-        and suspect.kind != "errors"
-        and (named := fits(suspect, said, case)) is not None
+        for meaning in (() if suspect.kind == "errors" else suspect.rule.means)
+        for said in case.seen.said.get(meaning, ())
+        if said not in suspect.findings and (named := fits(suspect, said, case)) is not None
     ]
     heard.sort(key=lambda pair: (not pair[1], "error" not in pair[0].about, pair[0].host, pair[0].text))
     for number, (said, named) in enumerate(heard[:3]):
@@ -46,13 +45,13 @@ def _itself(suspect: Suspect, _case: Case) -> Iterator[Evidence]:
     for finding in suspect.findings[:1] if suspect.kind in ("errors", "unhealthy") else ():
         if finding.about.get("new") is True:
             yield Evidence(rules.NEW, f"{finding.host}: it was not there before")
-        if meaning := finding.named("meaning"):
-            yield Evidence(rules.MEANT if meaning in rules.VAGUE else rules.PLAIN)
+        if finding.meaning:
+            yield Evidence(rules.MEANT if finding.meaning in rules.VAGUE else rules.PLAIN)
 
 
 def _beside(suspect: Suspect, case: Case) -> Iterator[Evidence]:
     """Another finding of its host goes with it."""
-    places = paths_of(suspect)
+    places = suspect.paths
     for other in case.seen.findings:
         theirs = {other.named("path"), other.named("disk")} - {""}
         if other.kind in suspect.rule.beside and other.host in suspect.hosts and (not theirs or theirs & places):
@@ -117,8 +116,8 @@ def _judges(suspect: Suspect, sick: set[tuple[str, str]], host: str) -> bool:
 def _needed(suspect: Suspect, case: Case) -> Iterator[Evidence]:
     """Sick services of other hosts need it."""
     seen: dict[tuple[str, str], tuple[bool, str]] = {}
-    for need in case.seen.needs:
-        if (need.host, need.service) in case.seen.sick and is_meant(need, suspect, case):
+    for need in suspect.needs:
+        if (need.host, need.service) in case.seen.sick:
             key = need.service, need.name
             seen[key] = min(seen.get(key, (True, need.host)), (need.ok, need.host))
     for number, ((service, name), (answers, host)) in enumerate(sorted(seen.items(), key=lambda item: item[1])[:3]):
@@ -150,8 +149,7 @@ def _reach(suspect: Suspect, case: Case, in_vain: bool = False) -> set[tuple[str
         for host, service in case.seen.sick
         if host in suspect.hosts and (not suspect.services or service in suspect.services)
     }
-    needs = [need for need in case.seen.needs if not (in_vain and need.ok) and is_meant(need, suspect, case)]
-    return own | {(need.host, need.service) for need in needs}
+    return own | {(need.host, need.service) for need in suspect.needs if not (in_vain and need.ok)}
 
 
 def _said(error: Finding) -> str:

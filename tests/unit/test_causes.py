@@ -177,6 +177,23 @@ def test_a_full_disk_of_the_host_that_runs_what_is_needed_counts_whatever_name_i
     assert "web1: shop, which is sick, needs database" in found[0].supports
 
 
+def test_what_a_database_says_itself_comes_before_what_those_say_that_it_turns_away() -> None:
+    full = "remaining connection slots are reserved"
+    check = finding("critical", "dependency", f"shop: its dependency database fails: {full}", "shop",
+                    name="database", check="postgresql://db1/shop", detail=full, meaning="too_many_connections")  # fmt: skip
+    ours, theirs = error(full, "too_many_connections"), error(f"FATAL: {full}", "too_many_connections", "database")
+    needs = [{**NEEDS[0], "ok": False}]
+    hosts = {"web1": facts(check, ours, UNHEALTHY, needs=needs), "db1": facts(theirs, service="database", needs=[])}
+    found = weigh(hosts)
+    assert [(cause.kind, cause.hosts) for cause in found[:2]] == [
+        ("database_connections", ("db1",)),
+        ("database_connections", ("web1",)),
+    ]
+    assert found[1].against == (
+        "db1: explained by 'database: 'FATAL: remaining connection slots are reserved' 9 times'",
+    )
+
+
 def test_a_service_that_only_suffers_says_from_what() -> None:
     stopped = finding("critical", "not_running", "database: not running", "database")
     needs = [{**NEEDS[0], "ok": False}]
