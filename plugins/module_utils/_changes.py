@@ -30,7 +30,9 @@ SHOWN = 100
 _DEEP = ("/etc", "/usr/local/lib/systemd", "/var/spool/cron", "/root/.config/systemd")
 _SHARED = ("/", "/home", "/opt", "/srv", "/tmp", "/var", "/var/lib", "/var/log", "/var/tmp")  # noqa: S108 - named, not used
 _OURS_S = 120  # from a ledger's entry to what it speaks of
-_OURS = ("release", "image", "restart")  # what an incident does to a service
+_SWITCHES = ("rollback", "hotfix")
+# What an incident does to a service, and by which capabilities: a switch to maintenance deploys nothing.
+_OURS = {"release": _SWITCHES, "image": _SWITCHES, "restart": (*_SWITCHES, "isolation", "scale_down")}
 
 Service = dict[str, Any]
 
@@ -124,10 +126,10 @@ def _looked(gathering: _Gathering, ledger: Sequence[dict[str, Any]]) -> Looked:
 
 def _stands_for(entry: dict[str, Any], one: Change) -> bool:
     """Say whether a change is what an entry of the ledger speaks of."""
-    if one["kind"] not in _OURS or one["service"] is None or one["service"] != entry.get("target"):
+    if entry.get("capability") not in _OURS.get(one["kind"], ()) or one["service"] != entry.get("target"):
         return False
     times = [datetime.fromisoformat(at) for key in ("at", "applied_at", "lifted_at") if (at := entry.get(key))]
-    return any(abs((datetime.fromisoformat(one["at"]) - at).total_seconds()) <= _OURS_S for at in times)
+    return any(-1 <= (datetime.fromisoformat(one["at"]) - at).total_seconds() <= _OURS_S for at in times)
 
 
 def _packages(gathering: _Gathering, host: Host) -> list[Run]:

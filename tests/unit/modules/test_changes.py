@@ -458,6 +458,18 @@ def test_what_this_incident_did_itself_is_left_out_and_said(machine: Machine, mo
     assert looked.notes == ["left out, for this incident did it: had shop.service started"]
 
 
+@pytest.mark.parametrize(("capability", "after_s"), [("maintenance_mode", -10), ("rollback", 20)])
+def test_release_that_came_before_the_incident_is_none_of_its_acts(
+    machine: Machine, capability: str, after_s: float
+) -> None:
+    deployed = time.time() - 60
+    at = datetime.fromtimestamp(deployed + after_s, timezone.utc).isoformat()
+    machine.ledger = [{"target": "shop", "at": at, "capability": capability}]
+    release = {"current": "42", "previous": "41", "deployed_at": iso(60)}
+    (one,) = machine.look({"name": "shop"}, releases={"shop": release}).changes
+    assert one["text"] == "got release 42 of shop (before it: 41)"
+
+
 def container(**state: Any) -> dict[str, Any]:
     labels = {
         "com.docker.compose.project.working_dir": "/srv/shop",
