@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 import ssl
 import subprocess
+import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ class Authority:
             f"[ca]\ndefault_ca=own\n[own]\ndatabase={index}\nnew_certs_dir={self.folder}\ndefault_md=sha256\n"
             "policy=any\ncopy_extensions=copy\nunique_subject=no\nrand_serial=yes\n[any]\ncommonName=supplied\n"
         )
-        begin, end = (f"{datetime.now(UTC) + when:%Y%m%d%H%M%SZ}" for when in (since, until))
+        begin, end = (_stamp(time.time() + when.total_seconds()) for when in (since, until))
         _openssl(
             "ca", "-batch", "-notext", "-config", str(settings), "-in", str(asked.file), "-out", str(signed),
             "-cert", str(self.own.file), "-keyfile", str(self.own.key), "-startdate", begin, "-enddate", end,
@@ -80,6 +81,10 @@ class Authority:
         subject = ("-subj", f"/CN=incidentctl test {name}")
         _openssl("req", *curve, *subject, *how, "-keyout", str(made.key), "-out", str(made.file))
         return made
+
+
+def _stamp(seconds: float) -> str:
+    return time.strftime("%Y%m%d%H%M%SZ", time.gmtime(seconds))
 
 
 def _openssl(*words: str) -> None:

@@ -11,7 +11,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._finding impo
 # What of an answer joins it with what else is known.
 _ABOUT = ("name", "check", "detail", "failing", "host", "port", "resolver", "connections", "certificate", "latency_ms")
 _NEARLY_ALL = 0.9  # of the connections of a database
-_DAYS = ((2.0, "critical"), (14.0, "warning"))  # until a certificate ends
+_DAYS = ((2.0, "warning"), (14.0, "info"))  # until a certificate ends: while it is valid, nothing fails because of it
 
 
 def of_dependencies(name: str, health: Mapping[str, Any], contained: Mapping[str, Contained]) -> Iterator[Finding]:

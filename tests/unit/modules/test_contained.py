@@ -108,11 +108,11 @@ def test_what_could_not_be_asked_is_no_fault_of_the_dependency() -> None:
         ({"connections": {"used": 88, "max": 97}}, "warning", "database_connections", "88 of 97 connections in use"),
         (
             {"certificate": {"days": 10.2}},
-            "warning",
+            "info",
             "certificate",
             "the certificate of its dependency db ends in 10.2 days",
         ),
-        ({"certificate": {"days": 1.2}}, "critical", "certificate", "ends in 1.2 days"),
+        ({"certificate": {"days": 1.2}}, "warning", "certificate", "ends in 1.2 days"),
     ],
 )
 def test_dependency_that_answers_may_still_be_short_of_something(
