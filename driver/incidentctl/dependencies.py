@@ -97,6 +97,9 @@ def _seen(graph: Graph, facts: Facts) -> dict[str, _Seen]:
                 if key in seen:
                     seen[key].by[entry["ok"]].setdefault(host, str(entry.get("detail", "")))
                     seen[key].steps |= {str(entry["failing"])} if entry.get("failing") else set()
+                if entry["ok"] and _is_dns(entry):
+                    for resolved in {_RESOLVERS, f"name {entry.get('host')}"} & set(seen):
+                        seen[resolved].by[True].setdefault(host, "")
     return seen
 
 
@@ -108,23 +111,34 @@ def _target(graph: Graph, service: str, entry: Mapping[str, Any]) -> str:
 
 
 def _with_names(graph: Graph, facts: Facts) -> Graph:
-    """Return the graph with a node for each name that does not resolve, and for resolvers that do not answer."""
+    """Return the graph with a node for each name that does not resolve, and for resolvers that do not answer.
+
+    They need the service that resolves names, where a dns check of the catalogue says which one that is.
+    """
     nodes, needs = dict(graph.nodes), dict(graph.needs)
     for found in facts.values():
         for service, health in _healths(found):
-            for entry in _asked(health):
-                if entry.get("failing") == "dns" and service in graph.needs:
-                    key = _target(graph, service, entry)
-                    label = "name resolution" if key == _RESOLVERS else f"the name {entry.get('host')}"
-                    nodes.setdefault(key, Node(key, label))
-                    needs[service] = needs[service] | {key}
+            if service not in graph.needs:
+                continue
+            asked = list(_asked(health))
+            keys = {_target(graph, service, entry) for entry in asked if entry.get("failing") == "dns"}
+            resolving = {graph.entries.get((service, str(entry.get("name"))), "") for entry in asked if _is_dns(entry)}
+            for key in keys:
+                nodes.setdefault(key, Node(key, "name resolution" if key == _RESOLVERS else f"the {key}"))
+                needs[key] = needs.get(key, frozenset()) | {name for name in resolving if name in graph.needs}
+            needs[service] |= keys
     return Graph(nodes, needs, graph.entries)
+
+
+def _is_dns(entry: Mapping[str, Any]) -> bool:
+    return str(entry.get("check", "")).startswith("dns://")
 
 
 def _root(graph: Graph, seen: Mapping[str, _Seen], group: tuple[str, ...], bad: set[str], depth: int) -> Root:
     nodes = tuple(graph.nodes[key] for key in group)
     above = graph.needed_by(group)
-    downstream = sorted((graph.nodes[key] for key in above), key=lambda node: (not node.user_facing, node.label))
+    users = (graph.nodes[key] for key in above if graph.nodes[key].service)
+    downstream = sorted(users, key=lambda node: (not node.user_facing, node.label))
     fails_on, fails_from = ({h: t for key in group for h, t in view(key)[False].items()} for view in _views(seen))
     fine_on, fine_from = ({h for key in group for h in view(key)[True]} for view in _views(seen))
     steps = {step for key in group for step in seen[key].steps}
@@ -162,7 +176,9 @@ def _text(root: Root) -> str:
         said.append(f"not well on {', '.join(root.fails_on)}{fine}")
     elif root.fine_on:
         said.append(f"well on {', '.join(root.fine_on)} itself")
-    if root.fails_from and not root.fails_on and (root.fine_from or root.fine_on):
+    if root.nodes[0].key == _RESOLVERS and root.fine_from:
+        said.append("look at /etc/resolv.conf there")
+    elif root.fails_from and not root.fails_on and (root.fine_from or root.fine_on):
         said.append("look at the network between them")
     circle = " (they wait for each other)" if len(root.nodes) > 1 else ""
     return f"{names}{circle}: {'; '.join(said)}"

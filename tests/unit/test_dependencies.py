@@ -22,7 +22,7 @@ def service(name: str, *needs: str | Mapping[str, Any], hosts: tuple[str, ...] =
 def health(healthy: bool | None = True, **needs: Any) -> dict[str, Any]:
     """Return a service's health; of each dependency whether it is fine, or what was found out about it."""
     asked = [
-        {"name": name.replace("_", "-"), **({"ok": told, "detail": "x"} if isinstance(told, bool) else told)}
+        {"name": name, **({"ok": told, "detail": "x"} if isinstance(told, bool) else told)}
         for name, told in needs.items()
     ]
     return {"healthy": healthy, "detail": "200" if healthy else "500", "depends_on": asked}
@@ -137,6 +137,26 @@ def test_resolvers_that_do_not_answer_are_one_root_for_all_names() -> None:
     ]
     (root,) = found(SHOP, app1={"orders": health(False, database=names[0], payments=names[1])})
     assert root.nodes[0].label == "name resolution"
+
+
+def test_who_resolves_names_is_the_root_if_it_is_sick_itself_and_not_if_others_are_served() -> None:
+    ask = {"name": "names", "check": "dns://db.internal"}
+    services = (service("app", ask, "database", hosts=("app1", "app2")), service("database"), service("names"))
+    entry = {
+        **ask,
+        "host": "db.internal",
+        "ok": False,
+        "failing": "dns",
+        "resolver": "silent",
+        "detail": "resolver x is silent",
+    }
+    bad = {"app": health(False, names=entry, database={**entry, "check": "tcp://db.internal:1"})}
+    good = {"app": health(names={**entry, "ok": True, "failing": None, "resolver": None}, database=True)}
+    (root,) = found(services, app1=bad, app2=bad, names1={"names": health(False)})
+    assert (root.services, root.suffering) == (("names",), ("app",))
+    (root,) = found(services, app1=bad, app2=good, names1={"names": health()})
+    assert root.text == "name resolution: fails from app1, fine from app2; look at /etc/resolv.conf there"
+    assert root.failing == "dns"
 
 
 def test_what_the_incident_itself_stopped_is_told_as_that_and_last() -> None:
