@@ -9,6 +9,7 @@ from typing import Any
 from ansible_collections.incidentctl.response.plugins.module_utils import (
     _changes,
     _contained,
+    _database_clients,
     _findings,
     _ledger,
     _release_history,
@@ -59,12 +60,16 @@ def _diagnose(services: list[Facts], params: dict[str, Any]) -> Result:
     started = time.monotonic()
     begun = _resources.begin(services)
     seen = _service_health.look(services)
+    databases = _database_clients.look(services)
     until = time.monotonic() + LOGS_S
     told: dict[str, Facts] = {}
     actions: list[Facts] = []
     for service in services:
         name = service["name"]
         told[name], unread = _service(service, seen[name], params, until)
+        if name in databases:
+            told[name]["databases"], not_counted = databases[name]
+            told[name]["notes"] += [clean(note, NOTE_CHARS) for note in not_counted]
         actions += [action(name, "failed", clean(f"{name}: {why}", NOTE_CHARS)) for why in unread]
         if not unread:
             actions.append(action(name, "unchanged", f"{_summary(name, seen[name])}; {_errors(told[name])}"))

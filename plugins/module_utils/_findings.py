@@ -7,6 +7,7 @@ from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils import (
     _change_findings,
+    _database_findings,
     _error_findings,
     _error_meaning,
     _resource_findings,
@@ -35,6 +36,7 @@ def rank(
     found += _change_findings.of_changes(changes)
     found += _resource_findings.of_host(resources)
     for name, facts in services.items():
+        found += _database_findings.of_databases(name, facts)
         found += _state_findings.of_state(name, facts, contained)
     for name, facts in services.items():
         found += _error_findings.of_errors(name, facts)

@@ -92,7 +92,16 @@ incident:
             detail: "500 (expected 200): internal error"
             running: true
             depends_on:
-              - {name: db, check: "tcp://127.0.0.1:5432", ok: true, detail: connected in 1 ms}
+              - name: db
+                check: "postgresql://shop@127.0.0.1/shop"
+                ok: true
+                detail: answers in 4 ms, 12 of 97 connections
+                latency_ms: 4.1
+                connect_ms: 0.2
+                failing: null
+                host: 127.0.0.1
+                port: 5432
+                connections: {used: 12, max: 97}
           errors:
             - template: order <n> failed
               count: 63
@@ -119,6 +128,12 @@ incident:
             available: ["41", "42"]
             deployed_at: "2026-01-01T09:51:02.120+00:00"
           seen: {release: "42", healthy_at: null, sick_at: "2026-01-01T09:53:00.000+00:00"}
+          databases:
+            - database: shop
+              used: 12
+              max: 97
+              clients:
+                - {user: shop, address: this host, state: idle, count: 12, longest_s: 31}
           notes: []
       resources:
         interval_s: 1.2
