@@ -38,6 +38,7 @@ _SIGNS = {
     "unknown": ("?", "yellow"),
     "not_attempted": ("·", "dim"),
 }
+_LOG_HEIGHT = 1000  # a log file has no last line
 _FINE = ("done", "unchanged", "skipped")
 
 
@@ -191,7 +192,8 @@ class Console:
                 self._rich.print(f"  {name} on {host}: {plain(health.get('detail', 'unknown'))}")
 
     def _show_findings(self, judged: Judgement, history: History, current: str | None = None) -> None:
-        for line in console_diagnosis.screen(judged, history, current, self._rich.width):
+        height = self._rich.height if self._rich.is_terminal else _LOG_HEIGHT
+        for line in console_diagnosis.screen(judged, history, current, self._rich.width, height):
             self._rich.print(line)
 
     def _show_roots(self, roots: tuple[Root, ...]) -> None:

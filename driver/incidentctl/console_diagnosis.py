@@ -17,17 +17,20 @@ MANY_HOSTS = 12  # from here on hosts are counted, not named
 _FIRST, _REST = 3, 2  # causes that are told with their evidence, and those that have one line
 _LINES = 3  # of evidence for one cause
 _ROOTS, _LONG = 2, 500
-_ROOM = 23  # lines of a terminal of 24
+_ROOM, _MOST = 23, 31  # lines of a terminal of 24, and those that are used of a larger one
+_CHANGED = 6  # changes
 _MARKS = {"critical": "red", "warning": "yellow"}
 
 
-def screen(judged: Judgement, history: History, current: str | None, width: int) -> Iterator[Text]:
-    """Give what a person reads first: at most 23 lines, none longer than `width`.
+def screen(
+    judged: Judgement, history: History, current: str | None, width: int, height: int = _ROOM + 1
+) -> Iterator[Text]:
+    """Give what a person reads first, none of it longer than `width`; 23 lines at most, or some more where there is room.
 
     `current` is the severity that the incident has, None outside of one.
     """
     lines = [*_causes(judged.causes), *deepest(judged.roots), *_consequences(judged, current)]
-    lines += _changes(history, _ROOM - len(lines))
+    lines += _changes(history, max(_ROOM, min(height - 1, _MOST)) - len(lines))
     for line in lines:
         line.truncate(width, overflow="ellipsis")
         yield line
@@ -77,7 +80,7 @@ def _changes(history: History, room: int) -> Iterator[Text]:
     if history.changes:
         lines.append(_title(f"What changed, {'nearest to the onset' if history.onset else 'newest'} first"))
     rows = [Text(f"  {row.kind:<13} {plain(changes.sentence(row), 500)}") for row in history.changes]
-    left = room - len(lines)
+    left = min(room - len(lines), _CHANGED + 1)
     if len(rows) > left:
         rows = [*rows[: left - 1], Text(f"  and {len(rows) - left + 1} more", style="dim")]
     yield from [*lines, *rows][:room]

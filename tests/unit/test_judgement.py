@@ -147,6 +147,15 @@ def test_what_a_person_reads_first_fits_one_screen(width: int) -> None:
     assert lines[-1].endswith(" more")
 
 
+def test_a_larger_terminal_shows_more_of_what_changed_but_never_a_long_list() -> None:
+    rows = crowded()
+    found = console_diagnosis.screen(judged_of(rows), history.read(rows), None, 160, height=1000)
+    lines = [line.plain for line in found]
+    title = lines.index("What changed, nearest to the onset first")
+    assert len(lines[title + 1 :]) == 7
+    assert len(lines) <= 31
+
+
 def test_what_speaks_against_a_cause_is_shown_as_well() -> None:
     brought = {**RELEASE, "about": {**RELEASE["about"], "meaning": "no_space"}}
     told = shown([looked("web1", "shop", brought, FULL, healthy=False)], 160)
