@@ -70,7 +70,7 @@ NEVER = frozenset({"contained"})  # that we stopped it ourselves explains itself
 TOPICS: Mapping[str, str] = {
     "no_space": "disk",
     "descriptors": "descriptors",
-    "too_many_connections": "database_connections",
+    "too_many_connections": "connections",
     "schema": "schema",
     "certificate": "certificate",
     "name_resolution": "name_resolution",
@@ -88,7 +88,7 @@ CHANGES: Mapping[str, Rule] = {
     "configuration": _rule(
         30, "configuration login connection_refused name_resolution schema permission certificate too_many_connections"
     ),
-    "permission": _rule(28, "permission"),
+    "permission": _rule(18, "permission"),
     "unit": _rule(24, "configuration permission"),
     "certificate": _rule(24, "certificate"),
     "package": _rule(22, "permission configuration schema"),

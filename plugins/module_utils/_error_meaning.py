@@ -22,7 +22,8 @@ _MEANINGS = tuple(
         ("descriptors", r"too many open files|\bEMFILE\b|\bENFILE\b|file table overflow"),
         (
             "too_many_connections",
-            r"too many (?:clients|connections)|remaining connection slots|queuepool limit"
+            r"too many (?:clients|connections)|worker_connections are not enough"
+            r"|possible SYN flooding|remaining connection slots|queuepool limit"
             r"|(?:connection )?pool (?:is )?(?:exhausted|full|timed? ?out)|connection pool timed out"
             r"|max(?:imum number of)? ?(?:client)? ?connections? (?:reached|exceeded)|max_user_connections"
             r"|unable to acquire (?:a )?connection|connection is not available, request timed out"

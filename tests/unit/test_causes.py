@@ -162,7 +162,7 @@ def test_a_busy_host_on_which_nothing_is_sick_is_not_the_cause() -> None:
 
 def test_an_error_that_says_where_to_look_is_a_cause_of_that_kind_and_before_one_that_says_nothing() -> None:
     found = weigh({"web1": facts(error("gone"), error("too many clients already", "too_many_connections"), UNHEALTHY)})
-    assert [cause.kind for cause in found] == ["database_connections", "errors", "unhealthy"]
+    assert [cause.kind for cause in found] == ["connections", "errors", "unhealthy"]
 
 
 def test_a_full_disk_of_the_host_that_runs_what_is_needed_counts_whatever_name_it_is_called_by() -> None:
@@ -186,8 +186,8 @@ def test_what_a_database_says_itself_comes_before_what_those_say_that_it_turns_a
     hosts = {"web1": facts(check, ours, UNHEALTHY, needs=needs), "db1": facts(theirs, service="database", needs=[])}
     found = weigh(hosts)
     assert [(cause.kind, cause.hosts) for cause in found[:2]] == [
-        ("database_connections", ("db1",)),
-        ("database_connections", ("web1",)),
+        ("connections", ("db1",)),
+        ("connections", ("web1",)),
     ]
     assert found[1].against == (
         "db1: explained by 'database: 'FATAL: remaining connection slots are reserved' 9 times'",

@@ -14,6 +14,7 @@ SAID = [
     ("no_space", "write ENOSPC"),
     ("descriptors", "accept4: too many open files"),
     ("too_many_connections", "FATAL: sorry, too many clients already"),
+    ("too_many_connections", "[alert] 1024 worker_connections are not enough"),
     ("too_many_connections", "FATAL: remaining connection slots are reserved for superusers"),
     ("too_many_connections", "QueuePool limit of size 5 overflow 10 reached, connection timed out, timeout 30.00"),
     ("too_many_connections", "HikariPool-1 - Connection is not available, request timed out after 30000ms."),
