@@ -129,21 +129,37 @@ class _Reader:
         owner = dotted(call.func.value) if isinstance(call.func, ast.Attribute) else ""
         verb = call.func.attr if isinstance(call.func, ast.Attribute) else dotted(call.func)
         try:
-            if verb == "execute" and (owner == "op" or self._is_connection(call)):
-                return self._execute(call)
             if owner == "op" and verb in _OPERATIONS:
-                return _OPERATIONS[verb](call, self.known, None)
-            if owner in self.batches and verb in _OPERATIONS:
-                return _OPERATIONS[verb](call, self.known, self.batches[owner])
+                found = _OPERATIONS[verb](call, self.known, None)
+            elif owner in self.batches and verb in _OPERATIONS:
+                found = _OPERATIONS[verb](call, self.known, self.batches[owner])
+            elif verb == "execute" and (owner == "op" or self._is_connection(call)):
+                found = self._execute(call)
+            elif verb == "commit" and self._is_connection(call):
+                found = []
+            elif verb in ("create", "drop") and isinstance(call.func, ast.Attribute):
+                found = [self._type(verb, call.func.value)]
+            else:
+                raise UnclearError("not known here")
         except UnclearError as error:
-            return [_migration.unknown(f"line {call.lineno}: {verb}", str(error))]
-        return [_migration.unknown(f"line {call.lineno}: {ast.unparse(call.func)[:60]}")]
+            return [_migration.unknown(f"line {call.lineno}: {ast.unparse(call.func)[:60]}", str(error))]
+        return found
 
     def _is_connection(self, call: ast.Call) -> bool:
         made = call.func.value if isinstance(call.func, ast.Attribute) else None
         if isinstance(made, ast.Name):
             made = self.known.get(made.id)
         return isinstance(made, ast.Call) and dotted(made.func) in _CONNECTIONS
+
+    def _type(self, verb: str, described: ast.expr) -> Operation:
+        """`sa.Enum(…, name="state").create(bind)`: a type of the database, not a table."""
+        made = self.known.get(described.id) if isinstance(described, ast.Name) else described
+        if not isinstance(made, ast.Call) or dotted(made.func).split(".")[-1] not in ("Enum", "ENUM"):
+            raise UnclearError("not known here")
+        name = name_of(argument(made, "name"), self.known)
+        if verb == "create":
+            return Operation("add", f"type {name}", True)
+        return Operation("drop", f"type {name}", False)
 
     def _execute(self, call: ast.Call) -> list[Operation]:
         text = words(call.args[0] if call.args else argument(call, "sqltext"), self.known)

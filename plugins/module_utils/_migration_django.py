@@ -23,6 +23,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._migration_py
 )
 
 _BASES = ("migrations.Migration", "Migration", "django.db.migrations.Migration")
+_ATTRIBUTES = frozenset({"operations", "dependencies", "run_before", "replaces", "initial", "atomic"})
 # To set one of these is to change what the migration does beside its operations.
 _OVERRIDES = frozenset({"apply", "unapply", "mutate_state", "__init__", "__getattribute__"})
 
@@ -53,6 +54,17 @@ def read(name: str, tree: ast.Module, before: Before) -> Migration:
     worst = refusal or unclear or _Found([], True)
     reversible, why = _migration.reversed_by(operations, worst.way_back, worst.why)
     return Migration(name, "Django", operations, reversible, why, replaces=_replaced(attributes.get("replaces")))
+
+
+def meaning(tree: ast.Module) -> str:
+    """Return what a migration says to Django; attributes that only other programs read make no difference."""
+    migration = _class(tree)
+    if migration is not None and _is_plain(migration):
+        migration.body = [
+            one for one in migration.body
+            if not _migration_python.is_silent(one) and _migration_python.constants([one]).keys() & _ATTRIBUTES
+        ]  # fmt: skip
+    return _migration_python.meaning(tree)
 
 
 def operation_calls(tree: ast.Module) -> list[ast.Call]:
@@ -228,6 +240,10 @@ def _inner_name(call: ast.Call, known: _Known) -> str:
     return name_of(given, known)
 
 
+def _index_together(call: ast.Call, known: _Known) -> list[Operation]:
+    return [_migration.index("change", name_of(argument(call, "name", 0), known), "index_together")]
+
+
 def _order(call: ast.Call, known: _Known) -> list[Operation]:
     owner = name_of(argument(call, "name", 0), known)
     return [_migration.added_column(owner, "_order", optional=None)]
@@ -258,6 +274,7 @@ _OPERATIONS: dict[str, Callable[[ast.Call, _Known], list[Operation]]] = {
     "AlterModelOptions": _state_only,
     "AlterModelManagers": _state_only,
     "AlterModelTableComment": _state_only,
+    "AlterIndexTogether": _index_together,
     "ValidateConstraint": _state_only,
 }
 

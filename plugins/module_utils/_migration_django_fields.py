@@ -109,6 +109,8 @@ def alter(call: ast.Call, known: Mapping[str, ast.expr], before: Before) -> Oper
     differing = {key for key in now.keys() | then.keys() if now.get(key) != then.get(key)}
     if not differing:
         return _migration.column("change", model, name, True)
+    if differing == {"db_index"}:
+        return _migration.index("change", model, f"on {name}")
     if differing == {"null"}:
         if truth(argument(field, "null"), False):
             return _migration.column(

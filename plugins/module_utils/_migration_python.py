@@ -124,3 +124,18 @@ def is_silent(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Pass) or (
         isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
     )
+
+
+def meaning(tree: ast.Module) -> str:
+    """Return what a file says, the same for two that differ only in layout, comments, docstrings and unused imports."""
+    body = [one for one in tree.body if not is_silent(one)]
+    imports = [one for one in body if isinstance(one, (ast.Import, ast.ImportFrom))]
+    rest = [one for one in body if one not in imports]
+    used = {node.id for one in rest for node in ast.walk(one) if isinstance(node, ast.Name)}
+    bound = {
+        (getattr(one, "module", None) or "", word.name, word.asname)
+        for one in imports
+        for word in one.names
+        if (word.asname or word.name).split(".")[0] in used or word.name == "*"
+    }
+    return "\n".join([*map(str, sorted(bound, key=str)), *map(ast.dump, rest)])

@@ -106,14 +106,14 @@ def _code(text: str, documents: dict[str, str]) -> Iterator[str]:
             return
         if raw.startswith("=begin"):
             raise UnclearError("a comment of several lines")
-        ends, named = list(_HEREDOC.finditer(raw)), f"heredoc_{len(documents)}_"
+        line = _without_comment(raw)
+        ends, named = list(_HEREDOC.finditer(line)), f"heredoc_{len(documents)}_"
         if len(ends) > 1:
             raise UnclearError("two here-documents on one line")
-        line = _HEREDOC.sub(named, raw)
         if ends:
+            line = _HEREDOC.sub(named, line)
             documents[named] = _document(waiting, ends[0][3])
-        line = _without_comment(line).strip()
-        yield from (part for part in _cut(line, ";") if part)
+        yield from (part for part in _cut(line.strip(), ";") if part)
 
 
 def _document(lines: Iterator[str], end: str) -> str:
@@ -126,7 +126,8 @@ def _document(lines: Iterator[str], end: str) -> str:
 
 
 def _without_comment(line: str) -> str:
-    blank = _blank(line)
+    # The quotes of a here-document's end are no string.
+    blank = _blank(_HEREDOC.sub(lambda match: "h" * len(match[0]), line))
     at = blank.find("#")
     kept, blank = (line, blank) if at < 0 else (line[:at], blank[:at])
     if _UNSURE.search(blank) or "'" in blank or '"' in blank:

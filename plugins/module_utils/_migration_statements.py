@@ -75,6 +75,12 @@ def _holds_another(words: Words) -> bool:
             and before not in ("ON", "FOR", "BEFORE", "AFTER", "OR", "DO", "INSTEAD")
         ):
             # ALTER TABLE name DROP …, ALTER …, RENAME …: the beginning of an action, after the name or a comma.
+            if (
+                word.upper() == "EXECUTE"
+                and words[at + 1 : at + 2]
+                and words[at + 1].upper() in ("FUNCTION", "PROCEDURE")
+            ):
+                continue  # the end of a trigger
             action = table and word.upper() in ("DROP", "ALTER", "RENAME") and (before == "," or at <= _owner(words)[1])
             if not (action or (word.upper() == "DROP" and before == "COMMIT")):
                 return True
@@ -158,6 +164,8 @@ def _owner(words: Words) -> tuple[str, int]:
 def _alter(words: Words) -> list[Operation]:
     if words[1].upper() == "INDEX" and "RENAME" in (word.upper() for word in words):
         return [Operation("change", f"index {_named(_without(words[2:], 'IF', 'EXISTS'))}", True)]
+    if words[1].upper() == "TYPE" and [word.upper() for word in words[3:5]] == ["ADD", "VALUE"]:
+        return [Operation("change", f"type {words[2]}", None, why="it has a value that the old release does not know")]
     if words[1].upper() != "TABLE":
         return [
             Operation("change", f"{words[1].lower()} {_named(words[2:])}", None, why="the old release may rely on it")

@@ -139,7 +139,7 @@ class _Reader:
     def __init__(self, ahead: Folder, behind: Folder) -> None:
         self.ahead, self.behind = ahead, behind
         self.problems: list[str] = []
-        self.beside: set[str] = set()  # what is run by nobody who goes forward: ways back, empty files
+        self.beside: set[str] = set()  # what does nothing on the way forward: ways back, files laid out anew
         self._trees: dict[str, ast.Module | None] = {}
 
     def read(self, name: str) -> list[Migration]:
@@ -151,6 +151,7 @@ class _Reader:
             is_repeatable = name.rpartition("/")[2].startswith("R__")
             if name in self.behind.digests and not is_repeatable and found:
                 if self._is_the_same(name):
+                    self.beside.add(name)
                     return []
                 self.problems.append(f"{name}: another content than before: which one the database has is not known")
                 return []
@@ -205,11 +206,11 @@ class _Reader:
         return self._trees[name]
 
     def _is_the_same(self, name: str) -> bool:
-        """Tell whether a file that was written anew still says the same: other layout, other comments."""
+        """Tell whether a file that was written anew still says the same."""
         if not name.endswith(".py"):
             return False
         one, other = (_migration_python.parse(folder.text(name)) for folder in (self.ahead, self.behind))
-        return ast.dump(one) == ast.dump(other)
+        return _migration_django.meaning(one) == _migration_django.meaning(other)
 
 
 def _ordered(found: list[Migration], reader: _Reader) -> tuple[list[Migration], list[str]]:
