@@ -64,7 +64,7 @@ def main(words: list[str]) -> None:
                 verdicts = {one.harmless for one in migration.operations}
                 kind = "breaking" if False in verdicts else "unknown" if None in verdicts else "compatible"
                 wholly = all(one.op != "unknown" for one in migration.operations)
-                kinds[f"{kind}{'' if wholly or kind != 'breaking' else ', with parts not understood'}"] += 1
+                kinds[kind if wholly else f"{kind}, with parts not understood"] += 1
                 if told:
                     print(f"    {migration.name}: {kind}, reversible {migration.reversible} ({migration.why})")
                     for one in migration.operations:

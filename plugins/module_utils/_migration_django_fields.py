@@ -107,17 +107,14 @@ def alter(call: ast.Call, known: Mapping[str, ast.expr], before: Before) -> Oper
         return _migration.column("change", model, name, None, "how it was before is not known")
     now, then = _of_the_column(field), _of_the_column(old)
     differing = {key for key in now.keys() | then.keys() if now.get(key) != then.get(key)}
-    if not differing:
+    if not differing or (differing == {"db_default"} and "db_default" in now):
         return _migration.column("change", model, name, True)
     if differing == {"db_index"}:
         return _migration.index("change", model, f"on {name}")
-    if differing == {"null"}:
-        if truth(argument(field, "null"), False):
-            return _migration.column(
-                "change", model, name, None, "it may be empty, which the old release may not expect"
-            )
-        return _migration.column("change", model, name, False, "must be filled")
-    return _migration.column("change", model, name, False, ", ".join(sorted(differing)))
+    if differing == {"null"} and truth(argument(field, "null"), False):
+        return _migration.column("change", model, name, None, "it may be empty, which the old release may not expect")
+    why = "must be filled" if differing == {"null"} else ", ".join(sorted(differing))
+    return _migration.column("change", model, name, False, why)
 
 
 def _of_the_column(field: ast.Call) -> dict[str, str]:

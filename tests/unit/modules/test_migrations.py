@@ -234,14 +234,26 @@ def test_a_migration_with_another_content_is_unknown(tmp_path: Path) -> None:
     assert found.names == ["V1__x.sql"]
 
 
-def test_a_python_migration_that_was_only_laid_out_anew_does_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("Migration):\n", "Migration):\n    # new\n\n", True),
+        ("Migration):\n", 'Migration):\n    """New."""\n', True),
+        ("Migration):\n", "Migration):\n    safe = Safe.always()\n", True),
+        ("import migrations, models", "import migrations\nfrom django.db import models\nimport unused", True),
+        ("import migrations, models", "import migrations\nfrom mine import models", False),
+        ("Migration):\n", "Migration):\n    atomic = False\n", False),
+        ("Migration):\n", "Migration):\n    apply = other\n", False),
+        ("max_digits=10", "max_digits=11", False),
+    ],
+)
+def test_a_migration_of_python_that_says_the_same_in_another_way_is_the_same(
+    tmp_path: Path, old: str, new: str, same: bool
+) -> None:
     text = (FIXTURES / "django/base/shop/migrations/0001_initial.py").read_text()
-    found = between(
-        tmp_path,
-        {"0001_initial.py": text.replace("Migration):\n", "Migration):\n    # new\n\n")},
-        {"0001_initial.py": text},
-    )
-    assert (found.state, found.migrations) == ("compatible", ())
+    assert old in text
+    found = between(tmp_path, {"0001_initial.py": text.replace(old, new)}, {"0001_initial.py": text})
+    assert (found.state, found.names) == (("compatible", []) if same else ("unknown", ["0001_initial.py"]))
 
 
 def test_a_migration_that_only_the_older_release_has_is_unknown(tmp_path: Path) -> None:
@@ -349,6 +361,10 @@ def test_alembic_knows_a_migration_by_its_revision_and_not_by_its_file(tmp_path:
         ("op.execute(f'DROP TABLE {x}')", "unknown", "put together when it runs"),
         ("op.execute('SELECT f()')", "unknown", "SQL SELECT f"),
         ("op.get_bind().execute('DROP TABLE orders')", "breaking", "drops table orders"),
+        ("sa.Enum('a', name='state').create(op.get_bind())", "compatible", "adds type state"),
+        ("sa.Enum('a', name='state').drop(op.get_bind())", "breaking", "drops type state"),
+        ("sa.Table('orders').drop(op.get_bind())", "unknown", "not known here"),
+        ("op.get_bind().commit()", "compatible", ""),
         ("op.bulk_insert(sa.table('orders'), [])", "unknown", "changes data of orders"),
         ("helper()", "unknown", "helper"),
         ("[op.drop_table(t) for t in tables]", "unknown", "only known when it runs"),
@@ -420,6 +436,11 @@ def of_shop(tmp_path: Path, *operations: str, **more: str) -> _migrations.Betwee
          "compatible", "changes column order.unit_price"),
         ("migrations.AlterField('order', 'unit_price', models.DecimalField(max_digits=12, decimal_places=2))",
          "breaking", "max_digits"),
+        ("migrations.AlterField('order', 'unit_price', models.DecimalField(max_digits=10, decimal_places=2, db_index=True))",
+         "compatible", "changes index on unit_price"),
+        ("migrations.AlterField('order', 'unit_price', models.DecimalField(max_digits=10, decimal_places=2, db_default=1))",
+         "compatible", "changes column order.unit_price"),
+        ("migrations.AlterIndexTogether('order', {('a', 'b')})", "compatible", "changes index index_together of order"),
         ("migrations.AlterField('order', 'unit_price', models.TextField())", "breaking", "type"),
         ("migrations.AlterField('order', 'unit_price', models.DecimalField(max_digits=10, decimal_places=2, null=True))",
          "unknown", "it may be empty"),
@@ -585,7 +606,12 @@ def test_sql_is_cut_at_the_end_of_its_statements_or_not_at_all(text: str, statem
         ("DROP INDEX CONCURRENTLY i", "drops index i", None),
         ("DROP VIEW totals", "drops view totals", False),
         ("CREATE OR REPLACE FUNCTION f() RETURNS int AS $$ x $$", "changes function f", None),
-        ("CREATE TRIGGER t BEFORE INSERT OR UPDATE ON orders FOR EACH ROW x", "adds trigger t", None),
+        ("CREATE TRIGGER t BEFORE INSERT OR UPDATE ON orders EXECUTE FUNCTION f()", "adds trigger t", None),
+        (
+            "ALTER TYPE state ADD VALUE 'x'",
+            "changes type state (it has a value that the old release does not know)",
+            None,
+        ),
         ("INSERT INTO orders VALUES (1) ON CONFLICT DO UPDATE SET a = 1", "changes data of orders", None),
         ("UPDATE orders SET a = 1", "changes data of orders", None),
         ("TRUNCATE orders", "changes data of orders", None),
@@ -654,6 +680,8 @@ def rails(*lines: str, method: str = "change") -> str:
         (["execute <<~SQL", "  DROP TABLE orders;", "SQL"], "breaking", "drops table orders"),
         (["execute <<~SQL", "  DROP TABLE #{name};", "SQL"], "unknown", "put together when it runs"),
         (["execute 'SET lock_timeout = 1'"], "compatible", ""),
+        (["# execute <<~SQL", "#   DROP TABLE orders;", "add_index :orders, :a"], "compatible", "adds index"),
+        (["execute <<~'SQL'.squish", "  DROP TABLE orders;", "SQL"], "breaking", "drops table orders"),
         (["Order.update_all(a: 1)"], "unknown", "Order.update_all"),
         (["if Rails.env.test?", "drop_table :orders", "end"], "unknown", "if Rails.env.test?"),
         (["%i[a b].each { |t| drop_table t }"], "unknown", ""),
