@@ -30,8 +30,13 @@ def home(pid: int) -> Home:
     path = of_process(pid)
     own = own_root()
     path = path[len(own) :] if own and path.startswith(f"{own}/") else path
+    return Home(unit_of(path), container_of(path))
+
+
+def container_of(path: str) -> str:
+    """Return the container that a control group is of; empty if it is of none."""
     container = _CONTAINER.search(path)
-    return Home(unit_of(path), next(filter(None, container.groups())) if container else "")
+    return next(filter(None, container.groups())) if container else ""
 
 
 def unit_of(path: str) -> str:

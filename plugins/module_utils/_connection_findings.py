@@ -8,10 +8,12 @@ from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils._finding import Finding, finding
 
-_MANY = 200  # connections of one peer to one port, all states
+_MANY = 200  # connections of one peer to one port
 _OF_OUR_OWN = 1000  # as many, where the peer is this host: a proxy has many, too
+_WITH_ENDED = 6000  # the same with those that have just ended, and are kept for a minute
 _SHARE = 0.5
 _NEW_PER_S = 300.0
+_NEW_OF_ONE_PER_S = 200.0  # where one peer has more than half of them
 _TURNED_AWAY = 10
 _HALF_OPEN = 128
 _WAITING = 32
@@ -25,11 +27,11 @@ def of_connections(connections: Facts, services: dict[str, str]) -> Iterator[Fin
     """Given what _connections saw, and which service has which port, say what stands out."""
     told = False
     for port in connections["ports"]:
-        found = list(_of_port(port, connections, services.get(str(port["port"]))))
+        found = list(_of_port(port, connections, port["service"] or services.get(str(port["port"]))))
         told = told or any(one["kind"] == "connections" for one in found)
         yield from found
-    if not told and connections["new_per_s"] >= _NEW_PER_S:
-        yield _rate(connections)
+    if not told and connections["new_per_s"] >= _NEW_OF_ONE_PER_S:
+        yield from _rate(connections, services)
     elif connections["turned_away"] >= _TURNED_AWAY and not told:
         text = f"{connections['turned_away']} connections were turned away while we looked: a queue of a port was full"
         yield finding("critical", "sockets", text, turned_away=connections["turned_away"])
@@ -48,7 +50,8 @@ def _of_port(port: Facts, connections: Facts, service: str | None) -> Iterator[F
     full = port["turned_away"] >= _TURNED_AWAY
     severity = "critical" if full else "warning"
     words = f"; {port['turned_away']} were turned away while we looked" if full else ""
-    if peer and count >= _many(peer) and count > _SHARE * port["count"]:
+    many = peer and (port["peer_alive"] >= _many(peer) or count >= _WITH_ENDED)
+    if many and count > _SHARE * port["count"]:
         new = f", {connections['new_per_s']:.0f} new ones a second" if connections["new_per_s"] >= _NEW_PER_S else ""
         text = f"{peer} has {count} of the {port['count']} connections to port {number}{new}{words}"
         about = {"peer": peer, "count": count, "port": number, "share": round(count / port["count"], 2)}
@@ -64,19 +67,21 @@ def _of_port(port: Facts, connections: Facts, service: str | None) -> Iterator[F
         yield finding("warning", "sockets", text, service, port=number, state="close_wait", count=port["close_wait"])
 
 
-def _rate(connections: Facts) -> Finding:
+def _rate(connections: Facts, services: dict[str, str]) -> Iterator[Finding]:
     busiest = max(connections["ports"], key=lambda port: port["count"], default=None)
     about: Facts = {"count": connections["new_per_s"]}
-    text = f"{connections['new_per_s']:.0f} new connections a second come in"
+    text, service = f"{connections['new_per_s']:.0f} new connections a second come in", None
     if busiest and busiest["peer"]:
         share = busiest["peer_count"] / busiest["count"]
         text += f", the most to port {busiest['port']}"
         about["port"] = busiest["port"]
+        service = busiest["service"] or services.get(str(busiest["port"]))
         if share > _SHARE:
             text += f"; {busiest['peer']} has {busiest['peer_count']} of {busiest['count']} there now"
             about.update(peer=busiest["peer"], share=round(share, 2))
-    severity = "critical" if connections["turned_away"] >= _TURNED_AWAY else "warning"
-    return finding(severity, "connections", text, **about)
+    if connections["new_per_s"] >= _NEW_PER_S or "peer" in about:
+        severity = "critical" if connections["turned_away"] >= _TURNED_AWAY else "warning"
+        yield finding(severity, "connections", text, service, **about)
 
 
 def _of_outgoing(row: Facts, local_ports: int | None) -> Iterator[Finding]:

@@ -63,9 +63,10 @@ def read() -> Reading:
 def between(first: Reading, last: Reading) -> Facts:
     """Return what the sockets of all networks come to.
 
-    {states, new_per_s, turned_away, ports: [{port, container, count, half_open, close_wait, waiting, peer, peer_count}],
+    {states, new_per_s, turned_away, ports: [{port, pid, count, half_open, close_wait, waiting, peer, peer_count, peer_alive}],
     outgoing: [{peer, port, count, close_wait, of_ports}], tracked, tracked_limit}. `turned_away` is since the first reading;
-    `waiting` stood in line to be accepted at both of them; `peer` is who has the most connections to that port.
+    `waiting` stood in line to be accepted at both of them; `peer` is who has the most connections to that port, and
+    `peer_alive` how many of them have not just ended (TIME-WAIT).
     """
     seconds = max(last.at - first.at, 0.05)
     states: Counter[str] = Counter()
@@ -104,11 +105,13 @@ def between(first: Reading, last: Reading) -> Facts:
 def _ports(before: Network, now: Network, listening: set[int], grown: dict[str, int]) -> Iterator[Facts]:
     """Return what there is to say of each port that listens, and has connections."""
     peers: dict[int, Counter[str]] = {}
+    alive: Counter[tuple[int, str]] = Counter()
     half_open: Counter[int] = Counter()
     left_open: Counter[int] = Counter()
     for one in now.sockets:
         if one.state != "listen" and one.port in listening:
             peers.setdefault(one.port, Counter())[one.peer] += 1
+            alive[one.port, one.peer] += one.state != "time_wait"
             half_open[one.port] += one.state == "syn_recv"
             left_open[one.port] += one.state == "close_wait"
     waited = {one.port: one.queue for one in before.sockets if one.state == "listen"}
@@ -124,6 +127,7 @@ def _ports(before: Network, now: Network, listening: set[int], grown: dict[str, 
             "waiting": waits.get(port, 0),
             "peer": _address(most[0][0]) if most else None,
             "peer_count": most[0][1] if most else 0,
+            "peer_alive": alive[port, most[0][0]] if most else 0,
             "turned_away": sum(grown.get(key, 0) for key in _TURNED_AWAY),
         }
 

@@ -35,7 +35,7 @@ def of_memory(resources: Facts) -> Iterator[Finding]:
     services = {unit["unit"]: unit["service"] for unit in resources["units"]}
     limits = {unit["unit"]: unit["memory_limit_bytes"] for unit in resources["units"]}
     for kill in resources["oom"] or ():
-        yield _killed(kill, services.get(kill["unit"]), limits.get(kill["unit"]))
+        yield _killed(kill, services.get(kill["unit"], kill["service"]), limits.get(kill["unit"]))
     if resources["oom"] is None and resources["oom_kills"]:
         text = f"the kernel killed processes for want of memory {times(resources['oom_kills'])} since boot"
         yield finding("info", "oom", text, kills=resources["oom_kills"])
@@ -86,20 +86,21 @@ def _growing(resources: Facts) -> Iterator[Finding]:
             text = f"{row['name']} ({row['pid']}) takes {_size(row['bytes_per_minute'])} more memory a minute"
             text += f" and has {_size(row['rss_bytes'])}: what there is lasts for {span(lasts)}"
             about = {key: row[key] for key in ("name", "pid", "unit", "rss_bytes", "bytes_per_minute")}
-            yield finding(severity, "memory", text, unit.get("service"), **about)
+            yield finding(severity, "memory", text, unit.get("service", row["service"]), **about)
 
 
 def _killed(kill: Facts, service: str | None, limit: int | None) -> Finding:
     recent = gap(kill["last_at"], datetime.now(timezone.utc).isoformat()) < _JUST_NOW_S
     severity = ("critical" if recent else "warning") if service else ("warning" if recent else "info")
-    who = f"{service}: {kill['name']}" if service else kill["name"] + (f" of {kill['unit']}" if kill["unit"] else "")
-    why = "its unit had no more" if kill["limited"] else "the host had no more"
+    where = kill["unit"] or (f"container {kill['container']}" if kill["container"] else "")
+    who = f"{service}: {kill['name']}" if service else kill["name"] + (f" of {where}" if where else "")
+    why = "it may have no more" if kill["limited"] else "the host had no more"
     if kill["limited"] and limit:
         why = f"its unit may have {_size(limit)}"
     last = f"{'the last ' if kill['count'] > 1 else ''}at {clock(kill['last_at'])}, with {_size(kill['rss_bytes'])}"
     again = ": it takes more and more each time" if kill["count"] >= _LEAK else ""
     text = f"{who} was killed for want of memory {times(kill['count'])}, {last}; {why}{again}"
-    about = {key: kill[key] for key in ("unit", "name", "count", "last_at", "limited")}
+    about = {key: kill[key] for key in ("unit", "container", "name", "count", "last_at", "limited")}
     return finding(severity, "oom", text, service, kill["last_at"], **about)
 
 

@@ -50,8 +50,8 @@ class Kill(NamedTuple):
 def look() -> tuple[list[Facts] | None, str]:
     """Return whom the kernel has killed for want of memory within a day, the last first, and why that is not known.
 
-    {name, unit, count, last_at, rss_bytes, limited}: `name` is the process's, `unit` what it belonged to, as far as that
-    is known. None where neither log can be read.
+    {name, unit, container, count, last_at, rss_bytes, limited}: `name` is the process's, `unit` and `container` what it
+    belonged to, as far as that is known. None where neither log can be read.
     """
     lines, why = _from_journal()
     if not any(line.unit == "" for line in lines or ()):
@@ -61,18 +61,19 @@ def look() -> tuple[list[Facts] | None, str]:
             lines = None
     if lines is None:
         return None, why
-    found: dict[tuple[str, str], list[Kill]] = {}
+    found: dict[tuple[str, str, str], list[Kill]] = {}
     for kill in _kills(lines):
-        found.setdefault((kill.name, _unit(kill, lines)), []).append(kill)
-    rows = [_told(name, unit, kills) for (name, unit), kills in found.items()]
+        found.setdefault((kill.name, _unit(kill, lines), _cgroups.container_of(kill.group)), []).append(kill)
+    rows = [_told(*key, kills) for key, kills in found.items()]
     return sorted(rows, key=lambda row: row["last_at"], reverse=True)[:AT_MOST], ""
 
 
-def _told(name: str, unit: str, kills: list[Kill]) -> Facts:
+def _told(name: str, unit: str, container: str, kills: list[Kill]) -> Facts:
     last = max(kills, key=lambda kill: kill.at)
     return {
         "name": clean(name, 32),
         "unit": clean(unit, 100),
+        "container": container,
         "count": len(kills),
         "last_at": datetime.fromtimestamp(last.at, timezone.utc).isoformat(timespec="seconds"),
         "rss_bytes": last.rss_bytes,
@@ -142,7 +143,7 @@ def _kills(lines: list[Line]) -> list[Kill]:
         group, limited = (more.group(2), more.group(1) == "CONSTRAINT_MEMCG") if more else ("", False)
         if group.startswith(own):  # the kernel's log also tells of other containers
             rss = 1024 * int(match.group(3))
-            found[match.group(1), int(line.at)] = Kill(line.at, match.group(2), group, limited, rss)
+            found[match.group(1), int(line.at)] = Kill(line.at, match.group(2), group[len(own) :], limited, rss)
     return list(found.values())
 
 

@@ -5,13 +5,11 @@ What has to be seen twice is read at the start of a diagnosis and at its end, so
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from ansible_collections.incidentctl.response.plugins.module_utils import (
     _cgroups,
@@ -28,11 +26,13 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _synchronised,
     _systemd,
     _units,
+    _whose,
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._procfs import Process
 from ansible_collections.incidentctl.response.plugins.module_utils._text import clean
 
 _ASIDE_S = 5.0  # for the journal and certificates, from the start
+_NOTE_CHARS = 300
 APART_S = 0.8  # the two readings, at least
 
 Facts = dict[str, Any]
@@ -68,17 +68,23 @@ def look(services: Sequence[Facts], begun: Begun) -> Facts:
     notes = [why for why in (why_no_kills, why_no_certificates, clock["why_unknown"], *_unseen(begun)) if why]
     time.sleep(max(0.0, begun.cpu.at + APART_S - time.monotonic()))
     now = _cpu.read()
+    jobs = _own(with_timers(_cpu.jobs(begun.cpu, now), notes), services)
+    growing = _own(_memory.growing(begun.cpu.processes, now.processes, now.at - begun.cpu.at), services)
+    killed = None if kills is None else _own(kills, services)
+    connections = _connections.between(begun.connections, _connections.read())
+    connections["ports"] = _whose.with_containers(connections["ports"])
+    _whose.of_containers([*jobs, *growing, *(killed or ()), *connections["ports"]], services, notes)
     return {
         "interval_s": round(now.at - begun.cpu.at, 1),
         "load1": _load1(),
         "cpus": os.cpu_count(),
         "cpu": _cpu.between(begun.cpu, now),
-        "jobs": [{**job, "service": _service(job, services)} for job in with_timers(_cpu.jobs(begun.cpu, now), notes)],
+        "jobs": jobs,
         "overlapping": _cpu.overlapping(now.processes),
         "stuck": _cpu.stuck(begun.cpu, now),
         **_memory.of_host(),
-        "memory_growing": _memory.growing(begun.cpu.processes, now.processes, now.at - begun.cpu.at),
-        "oom": kills,
+        "memory_growing": growing,
+        "oom": killed,
         "units": _units.of_services(services, notes),
         "pressure": _units.pressure(""),
         **_growth.look(services, begun.growth, now.processes),
@@ -86,12 +92,17 @@ def look(services: Sequence[Facts], begun: Begun) -> Facts:
         "processes": _memory.largest(now.processes),
         "descriptors": _descriptors(begun.growth.open_files, now.processes, services),
         "threads": _threads(now.processes),
-        "connections": _connections.between(begun.connections, _connections.read()),
-        "ports": _ports(services),
+        "connections": connections,
+        "ports": _whose.of_ports(services),
         "certificates": certificates or [],
         "synchronised": clock["synchronised"],
-        "notes": notes,
+        "notes": [clean(note, _NOTE_CHARS) for note in notes],
     }
+
+
+def _own(rows: list[Facts], services: Sequence[Facts]) -> list[Facts]:
+    """Return the rows, each with the service whose unit it names, None if it is of none."""
+    return [{**row, "service": _whose.of_unit(row["unit"], services)} for row in rows]
 
 
 def _unseen(begun: Begun) -> Iterator[str]:
@@ -113,25 +124,6 @@ def with_timers(jobs: list[Facts], notes: list[str]) -> list[Facts]:
     return [{**job, "timer": timers.get(job["unit"], "")} for job in jobs]
 
 
-def _service(job: Facts, services: Sequence[Facts]) -> str | None:
-    """Return which of the services a job is, by its unit; an instance (`worker@1.service`) is of its template."""
-    unit = job["unit"]
-    template = f"{unit.partition('@')[0]}@.service" if "@" in unit else unit
-    return next((one["name"] for one in services if unit and one.get("unit") in (unit, template)), None)
-
-
-def _ports(services: Sequence[Facts]) -> dict[str, str]:
-    """Return which service has which port, by what the catalogue says, and its health's address."""
-    found = {str(port): service["name"] for service in services for port in service.get("ports", [])}
-    for service in services:
-        with contextlib.suppress(ValueError):
-            parts = urlsplit(service.get("health", {}).get("url", ""))
-            if parts.scheme:
-                port = parts.port or (443 if parts.scheme == "https" else 80)
-                found.setdefault(str(port), service["name"])
-    return found
-
-
 def _load1() -> float | None:
     try:
         return round(os.getloadavg()[0], 2)
@@ -143,7 +135,7 @@ def _descriptors(opened: _open_files.Scan, known: dict[int, Process], services: 
     rows = []
     for row in _open_files.near_their_limit(opened.counts, known):
         unit = _cgroups.home(row["pid"]).unit
-        rows.append({**row, "unit": clean(unit, 100), "service": _service({"unit": unit}, services)})
+        rows.append({**row, "unit": clean(unit, 100), "service": _whose.of_unit(unit, services)})
     return {**_open_files.of_host(), "processes": rows}
 
 

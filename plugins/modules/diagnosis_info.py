@@ -192,7 +192,10 @@ incident:
               waiting: 0
               peer: 192.0.2.10
               peer_count: 12
+              peer_alive: 11
               turned_away: 0
+              container: ""
+              service: null
           outgoing: []
           local_ports: 28232
           tracked: 0
@@ -212,6 +215,8 @@ incident:
         oom:
           - name: python3
             unit: checkout.service
+            container: ""
+            service: checkout
             count: 1
             last_at: "2026-01-01T09:51:40+00:00"
             rss_bytes: 62652416

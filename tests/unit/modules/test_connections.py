@@ -57,7 +57,7 @@ def test_peer_with_the_most_connections_to_a_port_is_known_whatever_their_state(
     assert found["ports"] == [
         {
             "port": 8080, "pid": "self", "count": 32, "half_open": 1, "close_wait": 1, "waiting": 0, "peer": "192.0.2.7",
-            "peer_count": 30, "turned_away": 0,
+            "peer_count": 30, "peer_alive": 15, "turned_away": 0,
         }
     ]  # fmt: skip
 
@@ -125,7 +125,7 @@ def test_real_connections_that_nobody_accepts_are_seen(listening: int) -> None:
 
 PORT = {
     "port": 8080, "pid": "self", "count": 310, "half_open": 0, "close_wait": 0, "waiting": 0, "peer": "192.0.2.7",
-    "peer_count": 300, "turned_away": 0,
+    "peer_count": 300, "peer_alive": 290, "turned_away": 0, "container": "", "service": None,
 }  # fmt: skip
 
 
@@ -139,7 +139,10 @@ def test_flood_from_one_peer_is_a_finding_of_the_service_that_has_the_port() -> 
     assert (flood["severity"], flood["kind"], flood["service"]) == ("warning", "connections", "shop")
     assert flood["text"] == "192.0.2.7 has 300 of the 310 connections to port 8080"
     assert flood["about"] == {"peer": "192.0.2.7", "count": 300, "port": 8080, "share": 0.97}
-    assert found({**PORT, "peer_count": 150}) == []
+    assert found({**PORT, "peer_count": 190, "peer_alive": 190}) == []
+    assert found({**PORT, "peer_alive": 20}) == [], "a balancer that opens a new one for each request"
+    assert found({**PORT, "count": 7000, "peer_count": 6500, "peer_alive": 20})[0]["kind"] == "connections"
+    assert found({**PORT, "port": 80, "service": "cart"})[0]["service"] == "cart"
     assert found({**PORT, "count": 900}) == [], "others have more"
     assert found({**PORT, "peer": "127.0.0.1"}) == [], "a proxy on the host itself"
     (worse,) = found({**PORT, "turned_away": 40}, turned_away=40, new_per_s=800.0)
@@ -148,12 +151,14 @@ def test_flood_from_one_peer_is_a_finding_of_the_service_that_has_the_port() -> 
 
 
 def test_flood_that_opens_and_closes_is_told_by_how_many_new_ones_come() -> None:
-    (flood,) = found({**PORT, "count": 9, "peer_count": 8}, new_per_s=1200.0)
+    few = {**PORT, "count": 9, "peer_count": 8, "peer_alive": 8}
+    (flood,) = found(few, new_per_s=1200.0)
     assert flood["text"] == (
         "1200 new connections a second come in, the most to port 8080; 192.0.2.7 has 8 of 9 there now"
     )
-    assert (flood["kind"], flood["about"]["peer"]) == ("connections", "192.0.2.7")
-    assert found(new_per_s=200.0) == []
+    assert (flood["kind"], flood["about"]["peer"], flood["service"]) == ("connections", "192.0.2.7", "shop")
+    assert found(few, new_per_s=250.0)[0]["about"]["peer"] == "192.0.2.7"
+    assert found({**few, "peer_count": 2}, new_per_s=250.0) == [], "many come, of many peers"
     assert found(new_per_s=1200.0)[0]["text"] == "1200 new connections a second come in"
 
 
@@ -162,7 +167,7 @@ def test_flood_that_opens_and_closes_is_told_by_how_many_new_ones_come() -> None
     [({"half_open": 200}, "syn_recv"), ({"waiting": 129}, "waiting"), ({"close_wait": 150}, "close_wait")],
 )
 def test_port_whose_connections_stand_still_is_a_finding(change: dict[str, int], state: str) -> None:
-    (stands,) = found({**PORT, "peer_count": 5, **change})
+    (stands,) = found({**PORT, "peer_count": 5, "peer_alive": 5, **change})
     assert (stands["severity"], stands["kind"], stands["about"]["state"]) == ("warning", "sockets", state)
     assert stands["about"]["count"] == next(iter(change.values()))
 

@@ -136,7 +136,7 @@ def test_kills_are_told_by_unit_with_how_many_and_when(proc: Proc, monkeypatch: 
     assert _oom.look() == (
         [
             {
-                "name": "python3", "unit": "shop.service", "count": 2,
+                "name": "python3", "unit": "shop.service", "container": "", "count": 2,
                 "last_at": (NOW - timedelta(seconds=300)).isoformat(timespec="seconds"), "rss_bytes": 61184 * 1024,
                 "limited": True,
             }
@@ -166,6 +166,16 @@ def test_kernels_own_log_tells_where_there_is_no_journal(proc: Proc, monkeypatch
     found, _why = _oom.look()
     assert found is not None
     assert [(row["name"], row["count"], row["limited"]) for row in found] == [("python3", 1, False)]
+
+
+def test_container_that_was_killed_is_told_by_its_id(proc: Proc, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = kernel(6, f"/machine.slice/libpod-{CONTAINER.rpartition('-')[2]}.scope/container")
+    journal(monkeypatch, *(entry(300, line) for line in said))
+    (row,) = _oom.look()[0] or []
+    assert (row["unit"], row["container"]) == ("", "2cb2f11a6978")
+    (told,) = found(oom=[{**row, "service": None}])
+    assert told[3].startswith("python3 of container 2cb2f11a6978 was killed for want of memory once, at ")
+    assert found(oom=[{**row, "service": "shop"}])[0][:3] == ("critical", "oom", "shop")
 
 
 def test_journal_that_is_not_ours_to_read_is_told_and_not_taken_for_no_kills(
@@ -209,7 +219,8 @@ UNIT = {
     "memory_bytes": 500 * MIB, "memory_limit_bytes": 1000 * MIB, "memory_peak_bytes": 900 * MIB, "oom_kills": 0, "pressure": {},
 }  # fmt: skip
 KILL = {
-    "name": "python3", "unit": "shop.service", "count": 3, "last_at": (NOW - timedelta(minutes=5)).isoformat(),
+    "name": "python3", "unit": "shop.service", "container": "", "service": None, "count": 3,
+    "last_at": (NOW - timedelta(minutes=5)).isoformat(),
     "rss_bytes": 900 * MIB, "limited": True,
 }  # fmt: skip
 
@@ -237,7 +248,7 @@ def test_unit_near_its_limit_and_process_that_will_reach_it_are_findings() -> No
     assert found(units=[near])[0][:3] == ("critical", "memory", "shop")
     assert found(units=[{**near, "memory_bytes": 920 * MIB}])[0][0] == "warning"
     assert found(units=[UNIT, {**near, "memory_limit_bytes": None}]) == []
-    row = {"name": "java", "pid": 7, "unit": "shop.service", "container": "", "rss_bytes": 500 * MIB, "cpu_s": 1.0}
+    row = {"name": "java", "pid": 7, "unit": "shop.service", "container": "", "service": None, "rss_bytes": 500 * MIB}
     fast = {**row, "bytes_per_minute": 250 * MIB}
     assert found(units=[UNIT], memory_growing=[fast]) == [
         (
