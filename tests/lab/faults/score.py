@@ -129,8 +129,7 @@ def diagnose() -> list[Cause]:
 def served(last: int, patience_s: float = math.inf) -> bool:
     """Say whether the last customers were all served, none waited longer than so, and somebody was served just now."""
     seen = site.answers(last)
-    now = float(lab.ssh("mon1", "date", "+%s").stdout)
-    recent = len(seen) == last and now - seen[-1][0] < RECENT_S
+    recent = len(seen) == last and time.time() - seen[-1][0] < RECENT_S  # the hosts have this machine's clock
     return recent and all(said == "201" and took <= patience_s for _at, said, took in seen)
 
 
