@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 
 from incidentctl.desk import Desk
 from incidentctl.evidence_manifest import CAPABILITY, FACTS, MANIFEST, folder_of, manifest
@@ -17,12 +18,19 @@ def keep(desk: Desk, outcome: Outcome) -> None:
         if row.capability == CAPABILITY and row.files:
             facts = {f"of_{key}": row.facts[key] for key in FACTS if key in row.facts}
             desk.note("evidence_collected", host=row.host, files=list(row.files), **facts)
-    folder = folder_of(desk.folder)
-    text = json.dumps(manifest(desk.incident(), folder), indent=1, sort_keys=True)
-    path = private_folder(folder) / MANIFEST
+    try:
+        digest, path = _write(desk)
+    except OSError as error:  # nothing that helps the site waits for it: the record has all that is in it
+        desk.show("note", text=f"The manifest of the evidence could not be written: {error}")
+        return
+    desk.note("evidence_collected", manifest={"path": str(path), "sha256": digest})
+
+
+def _write(desk: Desk) -> tuple[str, Path]:
+    text = json.dumps(manifest(desk.incident(), folder_of(desk.folder)), indent=1, sort_keys=True)
+    path = private_folder(folder_of(desk.folder)) / MANIFEST
     fresh = path.with_name(f".{MANIFEST}.new")
     fresh.unlink(missing_ok=True)
     private_text(fresh, text)
     fresh.replace(path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    desk.note("evidence_collected", manifest={"path": str(path), "sha256": digest})
+    return hashlib.sha256(path.read_bytes()).hexdigest(), path

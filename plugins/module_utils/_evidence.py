@@ -28,6 +28,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._outcome impo
 CAPABILITY = "log_collection"
 _CONFIGURATION_BYTES = 2 << 20  # kept for it, where logs would take all
 _TOLD = 20  # of what is missing, refused or cut; the manifest has all
+_NAMED = 50  # of what would be collected
 _WORDS = 200
 _EVER_S = 1e6  # the budget ends it, and the task's own deadline
 
@@ -60,8 +61,11 @@ def _volatile_parts() -> list[Part]:
 
 def _plan(parts: list[Part]) -> Result:
     known = sum(part.estimate or 0 for part in parts)
+    names = [_text.clean(part.origin, _WORDS) for part in parts if not part.name.startswith("configuration/")]
     plan = f"would collect {len(parts)} parts, about {known} bytes of logs and configuration: "
-    plan += ", ".join(_text.clean(part.origin, _WORDS) for part in parts)
+    plan += ", ".join(
+        [*names[:_NAMED], *([f"and {len(parts) - len(names[:_NAMED])} more"] if len(parts) > _NAMED else [])]
+    )
     return _unchanged(result(CAPABILITY, [action("bundle", "done", plan)]))
 
 

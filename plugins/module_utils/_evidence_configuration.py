@@ -42,16 +42,23 @@ _PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY")
 def parts(services: list[dict[str, Any]]) -> list[Part]:
     """Given this host's services, return their configuration and the host's."""
     wanted = [(service["name"], path, False) for service in services for path in service.get("config", [])]
-    for service in services:
-        wanted += [(service["name"], path, True) for path in _implied(service)]
+    implied = _parallel.each(lambda service: list(_implied(service)), services, _LOOK_S)
+    for service, its in zip(services, implied):
+        # Where they lie on a disk that does not answer, each path that is known beforehand is tried, and said to be late.
+        paths = its if its is not None else [str(service[key]) for key in ("compose_file",) if key in service]
+        wanted += [(service["name"], path, True) for path in paths]
     wanted += [("host", path, True) for path in _HOST]
-    wanted = list({path: each for each in reversed(wanted) for path in (each[1],)}.values())[::-1]  # each path once
+    wanted = list({each[1]: each for each in reversed(wanted)}.values())[::-1]  # each path once
     found = _parallel.each(lambda each: list(_of(*each)), wanted, _LOOK_S)
     late = OSError(f"it could not be looked at within {_LOOK_S:.0f} s")
     named: list[Part] = []
     for number, ((owner, path, _ours), its) in enumerate(zip(wanted, found), start=1):
-        for part in its if its is not None else [left_out(path, path, late)]:
-            label = f"configuration/{owner}/{number:02d}-{safe(part.name.strip('/'))[-90:]}"
+        several = its if its is not None else [left_out(path, path, late)]
+        for count, part in enumerate(several, start=1):
+            order = (
+                f"{number:02d}.{count:03d}" if len(several) > 1 else f"{number:02d}"
+            )  # names may be alike once made safe
+            label = f"configuration/{owner}/{order}-{safe(part.name.strip('/'))[-90:]}"
             named.append(part._replace(name=label))
     return named
 

@@ -204,6 +204,22 @@ def test_a_second_collection_keeps_the_first_and_the_last_manifest_counts(kept: 
     evidence_check.judge("INC-1", kept.verify(), None)
 
 
+def test_a_manifest_that_cannot_be_written_holds_nothing_up(kept: Kept, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "evidence").write_text("a file where the folder would be")
+    told: list[str] = []
+    desk = SimpleNamespace(
+        folder=tmp_path / "elsewhere",
+        note=kept.note,
+        incident=lambda: fold(kept.events),
+        show=lambda _what, text: told.append(text),
+    )
+    row = Kept.row("web9", files=({"path": "x", "sha256": "y", "bytes": 1},))
+    evidence.keep(cast(Desk, desk), Outcome(Step("triage", ("log_collection",), ("web9",), deadline_s=60), (row,), 1.0))
+    assert "could not be written" in told[0]
+    assert kept.events[-1].data["host"] == "web9"
+
+
 def test_a_broken_record_is_a_change_too(kept: Kept) -> None:
     with pytest.raises(EvidenceChanged, match="from event 3 on") as raised:
         evidence_check.judge("INC-1", kept.verify(), 3)

@@ -29,6 +29,15 @@ def test_files_and_folders_that_the_catalogue_names_are_taken(params: Params, tm
     assert "No such file" in reasons(manifest, "missing")[str(tmp_path / "gone")]
 
 
+def test_names_that_are_alike_once_they_are_made_safe_are_two_members(params: Params, tmp_path: Path) -> None:
+    (tmp_path / "shop.d").mkdir()
+    for name in ("a b.conf", "a;b.conf", "a_b.conf"):
+        (tmp_path / "shop.d" / name).write_text(name)
+    _block, members, manifest = collect(of(params, config=[str(tmp_path / "shop.d")]))
+    assert sorted(taken(members)) == [b"a b.conf", b"a;b.conf", b"a_b.conf"]
+    assert len(members) == len(manifest["members"])
+
+
 def test_the_unit_and_what_is_dropped_in_are_read_where_they_lie(
     params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
