@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import struct
+import threading
 import time
 from datetime import datetime, timezone
 from pathlib import Path
@@ -284,6 +285,17 @@ def test_no_source_is_asked_when_the_time_is_up(machine: Machine, monkeypatch: p
     looked = machine.look()
     assert looked.changes == []
     assert {"packages", "files", "host"} <= {note.split(":")[0] for note in looked.notes}
+
+
+def test_disk_that_never_answers_holds_nobody(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    never = threading.Event()
+    monkeypatch.setattr(_changes, "TIME_S", 0.1)
+    monkeypatch.setattr(_changes_files, "look", lambda *_given: never.wait())
+    machine.packages("install a:all <none> 1")
+    looked = machine.look()
+    never.set()
+    assert [one["text"] for one in looked.changes] == ["had a installed"]
+    assert "files: no answer in time" in looked.notes
 
 
 def test_release_within_the_window_is_a_change(machine: Machine) -> None:
