@@ -15,7 +15,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import _procf
 
 TOP = 5
 NETWORKS = 12  # namespaces
-SOCKETS = 60_000  # of each; the rest is not counted
+SOCKETS = 60_000  # of all; the rest is not counted
 _TABLE = 10 << 20  # bytes of a table of so many
 _STATES = {
     "01": "established", "02": "syn_sent", "03": "syn_recv", "04": "fin_wait1", "05": "fin_wait2", "06": "time_wait",
@@ -53,11 +53,23 @@ class Reading(NamedTuple):
     unseen: int  # processes whose network is not ours to look into
 
 
+def begin() -> Reading:
+    """Take the first of two readings: counters, and what listens."""
+    return _read(0)
+
+
 def read() -> Reading:
-    """Take a reading."""
-    at = time.monotonic()
+    """Take a whole reading."""
+    return _read(SOCKETS)
+
+
+def _read(room: int) -> Reading:
+    at, networks = time.monotonic(), {}
     found, unseen = _namespaces()
-    return Reading(at, {number: _network(pid) for number, pid in found.items()}, unseen)
+    for number, pid in found.items():
+        networks[number] = _network(pid, room)
+        room = max(0, room - len(networks[number].sockets))
+    return Reading(at, networks, unseen)
 
 
 def between(first: Reading, last: Reading) -> Facts:
@@ -150,8 +162,10 @@ def _namespaces() -> tuple[dict[int, str], int]:
     return found, unseen
 
 
-def _network(pid: str) -> Network:
-    sockets = [one for table in ("tcp", "tcp6") for one in _sockets(_procfs.text(pid, "net", table, limit=_TABLE))]
+def _network(pid: str, room: int) -> Network:
+    """Return a network, with all that listens there, and so many other sockets in each of its tables."""
+    tables = (_procfs.text(pid, "net", table, limit=_TABLE) for table in ("tcp", "tcp6"))
+    sockets = [one for table in tables for one in _sockets(table, room)]
     counters: dict[str, int] = {}
     for table in ("snmp", "netstat"):
         lines = _procfs.text(pid, "net", table).splitlines()
@@ -162,13 +176,18 @@ def _network(pid: str) -> Network:
     return Network(pid, sockets, counters)
 
 
-def _sockets(table: str) -> Iterator[Socket]:
-    for line in table.splitlines()[1 : SOCKETS + 1]:
+def _sockets(table: str, room: int) -> Iterator[Socket]:
+    for line in table.splitlines()[1:]:
         fields = line.split(None, 5)
         if len(fields) < 6:
             continue
+        listens = fields[3] == "0A"
+        if not listens:  # the kernel tells first what listens
+            room -= 1
+            if room < 0:
+                return
         local, (peer, _colon, peer_port) = fields[1].rpartition(":")[2], fields[2].partition(":")
-        queue = int(fields[4].rpartition(":")[2], 16) if fields[3] == "0A" else 0
+        queue = int(fields[4].rpartition(":")[2], 16) if listens else 0
         yield Socket(_STATES.get(fields[3], "other"), int(local, 16), peer, int(peer_port, 16), queue)
 
 

@@ -55,7 +55,7 @@ def begin(services: Sequence[Facts]) -> Begun:
         "clock": _parallel.start(lambda _nothing: _synchronised.look(), None),
     }
     cpu = _cpu.read()
-    return Begun(cpu, _growth.begin(services, cpu.processes), _connections.read(), aside)
+    return Begun(cpu, _growth.begin(services, cpu.processes), _connections.begin(), aside)
 
 
 def look(services: Sequence[Facts], begun: Begun) -> Facts:

@@ -52,7 +52,7 @@ def test_peer_with_the_most_connections_to_a_port_is_known_whatever_their_state(
     listens = row(f"{ANY}:1F90", f"{ANY}:0000", "0A")
     many = [row(f"{OURS}:1F90", f"{FLOODER}:{port:04X}", "06" if port % 2 else "01") for port in range(2000, 2030)]
     say(proc, listens, *many, row(f"{OURS}:1F90", f"{OTHER}:1234", "03"), row(f"{OURS}:1F90", f"{OTHER}:1235", "08"))
-    found = look(_connections.read())
+    found = look(_connections.begin())
     assert found["states"] == {"listen": 1, "time_wait": 15, "established": 15, "syn_recv": 1, "close_wait": 1}
     assert found["ports"] == [
         {
@@ -67,14 +67,14 @@ def test_ipv4_peer_of_an_ipv6_socket_and_a_real_ipv6_peer_are_written_as_people_
     mapped, real = "0000000000000000FFFF0000070200C0", "B80D0120000000000000000001000000"
     listens = row(f"{own}:01BB", f"{own}:0000", "0A")
     say(proc, six=listens + row(f"{own}:01BB", f"{mapped}:1111", "01"))
-    assert look(_connections.read())["ports"][0]["peer"] == "192.0.2.7"
+    assert look(_connections.begin())["ports"][0]["peer"] == "192.0.2.7"
     say(proc, six=listens + row(f"{own}:01BB", f"{real}:1111", "01"))
-    assert look(_connections.read())["ports"][0]["peer"] == "2001:db8::1"
+    assert look(_connections.begin())["ports"][0]["peer"] == "2001:db8::1"
 
 
 def test_what_waits_to_be_accepted_counts_when_it_waited_at_both_readings(proc: Proc) -> None:
     say(proc, row(f"{ANY}:1F90", f"{ANY}:0000", "0A", waiting=200), opened=100)
-    first = _connections.read()
+    first = _connections.begin()
     say(proc, row(f"{ANY}:1F90", f"{ANY}:0000", "0A", waiting=129), opened=700, overflows=50)
     found = look(first)
     assert (found["new_per_s"], found["turned_away"]) == (600.0, 50)
@@ -84,7 +84,7 @@ def test_what_waits_to_be_accepted_counts_when_it_waited_at_both_readings(proc: 
 def test_connections_that_go_out_are_counted_by_where_they_go(proc: Proc) -> None:
     rows = [row(f"{OURS}:{port:04X}", f"{FLOODER}:1538", "08") for port in range(40000, 40120)]
     say(proc, *rows, row(f"{OURS}:9000", f"{OTHER}:0050", "01"))
-    found = look(_connections.read())
+    found = look(_connections.begin())
     assert found["ports"] == []
     assert found["outgoing"][0] == {"peer": "192.0.2.7", "port": 5432, "count": 120, "close_wait": 120}
     assert len(found["outgoing"]) == 2
@@ -97,13 +97,23 @@ def test_network_of_a_container_is_looked_into_once(proc: Proc) -> None:
         say(proc, row(f"{ANY}:0050", f"{ANY}:0000", "0A"), row(f"{OURS}:0050", f"{OTHER}:1234", "01"), pid=pid)
     (proc.folder / "71" / "ns" / "net").touch()
     os.link(proc.folder / "71" / "ns" / "net", proc.folder / "72" / "ns" / "net")
-    assert [(port["pid"], port["count"]) for port in look(_connections.read())["ports"]] == [("71", 1)]
+    assert [(port["pid"], port["count"]) for port in look(_connections.begin())["ports"]] == [("71", 1)]
+
+
+def test_more_sockets_than_there_is_room_for_are_left_and_what_listens_never_is(
+    proc: Proc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_connections, "SOCKETS", 10)
+    listens = row(f"{ANY}:1F90", f"{ANY}:0000", "0A", waiting=7)
+    say(proc, listens, *[row(f"{OURS}:1F90", f"{OTHER}:{port:04X}", "01") for port in range(2000, 2030)])
+    assert look(_connections.begin())["ports"][0]["count"] == 10
+    assert look(_connections.begin())["ports"][0]["waiting"] == 7
 
 
 def test_table_that_is_no_table_is_passed_over(proc: Proc) -> None:
     say(proc, "\n", "   0: nothing here\n", row(f"{ANY}:1F90", f"{ANY}:0000", "0A"))
     proc.write("self/net/snmp", "Tcp: RtoMin\nTcp: -1\nTcp:\n")
-    assert look(_connections.read())["states"] == {"listen": 1}
+    assert look(_connections.begin())["states"] == {"listen": 1}
 
 
 @pytest.fixture
@@ -117,7 +127,7 @@ def listening() -> Iterator[int]:
 
 
 def test_real_connections_that_nobody_accepts_are_seen(listening: int) -> None:
-    found = _connections.between(_connections.read(), _connections.read())
+    found = _connections.between(_connections.begin(), _connections.read())
     (port,) = [port for port in found["ports"] if port["port"] == listening]
     assert (port["waiting"], port["peer"]) == (5, "127.0.0.1")
     assert found["local_ports"] > 1000
