@@ -118,6 +118,15 @@ def test_diagnosis_names_the_release_that_broke_it(
     assert not (tmp_path / "state").exists()
 
 
+def test_what_changed_is_looked_for_as_far_back_as_the_role_says(play: Play) -> None:
+    def releases(**variables: float) -> list[str]:
+        _code, result = play("diagnosis", **variables)
+        return [one["text"] for one in result["incident"]["facts"]["changes"] if one["kind"] == "release"]
+
+    assert releases() == ["got release 42 of shop (before it: 41)"]
+    assert releases(diagnosis_changes_hours=0) == []
+
+
 def test_only_narrows_what_is_looked_at(play: Play) -> None:
     code, result = play("diagnosis", incident_only=["shop"])
     assert (code, list(result["incident"]["facts"]["services"])) == (0, ["shop"])
