@@ -1,4 +1,4 @@
-"""Logs with known truth: errors of ten formats as programs write them, each with the template that it came from.
+"""Logs with known truth: errors of formats as programs write them, each with the template that it came from.
 
     .venv/bin/python benchmarks/labelled_logs.py java 5000 >java.log
 
@@ -218,6 +218,39 @@ def logcat(draw: Draw, at: datetime, template: str, message: str) -> list[str]:
     ]
 
 
+def mysql(draw: Draw, at: datetime, template: str, message: str) -> list[str]:
+    """As MySQL 8 writes its error log."""
+    part = ("Server", "InnoDB", "Repl")[len(template) % 3]
+    return [
+        f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond:06}Z {draw.value('n')} [ERROR] [MY-{10000 + len(template):06}] [{part}] {message}"
+    ]
+
+
+def apache(draw: Draw, at: datetime, template: str, message: str) -> list[str]:
+    """As Apache httpd writes its error log."""
+    module = ("proxy_http", "core", "ssl", "php7")[len(template) % 4]
+    head = f"[{at:%a %b %d %H:%M:%S}.{at.microsecond:06} {at:%Y}] [{module}:error]"
+    return [
+        f"{head} [pid {draw.value('n')}:tid {draw.value('n')}] [client {draw.value('ip')}:{draw.value('port')}] {message}"
+    ]
+
+
+def kafka(draw: Draw, at: datetime, template: str, message: str) -> list[str]:
+    """As Kafka writes, with a stack trace for some templates."""
+    message, _, raised = message.partition(" | ")
+    name = ("kafka.server.ReplicaManager", "kafka.log.LogCleaner", "kafka.network.Processor")[len(template) % 3]
+    line = f"[{at:%Y-%m-%d %H:%M:%S},{at.microsecond // 1000:03}] ERROR {message} ({name})"
+    frames = [f"\tat {name}.run({name.rpartition('.')[2]}.scala:{draw.value('n')})"]
+    return [line, *([raised, *frames] if raised else [])]
+
+
+def windows(draw: Draw, at: datetime, template: str, message: str) -> list[str]:
+    """As an event of Windows is told on one line."""
+    number = 1000 + 7 * len(template)
+    source = ("Service Control Manager", "DistributedCOM", "Application Error", "Schannel")[len(template) % 4]
+    return [f"{at:%Y-%m-%d %H:%M:%S} Error: {source} {number} {message}"]
+
+
 Renderer = Callable[[Draw, datetime, str, str], list[str]]
 FORMATS: dict[str, tuple[Renderer, str]] = {
     "java": (java, """
@@ -410,6 +443,68 @@ FORMATS: dict[str, tuple[Renderer, str]] = {
         could not extend file "base/{n}/{n}": No space left on device
         requested WAL segment {hex} has already been removed
         syntax error at or near "{word}" at character {n}"""),
+    "mysql": (mysql, """
+        Can't open and lock privilege tables: Table 'mysql.{table}' doesn't exist
+        Can't start server: Bind on TCP/IP port: Address already in use
+        Do you already have another mysqld server running on port: {port} ?
+        Aborting
+        Table './shop/{table}' is marked as crashed and should be repaired
+        Unable to lock {path} error: {n}
+        Cannot allocate memory for the buffer pool
+        Slave I/O for channel '{word}': error connecting to master '{user}@{host}:{port}' - retry-time: {n} retries: {n}
+        Slave SQL for channel '{word}': Could not execute Write_rows event on table shop.{table}; Duplicate entry '{n}' for key 'PRIMARY'
+        Error reading packet from server for channel '{word}': Lost connection to MySQL server during query
+        Disk is full writing '{path}' (OS errno {n} - No space left on device)
+        Operating system error number {n} in a file operation.
+        Access denied for user '{user}'@'{host}' (using password: YES)
+        Plugin '{word}' init function returned error.
+        Got an error writing communication packets from {ip}"""),
+    "apache": (apache, """
+        (111)Connection refused: AH00957: HTTP: attempt to connect to {ip}:{port} ({host}) failed
+        (110)Connection timed out: AH00957: HTTP: attempt to connect to {ip}:{port} ({host}) failed
+        AH00898: Error reading from remote server returned by /{table}/{n}
+        AH01114: HTTP: failed to make connection to backend: {host}
+        AH00128: File does not exist: {path}
+        AH01630: client denied by server configuration: {path}
+        AH01276: Cannot serve directory {path}: No matching DirectoryIndex (index.html,index.php) found
+        AH00037: Symbolic link not allowed or link target not accessible: {path}
+        AH02032: Hostname {host} provided via SNI and hostname {host} provided via HTTP are different
+        PHP Fatal error:  Uncaught Error: Call to undefined function {word}() in {path}:{n}
+        PHP Fatal error:  Allowed memory size of {n} bytes exhausted (tried to allocate {n} bytes) in {path} on line {n}
+        ModSecurity: Access denied with code {n} (phase {n}). Matched phrase "{word}" at ARGS:{column}. [file "{path}"] [line "{n}"] [id "{n}"] [uri "/{table}"] [unique_id "{hex}"]
+        user {user} not found: /{table}
+        user {user}: authentication failure for "/{table}": Password Mismatch
+        script '{path}' not found or unable to stat"""),
+    "kafka": (kafka, """
+        Error while appending records to {table}-{n} in dir {path} | java.io.IOException: No space left on device
+        Error while reading checkpoint file {path} | java.io.FileNotFoundException: {path} (Permission denied)
+        [Broker id={n}] Error sending request to broker {host}:{port} (id: {n} rack: null)
+        [ReplicaManager broker={n}] Error processing append operation on partition {table}-{n}
+        [ReplicaFetcher replicaId={n}, leaderId={n}, fetcherId={n}] Error due to
+        [KafkaServer id={n}] Fatal error during startup. Prepare to shutdown
+        [Controller id={n}] Controller failed to update leader for {table}-{n}
+        Disk error while writing recovery offsets checkpoint in directory {path}
+        Shutdown broker because all log dirs in {path} have failed
+        Processor got uncaught exception. | java.lang.OutOfMemoryError: Direct buffer memory
+        Exiting Kafka due to fatal exception during startup.
+        Closing socket for {ip}:{port}-{ip}:{port}-{n} because of error
+        Uncaught exception in thread '{word}':
+        [GroupCoordinator {n}]: Group {word} could not complete rebalance because no members rejoined"""),
+    "windows": (windows, """
+        The {service} service terminated unexpectedly.  It has done this {n} time(s).
+        The {service} service failed to start due to the following error: The service did not respond to the start or control request in a timely fashion.
+        The {service} service hung on starting.
+        A timeout ({n} milliseconds) was reached while waiting for a transaction response from the {service} service.
+        The server {uuid} did not register with DCOM within the required timeout.
+        DCOM was unable to communicate with the computer {host} using any of the configured protocols; requested by PID {n} ({path}).
+        Faulting application name: {word}.exe, version: {n}.{n}.{n}, time stamp: {address}
+        Faulting module name: {word}.dll, version: {n}.{n}.{n}, time stamp: {address}
+        A fatal alert was generated and sent to the remote endpoint. This may result in termination of the connection. The TLS protocol defined fatal error code is {n}.
+        The processing of Group Policy failed. Windows could not resolve the computer name {host}.
+        Name resolution for the name {host} timed out after none of the configured DNS servers responded.
+        The driver detected a controller error on \\Device\\Harddisk{n}\\DR{n}.
+        The account {user} could not be mapped to a security id
+        The account {user} was locked after {n} failed logons"""),
 }  # fmt: skip
 # Lines that are no errors: most speak of none, one in a hundred does.
 _CALM = (

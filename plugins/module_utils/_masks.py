@@ -35,11 +35,17 @@ _WHOLE = (
     (("://",), re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>)\]}]*[^\s\"'<>)\]},.;:]"), _URL),
     (("-",), re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"), _NUMBER),
     (_MONTHS, re.compile(_DATE), _NUMBER),
-    (("=",), re.compile(r"([A-Za-z_][\w.-]*=)[^\s,;=\x02\"')\]}]+"), rf"\1{_VALUE}"),
+    (
+        ("=",),
+        re.compile(r"([A-Za-z_][\w.-]*=)(?:[^\s,;={}\x02\"')\]]+\{[^\s{}]*\}|[^\s,;=\x02\"')\]}]+)"),
+        rf"\1{_VALUE}",
+    ),
 )
 BETWEEN = re.compile(r"(\s+|[()\[\]{},;|=<>\"!?])")
 _LAST = (
     (re.compile(r"\x02n\x03 ?(?:[KMGTkmgt]i?)?(?:B|b|ms|us|ns|s|secs?|min)\b"), _NUMBER),
+    (re.compile(r"(?<![^\s(\[=])[<>~≈]=?\x02n\x03"), _NUMBER),  # "less than": of the same figure, sometimes
+    (re.compile(r"(?<=\x02n\x03 bytes) \(\x02n\x03\)"), ""),  # the same once more, for people
     (re.compile(r"([^\s,;\x02\x03]*\x02\w+\x03)(?:(?:, ?| and |; ?| )\1)+"), r"\1"),  # a list of any length
 )
 _CORE = re.compile(r"([:.'`*#@+-]*)(.*?)([:.'`*#%]*)", re.DOTALL)

@@ -375,6 +375,20 @@ def test_list_is_one_mask_however_long_it_is() -> None:
     ]  # fmt: skip
 
 
+def test_same_figure_told_in_other_words_is_one_mask() -> None:
+    assert set(
+        templates(
+            "a close, 7 bytes (7 B) sent, lifetime <1 sec",
+            "a close, 1203 bytes (1.17 KB) sent, lifetime 00:17",
+            "a close, 93 bytes sent, lifetime 00:01",
+        )
+    ) == {"a close, <n> bytes sent, lifetime <n>"}
+    assert (
+        templates("lock=1, ws=WorkSource{10113}, uid=7", "lock=1, ws=null, uid=7") == ["lock=<v>, ws=<v>, uid=<v>"] * 2
+    )
+    assert templates("a<b, a <b> and 7 > 3") == ["a<b, a <b> and <n> > <n>"]
+
+
 def test_words_that_vary_are_one_template() -> None:
     assert set(templates("user bob is locked", "user carol is locked")) == {"user <*> is locked"}
     said = [f"could not connect to {name} in time" for name in ("checkout", "cart", "search")]
