@@ -41,8 +41,14 @@ class Root:
         above = [f"{name}{'' if name in self.suffering else ' (well)'}" for name in self.downstream]
         more = f" and {len(above) - _NAMED} more" if len(above) > _NAMED else ""
         who = f"; above it: {', '.join(above[:_NAMED])}{more}" if above else ""
-        why = f": {self.details[0]}" if self.details and not self.contained_by else ""
-        return f"{self.text}{why}{who}"
+        why = f"{self.details[0]}; " if self.details and not self.contained_by else ""
+        return f"{self.label}: {why}{self.text[len(self.label) + 2 :]}{who}"
+
+    @property
+    def label(self) -> str:
+        """Return what it is called."""
+        circle = " (they wait for each other)" if len(self.nodes) > 1 else ""
+        return " and ".join(node.label for node in self.nodes) + circle
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -164,9 +170,8 @@ def _views(seen: Mapping[str, _Seen]) -> tuple[Callable[[str], dict[bool, dict[s
 
 
 def _text(root: Root) -> str:
-    names = " and ".join(node.label for node in root.nodes)
     if root.contained_by:
-        return f"{names}: stopped by {root.contained_by} of this incident"
+        return f"{root.label}: stopped by {root.contained_by} of this incident"
     said = []
     if root.fails_from:
         fine = f", fine from {', '.join(root.fine_from)}" if root.fine_from else ""
@@ -178,10 +183,9 @@ def _text(root: Root) -> str:
         said.append(f"well on {', '.join(root.fine_on)} itself")
     if root.nodes[0].key == _RESOLVERS and root.fine_from:
         said.append("look at /etc/resolv.conf there")
-    elif root.fails_from and not root.fails_on and (root.fine_from or root.fine_on):
+    elif root.failing == "connect" and not root.fails_on and (root.fine_from or root.fine_on):
         said.append("look at the network between them")
-    circle = " (they wait for each other)" if len(root.nodes) > 1 else ""
-    return f"{names}{circle}: {'; '.join(said)}"
+    return f"{root.label}: {'; '.join(said)}"
 
 
 def _heights(graph: Graph) -> dict[str, int]:

@@ -63,7 +63,7 @@ def test_a_root_is_told_with_why_and_who_suffers_and_who_is_still_well() -> None
     refused = {"ok": False, "detail": "Connection \x1b[31mrefused", "failing": "connect"}
     (root,) = found(SHOP, app1={"orders": health(False, database=refused)}, app2={"reports": health(database=refused)})
     assert root.told() == (
-        "database: fails from app1, app2: Connection \\x1b[31mrefused; above it: shop (well), orders, reports (well)"
+        "database: Connection \\x1b[31mrefused; fails from app1, app2; above it: shop (well), orders, reports (well)"
     )
     many = [service(f"s{n}", "database") for n in range(9)]
     (root,) = found((*many, SHOP[2]), s11={"s1": health(database=False)})
@@ -85,12 +85,16 @@ def test_something_outside_of_the_catalogue_can_be_the_root() -> None:
 
 def test_what_fails_from_some_hosts_and_is_fine_from_others_points_at_the_network_between() -> None:
     services = (service("shop", "database", hosts=("web1", "web2", "worker1")), service("database", hosts=("db1",)))
-    bad, good = {"shop": health(database=False)}, {"shop": health(database=True)}
+    refused = {"ok": False, "failing": "connect", "detail": "no answer within 3 s"}
+    bad, good = {"shop": health(database=refused)}, {"shop": health(database=True)}
     (root,) = found(services, web1=bad, web2=bad, worker1=good, db1={"database": health()})
     assert (root.fails_from, root.fine_from, root.fine_on) == (("web1", "web2"), ("worker1",), ("db1",))
     assert root.text == (
         "database: fails from web1, web2, fine from worker1; well on db1 itself; look at the network between them"
     )
+    full = {"shop": health(database={**refused, "failing": "answer", "detail": "too many clients"})}
+    (root,) = found(services, web1=full, worker1=good, db1={"database": health()})
+    assert root.text == "database: fails from web1, fine from worker1; well on db1 itself"
 
 
 def test_services_that_wait_for_each_other_are_one_root() -> None:

@@ -67,7 +67,7 @@ def test_what_fails_deepest_is_told_with_all_that_depends_on_it() -> None:
         looked("db1", "database", healthy=False),
     ]
     judged = judgement.of(rows, site, history.read(rows))
-    told = "database: fails from web2; not well on db1: Connection refused; above it: shop (well), orders"
+    told = "database: Connection refused; fails from web2; not well on db1; above it: shop (well), orders"
     assert [root.told() for root in judged.roots] == [told]
     assert judged.impact.downstream == ("shop",)
     lines = [line.plain for line in console_diagnosis.screen(judged, history.read(rows), None, 200)]
