@@ -27,7 +27,8 @@ def probe(health: dict[str, Any]) -> dict[str, Any]:
     elif healthy:
         detail = f"{answer['status']} in {answer['latency_ms']:.0f} ms"
     else:
-        detail = f"{answer['status']} (expected {wanted}): {' '.join(answer['body'].split())[:200]}"
+        said = " ".join(answer["body"].split())[:200]
+        detail = f"{answer['status']} (expected {wanted})" + (f": {said}" if said else "")
     return {"healthy": healthy, "status": answer["status"], "latency_ms": answer["latency_ms"], "detail": detail}
 
 

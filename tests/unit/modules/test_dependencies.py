@@ -17,6 +17,8 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _dependencies,
     _resolvers,
 )
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests import peers
 from tests.certificates import Authority, Certificate
 from tests.peers import peer, reply, resolver, says, silent
@@ -231,6 +233,15 @@ def test_name_servers_are_those_of_resolv_conf(
     assert _resolvers.servers() == found
 
 
+@given(st.binary(max_size=80), st.binary(max_size=300))
+def test_whatever_bytes_a_name_server_sends_are_an_answer_in_words(head: bytes, rest: bytes) -> None:
+    question = b"\x04shop\x04test\0\0\x01\0\x01"
+    for answer in (head + rest, b"\0\0\x81\x80\0\x01\0\x05\0\0\0\0" + question + rest):
+        if len(answer) >= 12:
+            said = _resolvers._read("10.0.0.1", answer, question, "A")
+            assert str(said).startswith("resolver 10.0.0.1 ")
+
+
 # --- PostgreSQL ----------------------------------------------------------------------------------------------------------
 
 
@@ -358,6 +369,19 @@ def error(state: str, text: str) -> bytes:
 def test_whatever_a_server_says_is_told_in_words(words: bytes, failing: str, detail: str) -> None:
     with peer(says(b"N", words)) as port:
         assert told(ask(f"postgresql://shop@127.0.0.1:{port}/shop", **{})) == (False, failing, detail)
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.sampled_from(b"RESZDTKNC"), st.binary(max_size=40)), max_size=5))
+def test_whatever_messages_a_server_sends_are_an_answer(
+    secret: dict[str, Any], messages: list[tuple[int, bytes]]
+) -> None:
+    said = b"".join(bytes([kind]) + struct.pack("!I", len(body) + 4) + body for kind, body in messages)
+    with peer(says(b"N", said, said)) as port:
+        answer = ask(f"postgresql://shop@127.0.0.1:{port}/shop", **secret)
+    assert answer["ok"] is False
+    assert answer["failing"] in ("answer", "login")
+    assert answer["detail"].isprintable()
 
 
 def test_server_without_tls_fails_where_tls_was_asked_for(server: Server) -> None:
