@@ -106,7 +106,7 @@ OTHER_CHANGE = _rule(8)
 SEVERE = {"critical": 10, "info": -12}
 NAMED, SAID = 20, 12  # an error says just this, and names the very path, host or port; or only says so
 NEEDED, NEEDED_MORE, ANSWERS = 15, 2, 3  # a sick service needs it in vain; each further one; or it answers all the same
-OF_THE_HOST = -8  # a change that belongs to no service
+OF_THE_HOST = -16  # a change that belongs to no service
 CHANGED_JUST_BEFORE, BEGAN_JUST_BEFORE, SOMEWHAT_BEFORE, LONG_BEFORE = 18, 8, 6, -8
 AFTER = -15
 ONLY_THE_SICK, SICK_THERE, SEVERAL_HOSTS = 8, 6, 3
@@ -116,10 +116,11 @@ TELLING = 20  # a change of a kind with so many points explains, just before, th
 DEEPEST = 8  # of all that fails, nothing lies deeper
 BESIDE = 6  # another finding of its host goes with it
 NEW, MEANT, PLAIN = (
-    8,
+    14,
     4,
     12,
 )  # an error that was not there before; its meaning is known; it is one that says where to look
+OFTEN, MANY = 10, 1000  # an error that came so many times
 VAGUE = frozenset({"timeout", "connection_refused"})  # what fails, but not why
 EXPLAINED = -20
 JUST_BEFORE_S, SOMEWHAT_BEFORE_S, DAY_S, SLACK_S = 15 * 60, 3600, 24 * 3600, 60

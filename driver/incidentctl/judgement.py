@@ -72,13 +72,15 @@ def of(
     """Given how the capability diagnosis ended on each host, and when and after what, return what it comes to."""
     looked = [row for row in rows if row.capability == "diagnosis"]
     hosts = {row.host: row.facts for row in looked if row.facts}
-    silent = tuple(row.host for row in looked if not row.facts and row.outcome in ("unreachable", "unknown"))
+    # One that was cut off, as all are at the deadline, may answer well.
+    silent = tuple(row.host for row in looked if not row.facts and row.outcome == "unreachable")
+    unknown = tuple(row.host for row in looked if not row.facts and row.outcome == "unknown")
     seen = observations.read(hosts, silent, inventory.services, inventory.addresses, told.ahead)
     graph = dependency_graph.graph(inventory.services, inventory.addresses)
     deepest = dependencies.failing(graph, hosts)
     found = causes.weigh(seen, inventory.services, told.began, told.changes, deepest)
     health = {host: _health(facts) for host, facts in hosts.items()}
-    scope = [*seen.hosts, *silent]
+    scope = [*seen.hosts, *silent, *unknown]
     meant = [service for service in inventory.services if set(service.hosts) & set(scope)]
     suggested = suggestion.suggest(meant, scope, health, monitoring, found)
     known = {service.name for service in meant}

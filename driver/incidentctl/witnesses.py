@@ -45,6 +45,8 @@ def _itself(suspect: Suspect, _case: Case) -> Iterator[Evidence]:
     for finding in suspect.findings[:1] if suspect.kind in ("errors", "unhealthy") else ():
         if finding.about.get("new") is True:
             yield Evidence(rules.NEW, f"{finding.host}: it was not there before")
+        if sum(_count(each) for each in suspect.findings) >= rules.MANY:
+            yield Evidence(rules.OFTEN, f"{finding.host}: {_said(finding)}")
         if finding.meaning:
             yield Evidence(rules.MEANT if finding.meaning in rules.VAGUE else rules.PLAIN)
 
@@ -156,8 +158,13 @@ def _said(error: Finding) -> str:
     if "error" not in error.about:
         return short(error.text)
     since = f" since {error.at:%H:%M:%S} UTC" if error.at else ""
-    count = error.named("count")
-    return f"{error.service or 'a service'} says '{short(error.named('said'))}' {count} times{since}"
+    count = "once" if _count(error) == 1 else f"{error.named('count')} times"
+    return f"{error.service or 'a service'} says '{short(error.named('said'))}' {count}{since}"
+
+
+def _count(error: Finding) -> float:
+    count = error.about.get("count")
+    return count if isinstance(count, (int, float)) else 0
 
 
 def _hosts(pairs: set[tuple[str, str]], of: str | None = None) -> list[str]:

@@ -194,6 +194,27 @@ def test_what_a_database_says_itself_comes_before_what_those_say_that_it_turns_a
     )
 
 
+def test_a_change_of_the_host_is_not_meant_by_an_error_that_names_another_place() -> None:
+    at = "2026-01-01T02:58:00+00:00"
+    said = error("permission denied: /srv/shop/data/x", "permission", path="/srv/shop/data/x")
+    changes = [
+        change("configuration", "hosts", at, path="/etc/hosts"),
+        change("permission", "x", at, path="/srv/shop/data"),
+    ]
+    found = {c.about.get("path"): c for c in weigh({"web1": facts(said, UNHEALTHY, changes=changes)})}
+    line = "web1: shop says 'permission denied: /srv/shop/data/x' 9 times since 03:00:00 UTC"
+    assert line in found["/srv/shop/data"].supports
+    assert line not in found["/etc/hosts"].supports
+
+
+def test_an_error_that_floods_the_log_is_likelier_than_one_that_came_once() -> None:
+    once, flood = error("cannot be mailed"), error("cannot be sent")
+    once["about"]["count"], flood["about"]["count"] = 1, 41_000
+    found = weigh({"web1": facts(once, flood, UNHEALTHY)})
+    assert found[0].about["said"] == "cannot be sent"
+    assert found[0].supports == ("web1: shop says 'cannot be sent' 41000 times since 03:00:00 UTC",)
+
+
 def test_a_service_that_only_suffers_says_from_what() -> None:
     stopped = finding("critical", "not_running", "database: not running", "database")
     needs = [{**NEEDS[0], "ok": False}]

@@ -95,6 +95,12 @@ def test_a_host_that_does_not_answer_counts_as_sick_and_is_a_cause() -> None:
     assert "no answer from db1" in next(judged.impact.told())
 
 
+def test_a_host_that_was_cut_off_is_no_cause_but_counts_as_down() -> None:
+    judged = judged_of([looked("web1", "shop"), HostOutcome("web2", "diagnosis", "unknown", "cut off in the middle")])
+    assert judged.causes == ()
+    assert judged.suggested.severity == "high"
+
+
 def test_a_phase_that_never_reached_a_host_says_nothing_of_it() -> None:
     skipped = HostOutcome("db1", "diagnosis", "not_attempted", "stopped")
     assert judged_of([looked("web1", "shop"), skipped]).impact.silent == ()
