@@ -29,7 +29,6 @@ import yaml
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "faults"))
 
-import lab
 from machine import LabError
 from results_file import Results, until_told
 
@@ -38,7 +37,6 @@ SYMPTOM_S, HEALTHY_S = 180, 180  # how long each is waited for
 STANDS_S = 10  # a fault has been there for so long when somebody looks
 QUIET_S = 30  # and nothing happened for so long before
 RECENT_S = 10  # since the last answer of all
-HELD_BACK = HERE.parents[2] / ".venv" / "held_back"
 SAID = 150  # characters of a cause in the table
 
 
@@ -78,30 +76,26 @@ def measure(name: str, quiet_s: float) -> Score:
     return Score(next((n for n, cause in enumerate(causes, 1) if is_right(cause, truth)), None), causes, seconds)
 
 
-def known(folder: Path = HERE) -> list[str]:
-    """Return the names of the faults in a folder."""
-    return sorted(path.parent.name for path in folder.glob("*/truth.yml"))
+def known() -> list[str]:
+    """Return the names of all faults."""
+    return sorted(path.parent.name for path in HERE.glob("*/truth.yml"))
 
 
 def told(name: str) -> dict[str, Any]:
     """Return the truth about a fault."""
-    return dict(yaml.safe_load((_folder(name) / "truth.yml").read_text()))
-
-
-def _folder(name: str) -> Path:
-    return next(path for path in (HERE / name, HELD_BACK / name) if path.is_dir())
+    return dict(yaml.safe_load((HERE / name / "truth.yml").read_text()))
 
 
 def inject(name: str, truth: dict[str, Any]) -> None:
     """Do the fault to its hosts."""
     for host in truth["injected_on"]:
-        site.run_there(host, _folder(name), "inject.sh")
+        site.run_there(host, HERE / name, "inject.sh")
 
 
 def lift(name: str, truth: dict[str, Any]) -> None:
     """Take the fault back."""
     for host in reversed(truth["injected_on"]):
-        site.run_there(host, _folder(name), "lift.sh")
+        site.run_there(host, HERE / name, "lift.sh")
 
 
 def is_right(cause: Cause, truth: dict[str, Any]) -> bool:
@@ -146,7 +140,7 @@ def see_symptom(name: str, truth: dict[str, Any]) -> None:
         return
     look = f"sudo sh -c {shlex.quote(truth['symptom']['command'])} && echo yes || true"
     wait(
-        lambda: b"yes" in lab.ssh(truth["symptom"]["host"], look).stdout,
+        lambda: b"yes" in site.login(truth["symptom"]["host"], look),
         SYMPTOM_S,
         f"{name} does not show on its host.",
     )
@@ -173,19 +167,18 @@ def report(results: Results, name: str, score: Score) -> None:
 
 def main() -> int:
     """Read the words of the command, measure; return the exit code."""
-    everything = [*known(), *known(HELD_BACK)]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(everything))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known()))
     parser.add_argument("--inject", action="store_true", help="only inject")
     parser.add_argument("--lift", action="store_true", help="only take back")
-    parser.add_argument("--held-back", action="store_true", help="those that nobody has seen")
+    parser.add_argument("--held-back", action="store_true", help="those that were held back until their first score")
     parser.add_argument(
         "--quiet", type=float, default=QUIET_S, metavar="SECONDS", help=f"before each fault ({QUIET_S})"
     )
     options = parser.parse_args()
-    if unknown := set(options.names) - set(everything):
-        parser.error(f"no such fault: {', '.join(sorted(unknown))}. There are {', '.join(everything)}")
-    names = options.names or (known(HELD_BACK) if options.held_back else known())
+    if unknown := set(options.names) - set(known()):
+        parser.error(f"no such fault: {', '.join(sorted(unknown))}. There are {', '.join(known())}")
+    names = options.names or [name for name in known() if not options.held_back or told(name).get("held_back")]
     if options.inject or options.lift:
         for name in names:
             (lift if options.lift else inject)(name, told(name))

@@ -62,10 +62,10 @@ def run_there(host: str, folder: Path, program: str) -> str:
         "tar --extract --directory=$place",
         f"sh -eu $place/{folder.name}/{program} </dev/null",
     )
-    return _ssh(host, f"sudo sh -euc {shlex.quote('; '.join(lines))}", archive).decode().strip()
+    return login(host, f"sudo sh -euc {shlex.quote('; '.join(lines))}", archive).decode().strip()
 
 
-def _ssh(host: str, line: str, feed: bytes) -> bytes:
+def login(host: str, line: str, feed: bytes = b"") -> bytes:
     """Run a line on a host; again where a busy one did not let us in: nothing has run there then."""
     for _attempt in range(LOGINS - 1):
         try:
@@ -78,7 +78,7 @@ def _ssh(host: str, line: str, feed: bytes) -> bytes:
 
 def answers(last: int = 20) -> list[tuple[float, str, float]]:
     """Return what the last customers saw, as (when, status or what went wrong, seconds)."""
-    lines = _ssh("mon1", f"tail -n {last} {CUSTOMERS} || true", b"").decode().splitlines()
+    lines = login("mon1", f"tail -n {last} {CUSTOMERS} || true").decode().splitlines()
     return [(float(at), said, float(took)) for at, said, took in map(str.split, lines)]
 
 

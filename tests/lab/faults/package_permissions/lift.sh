@@ -1,0 +1,3 @@
+! dpkg --status orders-tools >/dev/null 2>&1 || dpkg --purge orders-tools >/dev/null
+chown -R orders:root /srv/orders/data
+chmod 755 /srv/orders/data

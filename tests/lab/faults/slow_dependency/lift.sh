@@ -1,0 +1,1 @@
+! systemctl is-active --quiet stock-import.service || systemctl stop stock-import.service
