@@ -378,7 +378,7 @@ def test_whatever_messages_a_server_sends_are_an_answer(
 ) -> None:
     said = b"".join(bytes([kind]) + struct.pack("!I", len(body) + 4) + body for kind, body in messages)
     with peer(says(b"N", said, said)) as port:
-        answer = ask(f"postgresql://shop@127.0.0.1:{port}/shop", **secret)
+        answer = ask(f"postgresql://shop@127.0.0.1:{port}/shop", timeout_s=0.1, **secret)
     assert answer["ok"] is False
     assert answer["failing"] in ("answer", "login")
     assert answer["detail"].isprintable()
