@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from incidentctl import witnesses
-from incidentctl.cause_rules import CHANGES, DAY_S, NEVER, OTHER, OTHER_CHANGE, RULES, SLACK_S, TOPICS, Rule
+from incidentctl.cause_rules import CHANGES, DAY_S, NEVER, OTHER, OTHER_CHANGE, RULES, SLACK_S, TOPICS, VAGUE, Rule
 from incidentctl.changes import Row
 from incidentctl.dependencies import Root
 from incidentctl.findings import same_templates
@@ -116,7 +116,8 @@ def _found(seen: Observations) -> list[Suspect]:
 
 
 def _of_findings(key: tuple[str, ...], each: list[Finding], rule: Rule) -> Suspect:
-    worst = min(each, key=lambda finding: (_rank(finding.severity), finding.host, finding.text))
+    # Of those as severe, the one that says where to look speaks for all.
+    worst = min(each, key=lambda f: (_rank(f.severity), f.meaning in ("", *VAGUE), f.host, f.text))
     return Suspect(
         key=key,
         kind=key[0],

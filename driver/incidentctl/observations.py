@@ -134,7 +134,10 @@ def _findings(host: str, facts: Mapping[str, Any], ahead: float) -> Iterator[Fin
                 told and told - timedelta(seconds=ahead)
                 for told in (moment(row.get("at")), moment(about.get("deployed_at")))
             )
-            found = Finding(host, str(severity), plain(kind, _NAME), plain(text), name, at, about, deployed or at)
+            began = (
+                None if "last_at" in about else deployed or at
+            )  # what comes again and again began before its last time
+            found = Finding(host, str(severity), plain(kind, _NAME), plain(text), name, at, about, began)
             yield _with_names(found)
 
 

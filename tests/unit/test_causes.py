@@ -215,6 +215,21 @@ def test_an_error_that_floods_the_log_is_likelier_than_one_that_came_once() -> N
     assert found[0].supports == ("web1: shop says 'cannot be sent' 41000 times since 03:00:00 UTC",)
 
 
+def test_of_the_errors_that_a_release_brought_the_one_that_says_where_to_look_stands_for_it() -> None:
+    vague, plain = release("an order failed"), release('column "voucher" does not exist', "schema")
+    found = weigh({"web1": facts(vague, plain, UNHEALTHY), "web2": facts(vague, UNHEALTHY)})
+    assert (found[0].title, found[0].hosts) == (plain["text"], ("web1", "web2"))
+
+
+def test_what_comes_again_and_again_is_not_said_to_have_begun_with_its_last_time() -> None:
+    last = "2026-01-01T03:10:00+00:00"
+    killed = finding(
+        "critical", "oom", "shop was killed for want of memory 5 times", "shop", last, count=5, last_at=last
+    )
+    found = weigh({"web1": facts(killed, UNHEALTHY)})
+    assert (found[0].kind, found[0].against) == ("oom", ())
+
+
 def test_a_service_that_only_suffers_says_from_what() -> None:
     stopped = finding("critical", "not_running", "database: not running", "database")
     needs = [{**NEEDS[0], "ok": False}]
