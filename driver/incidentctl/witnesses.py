@@ -73,7 +73,7 @@ def _time(suspect: Suspect, case: Case) -> Iterator[Evidence]:
     if before < -rules.SLACK_S:
         yield Evidence(rules.AFTER, f"{what}, {gap} after the trouble began")
     elif before <= rules.JUST_BEFORE_S:
-        changed = suspect.is_change or suspect.kind == "release"
+        changed = suspect.service is not None and (suspect.is_change or suspect.kind == "release")
         points = rules.CHANGED_JUST_BEFORE if changed else rules.BEGAN_JUST_BEFORE
         yield Evidence(points, f"{what}, {gap} before the trouble began")
     elif before <= rules.SOMEWHAT_BEFORE_S:

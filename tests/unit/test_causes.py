@@ -230,6 +230,14 @@ def test_what_comes_again_and_again_is_not_said_to_have_begun_with_its_last_time
     assert (found[0].kind, found[0].against) == ("oom", ())
 
 
+def test_files_of_the_host_that_nothing_speaks_of_are_less_likely_than_a_slow_dependency() -> None:
+    slow = finding("warning", "dependency_slow", "shop: its dependency database is slow", "shop", name="database")
+    late = error("read timed out", "timeout")
+    files = change("configuration", "/etc", "2026-01-01T02:58:00+00:00", path="/etc")
+    found = weigh({"web1": facts(slow, late, UNHEALTHY, changes=[files])})
+    assert found[0].kind == "dependency_slow"
+
+
 def test_a_service_that_only_suffers_says_from_what() -> None:
     stopped = finding("critical", "not_running", "database: not running", "database")
     needs = [{**NEEDS[0], "ok": False}]
