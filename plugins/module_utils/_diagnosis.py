@@ -154,13 +154,23 @@ def _entries(params: dict[str, Any]) -> list[_ledger.Entry]:
 
 def _fitting(facts: Facts) -> Facts:
     """Return the facts, cut where they are longest until they are small enough."""
-    for errors, chars in ((10, 300), (5, 200), (3, 100), (1, 80), (0, 80)):
+    for errors, chars, changes in ((10, 300, 50), (5, 200, 30), (3, 100, 20), (1, 80, 10), (0, 80, 5)):
         if _size(facts) <= FACTS_LIMIT:
             return facts
         facts = {**facts, "services": {name: _cut(told, errors, chars) for name, told in facts["services"].items()}}
         if "findings" in facts:
             facts["findings"] = facts["findings"][:_FEWER_FINDINGS]
+        facts = _with_newest(facts, changes) if "changes" in facts else facts
     return _fewer(facts)
+
+
+def _with_newest(facts: Facts, count: int) -> Facts:
+    """Return the facts with at most so many changes, the newest, which are the first; and a note of how many are left out."""
+    older = len(facts["changes"]) - count
+    if older <= 0:
+        return facts
+    notes = [*facts["changes_notes"], f"{older} older changes are left out: there is no room for them"]
+    return {**facts, "changes": facts["changes"][:count], "changes_notes": notes}
 
 
 def _cut(told: Facts, errors: int, chars: int) -> Facts:

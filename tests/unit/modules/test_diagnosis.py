@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _change,
+    _changes,
     _diagnosis,
     _findings,
     _ledger,
@@ -173,6 +175,17 @@ def test_facts_of_many_noisy_services_stay_small(host: Host) -> None:
     many = host.diagnose(*[{"name": f"shop-{i}", "hosts": "here"} for i in range(1500)])["facts"]
     assert len(json.dumps(many)) <= _diagnosis.FACTS_LIMIT
     assert many["left_out"] == 1500 - len(many["services"])
+
+
+def test_many_long_changes_leave_room_for_the_services(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = "\u20ac" * 150
+    changes = [_change.change("configuration", f"{n}{long}", long, 1e9, long, "shop", f"/{long}") for n in range(100)]
+    monkeypatch.setattr(_changes, "look", lambda *_given: _changes.Looked(changes, []))
+    facts = host.diagnose()["facts"]
+    assert len(json.dumps(facts)) <= _diagnosis.FACTS_LIMIT
+    assert list(facts["services"]) == ["shop"]
+    assert facts["changes"] == changes[: len(facts["changes"])] != []
+    assert "older changes are left out" in facts["changes_notes"][-1]
 
 
 def test_previous_release_is_the_one_before_in_natural_order(host: Host) -> None:
