@@ -12,6 +12,7 @@ ROOT = Path("/sys/fs/cgroup")
 _CONTAINER = re.compile(
     r"(?:libpod|docker|crio|cri-containerd)-([0-9a-f]{12})[0-9a-f]{52}|/docker/([0-9a-f]{12})[0-9a-f]{52}"
 )
+_MACHINE = re.compile(r"(?:/machine-[^/]+\.scope|/lxc(?:\.payload)?[./][^/]+)(?=/)")  # of systemd-nspawn, libvirt, LXC
 _UNIT = re.compile(r"/([^/]+\.(?:service|scope))(?=/|$)")
 _CONTAINER_SCOPES = ("libpod-", "docker-", "crio-", "cri-containerd-")
 _INIT = "/init.scope"
@@ -40,7 +41,14 @@ def container_of(path: str) -> str:
 
 
 def unit_of(path: str) -> str:
-    """Return the unit that a control group is of; empty if it is of none, or of a container."""
+    """Return the unit of this host that a control group is of; empty if it is of none.
+
+    A container or machine may have a systemd of its own: its units are not ours, though their names may be the same.
+    """
+    inside = _MACHINE.search(path)
+    path = path[: inside.end()] if inside else path
+    container = _CONTAINER.search(path)
+    path = path[: container.start()] if container else path
     plain = [unit for unit in _UNIT.findall(path) if not unit.startswith(_CONTAINER_SCOPES)]
     return plain[-1] if plain else ""
 

@@ -148,9 +148,12 @@ def _kills(lines: list[Line]) -> list[Kill]:
 
 
 def _unit(kill: Kill, lines: list[Line]) -> str:
-    """Return the unit of a process that was killed: by its control group, or by which unit lost a process just then."""
+    """Return the unit of a process that was killed: by its control group, or by which unit lost a process just then.
+
+    One of a container is of no unit.
+    """
     unit = _cgroups.unit_of(kill.group)
-    if unit:
+    if unit or _cgroups.container_of(kill.group):
         return unit
     near = [line for line in lines if line.unit and -0.5 <= line.at - kill.at <= _APART_S]
     return min(near, key=lambda line: abs(line.at - kill.at)).unit if near else ""

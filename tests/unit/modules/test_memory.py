@@ -170,7 +170,8 @@ def test_kernels_own_log_tells_where_there_is_no_journal(proc: Proc, monkeypatch
 
 def test_container_that_was_killed_is_told_by_its_id(proc: Proc, monkeypatch: pytest.MonkeyPatch) -> None:
     said = kernel(6, f"/machine.slice/libpod-{CONTAINER.rpartition('-')[2]}.scope/container")
-    journal(monkeypatch, *(entry(300, line) for line in said))
+    died = entry(299, "other: code=killed, status=9/KILL", "other.service")
+    journal(monkeypatch, *(entry(300, line) for line in said), died)
     (row,) = _oom.look()[0] or []
     assert (row["unit"], row["container"]) == ("", "2cb2f11a6978")
     (told,) = found(oom=[{**row, "service": None}])
