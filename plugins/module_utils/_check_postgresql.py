@@ -16,6 +16,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._line import 
 
 _VERSION, _WANTS_TLS = 196608, 80877103
 _LONGEST, _MOST = 64 * 1024, 100
+_DIGITS = 9  # of a number of connections
 _LET_IN = b"\0\0\0\0"
 _NOBODY = "postgres"  # who is asked for where the check names no user: a role that nearly every server has
 _IN_WORDS = {
@@ -166,7 +167,10 @@ def _row(body: bytes) -> list[int]:
     (count,), at, found = struct.unpack_from("!H", body), 2, []
     for _column in range(min(count, 3)):
         (length,) = struct.unpack_from("!i", body, at)
-        found.append(int(body[at + 4 : at + 4 + max(0, length)]))
+        figure = body[at + 4 : at + 4 + max(0, length)]
+        if not figure.isdigit() or len(figure) > _DIGITS:
+            raise ValueError("no number of connections")
+        found.append(int(figure))
         at += 4 + max(0, length)
     return found
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils._check_address import Check, Needs
 from ansible_collections.incidentctl.response.plugins.module_utils._line import Clock, Failure, Line, connect
+from ansible_collections.incidentctl.response.plugins.module_utils._text import HIDDEN
 
 _LINE = 1024
 _IN_WORDS = {
@@ -32,7 +33,7 @@ def ask(check: Check, needs: Needs, clock: Clock) -> dict[str, Any]:
             line.send(_command("AUTH", *([check.user] if check.user else []), needs.secret))
             said = _said(line)
             if said != "+OK":
-                raise _failure(said, "login")
+                raise _failure(_without(needs.secret, said), "login")
         line.step = "answer"
         line.send(_command("PING"))
         said = _said(line)
@@ -45,6 +46,11 @@ def ask(check: Check, needs: Needs, clock: Clock) -> dict[str, Any]:
 
 def _said(line: Line) -> str:
     return line.read_line(_LINE).decode("utf-8", "replace")
+
+
+def _without(secret: str, said: str) -> str:
+    """Return an answer to a login without the secret: a server that does not know AUTH repeats what it was given."""
+    return said.partition(", with args")[0].replace(secret, HIDDEN)
 
 
 def _failure(said: str, step: str) -> Failure:

@@ -384,6 +384,18 @@ def test_whatever_messages_a_server_sends_are_an_answer(
     assert answer["detail"].isprintable()
 
 
+@pytest.mark.parametrize("figure", [b"9" * 4000, b"-1", b"", b"x"])
+def test_impossible_number_of_connections_is_no_answer(figure: bytes) -> None:
+    row = b"".join(struct.pack("!I", len(value)) + value for value in (figure, b"100", b"3"))
+    let_in, answer = (
+        b"".join(kind + struct.pack("!I", len(body) + 4) + body for kind, body in messages)
+        for messages in (((b"R", bytes(4)), (b"Z", b"I")), ((b"D", b"\0\3" + row), (b"Z", b"I")))
+    )
+    with peer(says(b"N", let_in, answer)) as port:
+        seen = ask(f"postgresql://shop@127.0.0.1:{port}/shop")
+    assert told(seen) == (False, "answer", "what came back is not PostgreSQL")
+
+
 def test_server_without_tls_fails_where_tls_was_asked_for(server: Server) -> None:
     answer = ask(f"postgresql://open@127.0.0.1:{server.port}/shop?sslmode=require")
     assert (answer["ok"], answer["failing"]) == (False, "tls")
@@ -441,6 +453,20 @@ def test_login_at_redis_that_is_refused_is_told_and_the_password_is_not(secret: 
         answer = ask(f"redis://app@127.0.0.1:{port}", **secret)
     assert told(answer) == (False, "login", "login refused: WRONGPASS invalid username-password pair")
     assert heard == [b"*3\r\n$4\r\nAUTH\r\n$3\r\napp\r\n$12\r\nh0rse-staple\r\n"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"-ERR unknown command 'AUTH', with args beginning with: 'h0rse-staple' \r\n",
+        b"-ERR unknown command `AUTH`, with args beginning with: `h0rse-\r\n",
+        b"-WRONGPASS not h0rse-staple\r\n",
+    ],
+)
+def test_password_that_redis_repeats_is_not_told(said: bytes, secret: dict[str, Any]) -> None:
+    answer = redis(said, **secret)
+    assert told(answer)[:2] == (False, "login")
+    assert "h0rse" not in str(answer)
 
 
 # --- TLS and the web ------------------------------------------------------------------------------------------------------
