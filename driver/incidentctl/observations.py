@@ -101,12 +101,15 @@ def read(
         for found in findings
         if found.service and (found.kind in ("dependency", "release") or found.about.get("new") is True)
     }
-    well = {key for key, look in looks.items() if _mapping(look.get("health")).get("healthy") is True} - sick
+    needs = tuple(_needs(looks, tuple(services), addresses))
+    in_vain = {(host, need.name) for need in needs if not need.ok for host in need.hosts}
+    # Its manager says that it runs; those who need it know better.
+    well = {key for key, look in looks.items() if _mapping(look.get("health")).get("healthy") is True} - sick - in_vain
     return Observations(
         hosts=tuple(told),
         silent=tuple(sorted(silent)),
         findings=findings,
-        needs=tuple(_needs(looks, tuple(services), addresses)),
+        needs=needs,
         sick=frozenset(sick),
         well=frozenset(well),
         addresses={address: host for host, address in addresses.items()},

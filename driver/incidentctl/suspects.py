@@ -69,8 +69,13 @@ def fits(suspect: Suspect, said: Finding, case: Case) -> bool | None:
         return True if said.host in suspect.hosts else None
     if said.path and suspect.paths and suspect.service is None:
         return None  # it names another place; only a service's own configuration may lead there
-    if said.names_host and (
-        said.names_host in suspect.targets or any(case.seen.is_host(said.names_host, host) for host in suspect.hosts)
+    if (
+        not suspect.is_change
+        and said.names_host
+        and (
+            said.names_host in suspect.targets
+            or any(case.seen.is_host(said.names_host, host) for host in suspect.hosts)
+        )
     ):
         return True
     if said.host in suspect.hosts:

@@ -88,7 +88,7 @@ def _places(suspect: Suspect, case: Case) -> Iterator[Evidence]:
     ours = suspect.services or {service for _host, service in reach | case.seen.well}
     sick = {(host, service) for host, service in case.seen.sick if service in ours}
     well = {(host, service) for host, service in case.seen.well if service in ours}
-    those = sick & reach
+    those = reach & case.seen.sick
     if not those:
         if case.seen.sick and not suspect.rule.symptom:
             yield Evidence(rules.NOBODY_SICK, f"{listed(suspect.hosts)}: nothing that is sick runs there or needs it")
@@ -117,6 +117,10 @@ def _judges(suspect: Suspect, sick: set[tuple[str, str]], host: str) -> bool:
 
 def _needed(suspect: Suspect, case: Case) -> Iterator[Evidence]:
     """Sick services of other hosts need it."""
+    if suspect.is_change and not suspect.services:
+        return  # that it is a host which others need says nothing of each of its files
+    if suspect.services and any(suspect.services <= set(root.suffering) for root in case.roots):
+        return  # it is only on the way to what fails
     seen: dict[tuple[str, str], tuple[bool, str]] = {}
     for need in suspect.needs:
         if (need.host, need.service) in case.seen.sick:

@@ -238,6 +238,27 @@ def test_files_of_the_host_that_nothing_speaks_of_are_less_likely_than_a_slow_de
     assert found[0].kind == "dependency_slow"
 
 
+def test_a_database_that_its_manager_calls_well_is_suspected_by_those_who_need_it_in_vain() -> None:
+    full = finding(
+        "critical", "database_connections", "database: 37 of 37 connections are in use", "database", host="db1"
+    )
+    hosts = {
+        "web1": facts(UNHEALTHY, needs=[{**NEEDS[0], "ok": False}]),
+        "db1": facts(full, service="database", healthy=True, needs=[]),
+    }
+    first = weigh(hosts)[0]
+    assert (first.kind, first.against) == ("database_connections", ())
+    assert first.supports[:2] == ("web1: shop, which is sick, needs database", "shop is sick on web1")
+
+
+def test_that_a_host_is_needed_says_nothing_of_each_of_its_files() -> None:
+    files = change("configuration", "/etc", "2026-01-01T02:58:00+00:00", path="/etc")
+    needs = [{**NEEDS[0], "ok": False}]
+    hosts = {"web1": facts(UNHEALTHY, needs=needs), "db1": facts(service="database", needs=[], changes=[files])}
+    cause = next(cause for cause in weigh(hosts) if cause.kind == "configuration")
+    assert "web1: shop, which is sick, needs database" not in cause.supports
+
+
 def test_a_service_that_only_suffers_says_from_what() -> None:
     stopped = finding("critical", "not_running", "database: not running", "database")
     needs = [{**NEEDS[0], "ok": False}]
