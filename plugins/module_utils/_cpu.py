@@ -32,6 +32,7 @@ _WRAPPERS = (
     "nohup",
     "setsid",
 )
+_ANSIBLE = "AnsiballZ_"  # how it names a module on its way to a host
 _NAME_CHARS = 48
 _YOUNG_S = 3600.0
 _BOOT_S = 120.0
@@ -79,7 +80,7 @@ def jobs(first: Reading, last: Reading) -> list[Facts]:
 
     {name, pid, unit, container, parent, cron, processes, cpu_percent, wanted_percent, started, young}. `wanted_percent` counts
     also the time for which it stood in line for a CPU; `pid` is that of its busiest process, `parent` the name of what
-    started it. Our own processes are left out.
+    started it. Our own processes are left out, and other modules of Ansible that a login has started.
     """
     known, seconds = last.processes, max(last.at - first.at, 0.01)
     took = {pid: 100 * spent / seconds for pid, spent in _spent_s(first, last).items()}
@@ -88,8 +89,9 @@ def jobs(first: Reading, last: Reading) -> list[Facts]:
     busiest = sorted((pid for pid in wanted if wanted[pid] >= _NOTICED), key=lambda pid: -wanted[pid])[:_LOOKED_AT]
     found: dict[tuple[str, ...], list[int]] = {}
     for pid in busiest:
-        if not _is_ours(known[pid], known):
-            found.setdefault(_job(known[pid], known, runs), []).append(pid)
+        job = _job(known[pid], known, runs)
+        if not _is_ours(known[pid], known) and not (job[0] == "process" and _ANSIBLE in _procfs.script(known[pid])):
+            found.setdefault(job, []).append(pid)
     told = [
         {
             **_told(known, pids[0]),

@@ -57,12 +57,21 @@ def _disk(path: str) -> Disk | None:
 
 
 def _mount(place: Path) -> Path:
-    while not place.exists() and place != place.parent:
+    while not _is_there(place) and place != place.parent:
         place = place.parent
     place = place.resolve()
     while not place.is_mount():
         place = place.parent
     return place
+
+
+def _is_there(place: Path) -> bool:
+    """Say whether a place can be seen: what only root may look into counts as what holds it."""
+    try:
+        place.stat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return False
+    return True
 
 
 def _percent(part: int, whole: int) -> float | None:

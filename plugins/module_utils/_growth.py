@@ -56,15 +56,20 @@ def look(services: Sequence[Facts], begun: Begun, processes: dict[int, Process])
         disks.append({**after, "bytes_per_minute": round(used * 60 / seconds) if used >= _MUCH else 0})
     fast = [disk["path"] for disk in disks if disk["path"] not in begun.walks and _fills(disk)]
     walks = {**begun.walks, **_walks(fast, _disks.places(services))}
-    return {
-        "disks": disks,
-        "folders": [_told(path, found) for path, found in walks.items()],
-        "growing": [
-            {**_on_disk(row, disks), "log": _is_log(row["path"], services)}
-            for row in _open_files.growing(begun.open_files, processes)
+    # A disk may have stopped to answer since the start.
+    folders, growing, deleted = _parallel.each(
+        lambda ask: ask(),
+        [
+            lambda: [_told(path, found) for path, found in walks.items()],
+            lambda: [
+                {**_on_disk(row, disks), "log": _is_log(row["path"], services)}
+                for row in _open_files.growing(begun.open_files, processes)
+            ],
+            lambda: [_on_disk(row, disks) for row in _open_files.deleted(begun.open_files, processes)],
         ],
-        "deleted": [_on_disk(row, disks) for row in _open_files.deleted(begun.open_files, processes)],
-    }
+        _disks.WITHIN_S,
+    )
+    return {"disks": disks, "folders": folders or [], "growing": growing or [], "deleted": deleted or []}
 
 
 def full_in_s(disk: _disks.Disk) -> float | None:

@@ -39,13 +39,13 @@ def largest(known: dict[int, Process]) -> dict[str, list[Facts]]:
 def growing(first: dict[int, Process], last: dict[int, Process], seconds: float) -> list[Facts]:
     """Return the processes that take more memory than at the first reading, in bytes a minute, the most first.
 
-    What has just begun takes memory as it should.
+    What has just begun takes memory as it should; pages of files, and what is shared, are not taken.
     """
     rows = []
     uptime = float((_procfs.text("uptime").split() or ["0"])[0])
     for pid, after in last.items():
         before = first.get(pid)
-        more = after.rss_bytes - before.rss_bytes if before and before.started == after.started else 0
+        more = after.own_bytes - before.own_bytes if before and before.started == after.started else 0
         age = uptime - after.started / os.sysconf("SC_CLK_TCK")
         if more >= _LEAST and age >= _SETTLED_S and pid != os.getpid():
             rows.append({**_told(after), "bytes_per_minute": round(more * 60 / max(seconds, 0.05))})

@@ -11,6 +11,7 @@ PROC = Path("/proc")
 _LIMIT = 256 * 1024  # bytes; /proc/sys gives nothing to who asks for 4 MiB at once
 _INTERPRETERS = ("python", "perl", "ruby", "node", "php", "sh", "bash", "dash", "java")
 _CHAIN = 32  # of parents
+_MUCH = 4 << 20  # bytes of memory: of what has less it is not asked how much is its own
 
 
 class Process(NamedTuple):
@@ -26,6 +27,7 @@ class Process(NamedTuple):
     threads: int
     started: int  # in ticks since boot
     rss_bytes: int
+    own_bytes: int  # of these, what is neither a file's nor shared with others
 
 
 def text(*parts: str, limit: int = _LIMIT) -> str:
@@ -64,7 +66,13 @@ def process(pid: int) -> Process | None:
     rss = int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
     scheduled = text(str(pid), "schedstat", limit=256).split()
     waited = int(scheduled[1]) / 1e9 if len(scheduled) > 1 else 0.0
-    return Process(pid, name, state, parent, own, children, waited, int(fields[17]), int(fields[19]), rss)
+    threads, started, shared = int(fields[17]), int(fields[19]), _shared_bytes(pid) if rss >= _MUCH else 0
+    return Process(pid, name, state, parent, own, children, waited, threads, started, rss, max(0, rss - shared))
+
+
+def _shared_bytes(pid: int) -> int:
+    pages = text(str(pid), "statm", limit=256).split()
+    return int(pages[2]) * os.sysconf("SC_PAGE_SIZE") if len(pages) > 2 else 0
 
 
 def parents(one: Process, known: dict[int, Process]) -> list[Process]:
@@ -78,7 +86,8 @@ def parents(one: Process, known: dict[int, Process]) -> list[Process]:
 
 def script(one: Process) -> str:
     """Return the name of a process, and of an interpreter's also the script's, without its folder; never an argument."""
-    if not one.name.startswith(_INTERPRETERS):
+    # The command line of what waits for a disk may not come before that disk answers.
+    if one.state == "D" or not one.name.startswith(_INTERPRETERS):
         return one.name
     words = text(str(one.pid), "cmdline", limit=4096).split("\0")
     if len(words) < 2 or words[1].startswith("-") or not words[1]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -96,6 +97,35 @@ def test_disk_that_does_not_answer_is_told_and_not_waited_for(monkeypatch: pytes
     time.sleep(0.5)  # the thread ends with the test, not with the next one
 
 
+def test_disk_that_answers_no_more_at_the_second_look_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = _growth.Begun(
+        time.monotonic(), [], {"/": _folders.walk(str(tmp_path), [], time.time())}, _open_files.scan([], 0)
+    )
+    monkeypatch.setattr(_disks, "WITHIN_S", 0.1)
+    hangs = threading.Event()
+    monkeypatch.setattr(_folders, "growth", lambda _walk: hangs.wait(10))
+    monkeypatch.setattr(_open_files, "growing", lambda *_given: hangs.wait(10))
+    found = _growth.look([], begun, {})
+    assert not hangs.is_set()
+    hangs.set()
+    assert (found["folders"], found["growing"], found["deleted"]) == ([], [], [])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_place_that_only_root_may_look_into_is_on_the_disk_of_what_holds_it(tmp_path: Path) -> None:
+    (tmp_path / "main" / "base").mkdir(parents=True)
+    (tmp_path / "main").chmod(0o700)
+    tmp_path.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        (disk,) = _disks.disks_of([str(tmp_path / "main" / "base")])
+    finally:
+        os.seteuid(0)
+    assert disk["total_bytes"] == _disks.disks_of([str(tmp_path)])[0]["total_bytes"]
+
+
 def test_heaviest_folder_is_the_deepest_that_holds_most(tmp_path: Path) -> None:
     fill(tmp_path / "cache" / "a" / "b", one=400_000, two=300_000)
     fill(tmp_path / "cache" / "c", three=200_000)
@@ -167,7 +197,7 @@ def test_process_near_its_limit_of_descriptors_is_told(tmp_path: Path, monkeypat
     for pid, limit in ((5, "64"), (6, "1024"), (7, "unlimited")):
         (tmp_path / str(pid)).mkdir()
         (tmp_path / str(pid) / "limits").write_text(f"Limit\nMax open files            {limit}     4096     files\n")
-    processes = {pid: _procfs.Process(pid, "web", "S", 1, 0, 0, 0.0, 1, 0, 0) for pid in (5, 6, 7)}
+    processes = {pid: _procfs.Process(pid, "web", "S", 1, 0, 0, 0.0, 1, 0, 0, 0) for pid in (5, 6, 7)}
     assert _open_files.near_their_limit({5: 60, 6: 60, 7: 60}, processes) == [
         {"pid": 5, "name": "web", "open": 60, "limit": 64}
     ]

@@ -82,6 +82,18 @@ def test_processes_of_one_unit_are_one_job_and_our_own_are_none(proc: Proc) -> N
     assert (job["unit"], job["processes"], job["cpu_percent"]) == ("shop.service", 2, 100.0)
 
 
+def test_module_of_ansible_is_no_suspect_unless_the_clock_starts_it(proc: Proc) -> None:
+    argv = ["python3", "/home/ops/.ansible/tmp/1/AnsiballZ_evidence.py"]
+    for pid, name, parent in ((40, "sshd", 1), (41, "sh", 40), (50, "cron", 1), (51, "sh", 50)):
+        proc.process(pid, name, parent)
+    for pid, parent in ((42, 41), (52, 51)):
+        proc.process(pid, "python3", parent, argv=argv)
+    first = _cpu.read()
+    for pid, parent in ((42, 41), (52, 51)):
+        proc.process(pid, "python3", parent, argv=argv, ticks=TICKS)
+    assert [job["pid"] for job in jobs(first)] == [52]
+
+
 def test_process_of_a_container_is_told_by_the_container(proc: Proc) -> None:
     digits = "2cb2f11a6978184fc3642a1a41520acc0b465cc37fc6db60f5d58d5a5c3c8fc0"
     group = f"/machine.slice/libpod-{digits}.scope"
@@ -106,6 +118,9 @@ def test_runs_of_a_cron_job_that_overlap_are_counted(proc: Proc) -> None:
 
 def test_waiting_for_a_disk_counts_only_in_both_readings(proc: Proc) -> None:
     proc.process(7, "tar", state="D")
+    proc.process(9, "python3", argv=["python3", "/opt/report.py"], state="D")
+    assert _procfs.script(_procfs.processes()[9]) == "python3", "whose command line may not come either"
+    (proc.folder / "9/stat").unlink()
     proc.process(8, "dd", state="D")
     first = _cpu.read()
     proc.process(8, "dd", state="R")

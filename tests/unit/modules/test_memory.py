@@ -213,6 +213,17 @@ def test_real_process_that_grows_is_seen() -> None:
         last = _procfs.processes()
         process.kill()
     assert last[process.pid].rss_bytes - first[process.pid].rss_bytes > 30 * MIB
+    assert last[process.pid].own_bytes - first[process.pid].own_bytes > 30 * MIB
+
+
+def test_process_that_reads_a_file_it_has_mapped_takes_no_memory(proc: Proc) -> None:
+    page = os.sysconf("SC_PAGE_SIZE")
+    proc.process(7, "postgres", pages=8 * MIB // page)
+    (proc.folder / "7/statm").write_text(f"90000 {8 * MIB // page} {1 * MIB // page} 1 0 1 0")
+    first = _procfs.processes()
+    proc.process(7, "postgres", pages=108 * MIB // page)
+    (proc.folder / "7/statm").write_text(f"90000 {108 * MIB // page} {101 * MIB // page} 1 0 1 0")
+    assert _memory.growing(first, _procfs.processes(), 2.0) == []
 
 
 UNIT = {
