@@ -29,7 +29,7 @@ def _rule(prior: int, means: str = "", same: str = "", beside: str = "", symptom
 RULES: Mapping[str, Rule] = {
     # what somebody did
     "release": _rule(45, "schema configuration", "release"),
-    "changed": _rule(30, "permission configuration", "path name"),
+    "changed": _rule(18, "permission configuration"),
     # what a host is short of
     "disk": _rule(35, "no_space", "path", "folder_growing deleted_open"),
     "inodes": _rule(35, "no_space", "path", "folder_growing"),

@@ -259,6 +259,13 @@ def test_that_a_host_is_needed_says_nothing_of_each_of_its_files() -> None:
     assert "web1: shop, which is sick, needs database" not in cause.supports
 
 
+def test_modes_of_one_service_that_nothing_speaks_of_are_one_row_and_less_likely_than_a_slow_dependency() -> None:
+    modes = [finding("critical", "changed", f"shop: mode of {p} changed", "shop", path=p) for p in ("/srv/a", "/srv/b")]
+    slow = finding("warning", "dependency_slow", "shop: its dependency database is slow", "shop", name="database")
+    found = weigh({"web1": facts(*modes, slow, healthy=True)})
+    assert [cause.kind for cause in found] == ["dependency_slow", "changed"]
+
+
 def test_a_service_that_only_suffers_says_from_what() -> None:
     stopped = finding("critical", "not_running", "database: not running", "database")
     needs = [{**NEEDS[0], "ok": False}]
