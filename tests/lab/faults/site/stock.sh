@@ -16,6 +16,7 @@ Restart=always
 [Install]
 WantedBy=multi-user.target
 UNIT
+chown -R stock /srv/stock
 systemctl daemon-reload
 systemctl enable --quiet stock.service
 systemctl restart stock.service
