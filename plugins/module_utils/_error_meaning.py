@@ -83,7 +83,7 @@ _MEANINGS = tuple(
             r"(?:option|key|setting|directive|parameter|argument|configuration|config|environment)"
             r"|(?:could not|cannot|can't|failed to|unable to|error(?: while)?) (?:parse|parsing|load|loading|read|reading)"
             r".{0,60}?(?:config|settings|\.ya?ml|\.ini|\.toml|\.conf|\.json|\.env)"
-            r"|config(?:uration)?\w*.{0,30}?(?:error|invalid|not valid|missing|not set|failed)|ImproperlyConfigured"
+            r"|config.{0,50}?(?:error|invalid|not valid|missing|not set|failed)|ImproperlyConfigured"
             r"|environment variable.{0,60}?(?:not set|missing|required|undefined)|must be set|is not set\b"
             r"|no section:|no option|missing required|yaml\.\w+\.\w*error|TOMLDecodeError|syntax error in|"
             r"(?-i:KeyError: ['\"][A-Z][A-Z0-9_]{2,}['\"])|not a valid (?:port|url|number|boolean)",

@@ -6,10 +6,11 @@ import re
 
 HIDDEN = "<hidden>"
 _COLOUR = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-_WORD = r"[\w-]*(?:password|passwd|secret|token|api[_-]?key|credential)[\w-]*|authorization|(?:set-)?cookie"
+# Of bounded length, and without what stands before it: a text of nothing but such words would take hours.
+_WORD = r"(?:password|passwd|secret|token|api[_-]?key|credential)[\w-]{0,128}|\bauthorization|\b(?:set-)?cookie"
 _SECRETS = (
     (
-        re.compile(rf"(?i)\b((?:{_WORD})[\"']?\s*[:=]\s*)(?:(?:bearer|basic)\s+)?(\"[^\"]*\"|'[^']*'|[^\s,;&]+)"),
+        re.compile(rf"(?i)((?:{_WORD})[\"']?\s*[:=]\s*)(?:(?:bearer|basic)\s+)?(\"[^\"]*\"|'[^']*'|[^\s,;&]+)"),
         rf"\1{HIDDEN}",
     ),
     (re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]{8,}"), rf"\1{HIDDEN}"),

@@ -571,6 +571,11 @@ def test_secrets_and_control_characters_are_not_shown() -> None:
     )
 
 
+@pytest.mark.parametrize("said", ["token-" * 20_000, "secret_" * 20_000 + "=x", "password " * 20_000, "://a:" * 20_000])
+def test_text_that_is_made_to_take_long_is_cleaned_all_the_same(said: str) -> None:
+    assert len(_text.clean(said, 4000)) == 4000
+
+
 @settings(deadline=None)
 @given(st.binary(max_size=4000), st.integers(0, 5000))
 def test_no_bytes_whatever_make_it_fail(tmp_path_factory: pytest.TempPathFactory, raw: bytes, limit: int) -> None:
