@@ -119,16 +119,18 @@ def of_plain(text: str, rest: str) -> tuple[bool | None, str]:
 
     None if it tells no level and is nobody's last words.
     """
+    certain = False
     if text.startswith("<"):
         priority = _PRIORITY.match(text)
         if priority:
             rest = rest[rest.find(">") + 1 :]
             if int(priority.group(1)) % 8 <= _SYSLOG_ERROR:
-                return True, of_plain(rest, rest)[1]
+                text, certain = rest, True
     container = _CONTAINER.match(rest)
     if container:
         rest = rest[container.end() :]
-    return _leveled(text, rest)
+    is_error, said = _leveled(text, rest)
+    return certain or is_error, said
 
 
 def _leveled(text: str, rest: str) -> tuple[bool | None, str]:

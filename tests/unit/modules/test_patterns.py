@@ -576,6 +576,12 @@ def test_text_that_is_made_to_take_long_is_cleaned_all_the_same(said: str) -> No
     assert len(_text.clean(said, 4000)) == 4000
 
 
+def test_line_of_nothing_but_priorities_is_an_error_like_others(tmp_path: Path) -> None:
+    log = tmp_path / "x.log"
+    log.write_text("<3>" * 9000 + "\n<3>disk failed\n")
+    assert [error["count"] for error in read(log).errors] == [1, 1]
+
+
 @settings(deadline=None)
 @given(st.binary(max_size=4000), st.integers(0, 5000))
 def test_no_bytes_whatever_make_it_fail(tmp_path_factory: pytest.TempPathFactory, raw: bytes, limit: int) -> None:
