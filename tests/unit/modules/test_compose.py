@@ -12,12 +12,13 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _compose,
     _compose_state,
     _control,
-    _evidence,
+    _evidence_logs,
     _ledger,
     _lift,
     _service_errors,
     _service_state,
 )
+from ansible_collections.incidentctl.response.plugins.module_utils._evidence_part import Allowance
 from tests.unit.modules.engine import Machine
 
 
@@ -329,13 +330,14 @@ def test_errors_are_found_in_what_containers_said(talking: Machine) -> None:
 
 
 def test_what_containers_said_is_evidence_within_its_caps(talking: Machine) -> None:
-    given = {"lines": 50, "since_s": 600}
-    (part,) = _evidence._logs(talking.service(logs=[{"kind": "compose"}]), given)
+    given = {"lines": 50, "since_s": 600, "max_file_bytes": 1000}
+    (part,) = _evidence_logs.parts([talking.service(logs=[{"kind": "compose"}])], given)
     assert (part.name, part.origin) == ("logs/shop/01-compose-web_0123456789ab", "container web 0123456789ab")
-    said, cut = part.read(1000)
-    assert (said.count(b"\n"), cut) == (2, False)
+    allowance = Allowance(1000, time.monotonic() + 60, 30)
+    said = part.read(allowance)
+    assert (said.bytes.count(b"\n"), said.cut_by) == (2, "")
     assert (talking.home / "asked").read_text() == "logs --timestamps --tail=50 --since=600s 0123456789abcdef\n"
-    assert part.read(10)[1] is True
+    assert part.read(allowance._replace(bytes=10)).cut_by == "bytes"
 
 
 def test_an_engine_that_fails_is_no_log(talking: Machine) -> None:
