@@ -336,7 +336,7 @@ def test_what_containers_said_is_evidence_within_its_caps(talking: Machine) -> N
     allowance = Allowance(1000, time.monotonic() + 60, 30)
     said = part.read(allowance)
     assert (said.bytes.count(b"\n"), said.cut_by) == (2, "")
-    assert (talking.home / "asked").read_text() == "logs --timestamps --tail=50 --since=600s 0123456789abcdef\n"
+    assert (talking.home / "asked").read_text() == "logs --timestamps --since=600s 0123456789abcdef\n"
     assert part.read(allowance._replace(bytes=10)).cut_by == "bytes"
 
 
