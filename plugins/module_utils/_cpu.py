@@ -94,12 +94,12 @@ def jobs(first: Reading, last: Reading) -> list[Facts]:
             found.setdefault(job, []).append(pid)
     told = [
         {
-            **_told(known, pids[0]),
+            **_told(known, pids[0], job[1] if job[0] == "cron" else ""),
             "processes": len(pids),
             "cpu_percent": round(sum(took[pid] for pid in pids), 1),
             "wanted_percent": round(sum(wanted[pid] for pid in pids), 1),
         }
-        for pids in found.values()
+        for job, pids in found.items()
     ]
     return sorted(told, key=lambda job: -job["wanted_percent"])[:TOP]
 
@@ -177,12 +177,14 @@ def _job(one: Process, known: dict[int, Process], runs: dict[int, str]) -> tuple
     return ("process", str(one.pid))
 
 
-def _told(known: dict[int, Process], pid: int) -> Facts:
+def _told(known: dict[int, Process], pid: int, run: str) -> Facts:
+    """Return what is told of a job by its busiest process; of a `run` of a cron job the name of that, too."""
     one, home = known[pid], _cgroups.home(pid)
+    name = _procfs.script(one)
     names = [each.name for each in _procfs.parents(one, known)]
     came_from = next((name for name in names if name in (*_CRON, *_LOGINS)), names[0] if names else "")
     return {
-        "name": clean(_procfs.script(one), _NAME_CHARS),
+        "name": clean(f"{run}: {name}" if run and run != name else name, _NAME_CHARS),
         "pid": pid,
         "unit": clean(home.unit, 100),
         "container": home.container,

@@ -51,6 +51,18 @@ def test_process_that_runs_away_from_cron_is_named_with_its_script_and_never_its
     assert "sesame" not in str(job)
 
 
+def test_job_of_cron_bears_the_name_of_what_cron_runs_and_not_only_of_what_that_starts(proc: Proc) -> None:
+    proc.process(50, "cron")
+    proc.process(51, "cron", parent=50)
+    proc.process(52, "sh", parent=51, argv=["sh", "-c", "/opt/nightly"], started=NEW)
+    proc.process(53, "nightly", parent=52, started=NEW)
+    proc.process(54, "timeout", parent=53, started=NEW)
+    proc.process(55, "python3", parent=54, argv=["python3", "-c", "pass"], started=NEW)
+    first = _cpu.read()
+    proc.process(55, "python3", parent=54, argv=["python3", "-c", "pass"], started=NEW, ticks=TICKS)
+    assert [(job["name"], job["pid"]) for job in jobs(first)] == [("nightly: python3", 55)]
+
+
 def test_job_that_starts_many_short_processes_is_held_to_account_for_them(proc: Proc) -> None:
     proc.process(60, "sh", ticks=1, children=500)
     proc.process(61, "gzip", parent=60, ticks=900, started=NEW)
