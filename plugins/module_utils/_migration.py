@@ -106,8 +106,8 @@ def index(op: str, owner: str, name: str, *, unique: bool | None = False) -> Ope
 
 
 def key(name: str) -> str:
-    """Return a table's name as it is compared: without quotes and in small letters."""
-    return re.sub(r'["`\[\]]', "", name).lower()
+    """Return a table's name as it is compared: without quotes and in small letters; "" if it is not known."""
+    return "" if name.startswith("(") else re.sub(r'["`\[\]]', "", name).lower()
 
 
 def reversed_by(operations: tuple[Operation, ...], way_back: bool | None, why: str) -> tuple[bool | None, str]:

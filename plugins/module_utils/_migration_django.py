@@ -138,8 +138,7 @@ def _run_sql(call: ast.Call, known: Mapping[str, ast.expr]) -> _Found:
     back = argument(call, "reverse_sql", 1)
     texts = _sql_texts(argument(call, "sql", 0), known)
     operations = [one for text in texts for one in _migration_statements.operations(text)]
-    gone = back is None or _migration_python.is_none(back)
-    return _Found(operations, not gone, "RunSQL without reverse_sql" if gone else "")
+    return _Found(operations, *_way_back(back, "RunSQL", "reverse_sql", bool(operations)))
 
 
 def _sql_texts(node: ast.expr | None, known: Mapping[str, ast.expr]) -> list[str]:
@@ -157,13 +156,20 @@ def _sql_texts(node: ast.expr | None, known: Mapping[str, ast.expr]) -> list[str
 
 def _run_python(call: ast.Call) -> _Found:
     code, back = argument(call, "code", 0), argument(call, "reverse_code", 1)
-    gone = back is None or _migration_python.is_none(back)
     if dotted(code).endswith("RunPython.noop"):
-        return _Found([], not gone, "RunPython without reverse_code" if gone else "")
+        return _Found([], *_way_back(back, "RunPython", "reverse_code", False))
     told = Operation(
         "data", f"what RunPython {dotted(code) or 'calls'} touches", None, why="what it does is known only when it runs"
     )
-    return _Found([told], not gone, "RunPython without reverse_code" if gone else "")
+    return _Found([told], *_way_back(back, "RunPython", "reverse_code", True))
+
+
+def _way_back(back: ast.expr | None, kind: str, argument_name: str, acts: bool) -> tuple[bool, str]:
+    if back is None or _migration_python.is_none(back):
+        return False, f"{kind} without {argument_name}"
+    if acts and dotted(back).endswith(f"{kind}.noop"):
+        return False, f"the {argument_name} of {kind} does nothing"
+    return True, ""
 
 
 _Known = Mapping[str, ast.expr]

@@ -15,9 +15,11 @@ from ansible_collections.incidentctl.response.plugins.module_utils._migration im
 from ansible_collections.incidentctl.response.plugins.module_utils._migration_ruby import Call, Line
 
 _CLASS = re.compile(r"^class [\w:]+ < ActiveRecord::Migration(?:\[[\d.]+\])?$")
-_METHOD = re.compile(r"^def (?:self\.)?(change|up|down)$")
+_METHOD = re.compile(r"^def (?:self\.)?(change|up|down)(?:\s*\(\s*\))?$")
 # What stands in the class beside its methods, and does nothing to the database.
-_QUIET = re.compile(r"^(?:disable_ddl_transaction!|def \w|class \w|private$|[A-Z]\w* = [\w\s:'\"\[\],%.()]*$)")
+_QUIET = re.compile(
+    r"^(?:disable_ddl_transaction!|def (?!(?:self\.)?(?:change|up|down)\b)\w|class \w|private$|[A-Z]\w* = [\w\s:'\"\[\],%.()]*$)"
+)
 _WRAPPER = re.compile(r"^safety_assured\s*(?:\{\s*(?P<inner>.*?)\s*\}|do)$")
 
 

@@ -13,7 +13,8 @@ from ansible_collections.incidentctl.response.plugins.module_utils._migration im
 
 DEEPEST = 50
 _HEREDOC = re.compile(r"<<([~-]?)(['\"]?)([A-Z_][A-Z_0-9]*)\2")
-_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
+# A string, or one that does not end, which is a group: else a line of many quotes is searched again from each of them.
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*(?:'|(\\?\Z))|\"(?:[^\"\\]|\\.)*(?:\"|(\\?\Z))")
 _UNSURE = re.compile(r"[/`?]['\"/]|%[qQrsx]?[({\[<|!]|(?<!\w)/|`")
 _OPENS = re.compile(
     r"^(?:class|module|def|if|unless|case|while|until|begin|for)\b|(?:=|\|\|)\s*(?:if|case|begin)\b|\bdo(?:\s*\|[^|]*\|)?$"
@@ -22,6 +23,7 @@ _CALL = re.compile(r"^(?P<verb>(?:\w+\.)?[a-z_]\w*[!?]?)(?:\s*\((?P<within>.*)\)
 _BLOCK = re.compile(r"\s*\bdo(?:\s*\|([^|]*)\|)?$")
 _PAIR = re.compile(r"^(?::?(?P<old>\w+)\s*=>|(?P<new>\w+):)\s*(?P<value>.+)$", re.DOTALL)
 _WORD = re.compile(r"^:(\w+[?!]?)$|^:?\"([^\"\\#]*)\"$|^:?'([^'\\]*)'$")
+_LITERAL = re.compile(r"[:\"'\[\d-]|%[iIwW][\[({]|(?:true|false|nil|heredoc_\d+_)\b")
 _CONDITION = re.compile(r"\s(?:if|unless|while|until|rescue|and|or)\s|&&|\|\||\?")
 
 
@@ -80,13 +82,13 @@ def call(text: str) -> Call:
     positional: list[str] = []
     named: dict[str, str] = {}
     for part in _cut((match["within"] or match["after"] or "").strip(), ","):
-        if part.startswith(("*", "&", "**")):
-            raise UnclearError("its arguments are put together when it runs")
         pair = _PAIR.match(part)
         if pair:
             named[pair["old"] or pair["new"]] = pair["value"].strip()
-        else:
+        elif _LITERAL.match(part):
             positional.append(part)
+        else:  # options in a variable or in braces may say anything
+            raise UnclearError("its arguments are put together when it runs")
     return Call(match["verb"], positional, named, (block[1] or "").strip() if block else "")
 
 
@@ -136,22 +138,22 @@ def _without_comment(line: str) -> str:
 
 
 def _blank(line: str) -> str:
-    """Return a line with what its strings hold blanked out, as long as it was."""
-    return _QUOTED.sub(lambda match: "s" * len(match[0]), line)
+    """Return a line with its strings blanked out, as long as it was; one that does not end stays."""
+    return _QUOTED.sub(lambda match: match[0] if match.lastindex else "s" * len(match[0]), line)
 
 
 def _joined(lines: Iterator[str]) -> Iterator[str]:
     """Join the lines of one statement: brackets that are open, a comma or an operator at the end."""
-    whole = ""
+    whole, depth = "", 0
     for line in lines:
         whole = f"{whole} {line}" if whole else line
-        blank = _blank(whole)
-        is_open = sum(map(blank.count, "([{")) > sum(map(blank.count, ")]}"))
+        blank = _blank(line)
+        depth += sum(map(blank.count, "([{")) - sum(map(blank.count, ")]}"))
         if len(whole) > 100_000:
             raise UnclearError("a statement of it is too long")
-        if not is_open and not blank.endswith((",", "\\", "&&", "||", ".", "=>", "=", "+")):
+        if depth <= 0 and not blank.endswith((",", "\\", "&&", "||", ".", "=>", "=", "+")):
             yield whole
-            whole = ""
+            whole, depth = "", 0
     if whole:
         raise UnclearError("its last statement does not end")
 

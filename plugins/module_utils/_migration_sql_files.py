@@ -10,7 +10,8 @@ from ansible_collections.incidentctl.response.plugins.module_utils._migration im
 
 _FLYWAY = re.compile(r"(?:^|/)(?P<kind>[VBUR])(?P<version>[0-9][0-9._]*)?__[^/]*\.sql$")
 _NUMBERED = re.compile(r"(?:^|/)[^/]*[0-9][^/]*(?:\.sql$|/(?:up|down)\.sql$)")
-_DOWN = re.compile(r"\.down\.sql$|(?:^|/)down\.sql$|\.(?:undo|rollback)\.sql$|[_-]down\.sql$")
+_DOWN = re.compile(r"\.down\.sql$|(?:^|/)down\.sql$|\.(?:undo|rollback)\.sql$")
+_MAYBE_DOWN = re.compile(r"[_-]down\.sql$")
 _SECTION = re.compile(
     r"^[ \t]*--[ \t]*(?:migrate:|\+goose[ \t]+|\+migrate[ \t]+|/*@)(up|down|undo)\b.*$", re.IGNORECASE | re.MULTILINE
 )
@@ -21,16 +22,21 @@ def is_one(name: str) -> bool:
     return bool(_FLYWAY.search(name) or _NUMBERED.search(name))
 
 
-def is_way_back(name: str) -> bool:
-    """Tell by its name whether a file is the way back of another migration."""
+def is_way_back(name: str, names: Collection[str]) -> bool:
+    """Tell by its name, and those of all files beside it, whether a file is the way back of another migration."""
     flyway = _FLYWAY.search(name)
-    return flyway["kind"] == "U" if flyway else bool(_DOWN.search(name))
+    if flyway:
+        return flyway["kind"] == "U"
+    # 0005_shut_down.sql goes forward, unless there is what it would take back.
+    stem = _MAYBE_DOWN.sub("", name)
+    forward = {f"{stem}{end}.sql" for end in ("", ".up", "_up", "-up")} if stem != name else set()
+    return bool(_DOWN.search(name)) or not forward.isdisjoint(names)
 
 
 def read(name: str, text: str, names: Collection[str]) -> Migration:
     """Given a migration's text, and the names of all files beside it, return what it does. Raise UnclearError."""
     flyway = _FLYWAY.search(name)
-    up, has_down, down = _sections(text)
+    up, has_down, down = (text, False, "") if flyway else _sections(text)  # Flyway runs all of it
     operations = _migration_statements.operations(up)
     if flyway:
         way_back, why = _flyway_way_back(flyway, names)

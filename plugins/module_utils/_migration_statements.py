@@ -28,6 +28,7 @@ _NEW_THINGS = ("SEQUENCE", "SCHEMA", "EXTENSION", "TYPE", "DOMAIN", "VIEW", "FUN
 _BEFORE_KIND = frozenset(
     {"OR", "REPLACE", "TEMP", "TEMPORARY", "UNLOGGED", "LOCAL", "GLOBAL", "UNIQUE", "MATERIALIZED", "RECURSIVE"}
 )
+_SERIAL = re.compile(r"(?:BIG|SMALL)?SERIAL[248]?")
 _NAME = re.compile(r'[^\W\d]|["`]')
 _CONSTRAINTS = frozenset({"CONSTRAINT", "PRIMARY", "UNIQUE", "FOREIGN", "CHECK", "EXCLUDE"})
 
@@ -118,7 +119,8 @@ def _create(words: Words) -> list[Operation]:
         name = _named(rest)
         if not ({"(", "AS", "LIKE", "PARTITION"} & {word.upper() for word in rest[1:2]}):
             raise UnclearError("a table without columns")
-        return [_migration.table("add", name, True, is_new=not there_already)]
+        gone = _migration.table("drop", name, False, "if it was there, another one takes its place")
+        return [gone if "REPLACE" in before else _migration.table("add", name, True, is_new=not there_already)]
     if kind in _NEW_THINGS:
         what = f"{kind.lower()} {_named(rest)}"
         if "REPLACE" in before:
@@ -220,8 +222,10 @@ def _add(owner: str, words: Words) -> list[Operation]:
     rest = [word.upper() for word in words[1:]]
     if not rest:
         raise UnclearError("a column without a type")
-    serial = any("SERIAL" in word or word in ("GENERATED", "IDENTITY", "AUTO_INCREMENT") for word in rest)
-    filled = serial or ("DEFAULT" in rest and rest[rest.index("DEFAULT") + 1] != "NULL")
+    serial = bool(_SERIAL.fullmatch(rest[0]) or {"GENERATED", "IDENTITY", "AUTO_INCREMENT"} & set(rest))
+    # ON DELETE SET DEFAULT gives none.
+    default = next((at for at, word in enumerate(rest) if word == "DEFAULT" and rest[at - 1] != "SET"), None)
+    filled = serial or (default is not None and rest[default + 1] != "NULL")
     required = "NOT NULL" in " ".join(rest) or "PRIMARY" in rest
     bound = bool({"UNIQUE", "PRIMARY", "CHECK"} & set(rest))
     return [_migration.added_column(owner, _named(words), optional=filled or not required, unique=bound)]

@@ -27,7 +27,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._text import 
 MOST_READ = 500  # migrations that are looked into; between two releases are seldom ten
 SHOWN = 50
 TEXT_CHARS = 200
-_REVISION = re.compile(r"^revision(?:\s*:\s*[\w\[\]., |]+)?\s*=\s*[\"']([^\"'\n]+)[\"']", re.MULTILINE)
+_REVISION = re.compile(r"^revision(?: ?: ?[\w\[\]., |]{1,80})? {0,80}=\s*[\"']([^\"'\n]+)[\"']", re.MULTILINE)
 
 
 class Between(NamedTuple):
@@ -118,7 +118,7 @@ def _harmless_to_new_tables(found: list[Migration]) -> list[Migration]:
         operations = []
         for one in migration.operations:
             place = _table(migration, one)
-            if one.is_new and place not in seen:
+            if one.is_new and one.table and place not in seen:
                 made.add(place)
             seen.add(place)
             safe = place in made and not one.is_new and not one.what.startswith("table ")
@@ -170,7 +170,7 @@ class _Reader:
             return [_migration_rails.read(name, text)]
         if not _migration_sql_files.is_one(name):
             raise UnclearError("it is no migration that is known here")
-        if _migration_sql_files.is_way_back(name):
+        if _migration_sql_files.is_way_back(name, self.ahead.digests):
             return []
         return [_migration_sql_files.read(name, self.ahead.text(name), self.ahead.digests)]
 

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.incidentctl.response.plugins.module_utils import (
     _migration_files,
     _migration_python,
+    _migration_ruby,
     _migration_sql,
     _migration_statements,
     _migrations,
@@ -479,6 +480,8 @@ def test_what_djangos_operations_mean(tmp_path: Path, operation: str, state: str
         ("migrations.RunSQL('CREATE INDEX i ON t (a)')", False),
         ("migrations.RunSQL('CREATE INDEX i ON t (a)', 'DROP INDEX i')", True),
         ("migrations.RunSQL('CREATE INDEX i ON t (a)', reverse_sql=None)", False),
+        ("migrations.RunSQL('CREATE INDEX i ON t (a)', migrations.RunSQL.noop)", False),
+        ("migrations.RunPython(forward, migrations.RunPython.noop)", False),
         ("migrations.RemoveField('order', 'unit_price')", False),
     ],
 )
@@ -591,6 +594,14 @@ def test_sql_is_cut_at_the_end_of_its_statements_or_not_at_all(text: str, statem
         ),
         ("ALTER TABLE orders ADD a int NOT NULL DEFAULT 0, ADD COLUMN b numeric(10, 2)", "adds column orders.a", True),
         ("ALTER TABLE orders ADD COLUMN a int DEFAULT NULL NOT NULL", "adds column orders.a (must be", False),
+        ("ALTER TABLE orders ADD a int NOT NULL REFERENCES serials (id)", "adds column orders.a (must be", False),
+        ("ALTER TABLE orders ADD a bigserial NOT NULL", "adds column orders.a", True),
+        (
+            "ALTER TABLE orders ADD a int REFERENCES b (id) ON DELETE SET DEFAULT NOT NULL",
+            "adds column orders.a (must",
+            False,
+        ),
+        ("CREATE OR REPLACE TABLE orders (id int)", "drops table orders (if it was there", False),
         ("ALTER TABLE orders ADD CONSTRAINT c CHECK (a > 0) NOT VALID", "adds constraint c of orders", False),
         ("ALTER TABLE orders ADD FOREIGN KEY (a) REFERENCES b (id)", "adds constraint (foreign key) of orders", False),
         ("ALTER TABLE orders ADD COLUMN b int REFERENCES bills (id) ON DELETE CASCADE", "adds column orders.b", True),
@@ -659,7 +670,9 @@ def rails(*lines: str, method: str = "change") -> str:
         (["add_column(:orders, :a, :string,", "  null: false, # later", "  default: 0)"], "compatible", "orders.a"),
         (["add_column :orders, :a, :string, null: needed"], "unknown", "must be filled is not known"),
         (["add_column :orders, :a, :string unless column_exists?(:orders, :a)"], "unknown", "depends on a condition"),
-        (["add_column table, :a, :string"], "unknown", "a name is put together when it runs"),
+        (["add_column table, :a, :string"], "unknown", "put together when it runs"),
+        (["add_column :orders, :a, :string, { null: false }"], "unknown", "put together when it runs"),
+        (["add_index :orders, :a, options"], "unknown", "put together when it runs"),
         (["add_reference :orders, :shop, null: false, foreign_key: true"], "breaking", "orders.shop_id"),
         (["add_reference :orders, :shop, foreign_key: true"], "compatible", "orders.shop_id"),
         (["add_timestamps :orders"], "breaking", "orders.created_at"),
@@ -717,6 +730,21 @@ def test_whether_rails_migrations_can_be_taken_back(tmp_path: Path, text: str, r
     assert between(tmp_path, {"20260101000000_x.rb": text}).reversible is reversible
 
 
+@pytest.mark.parametrize("method", ["change()", "up( )", "self.up()"])
+def test_a_method_of_rails_with_empty_brackets_is_read_as_well(tmp_path: Path, method: str) -> None:
+    found = between(tmp_path, {"20260101000000_x.rb": rails("drop_table :orders", method=method)})
+    assert told(found) == ["drops table orders"]
+
+
+def test_a_method_of_rails_that_takes_what_it_never_gets_is_not_understood(tmp_path: Path) -> None:
+    found = between(tmp_path, {"20260101000000_x.rb": rails("drop_table :orders", method="up(how)")})
+    assert found.state == "unknown"
+
+
+def test_strings_that_do_not_end_are_looked_for_once_in_a_line() -> None:
+    assert [match.end() for match in _migration_ruby._QUOTED.finditer("\\'" * 1000)] == [2000]
+
+
 # SQL in files
 
 
@@ -739,7 +767,24 @@ def test_the_way_back_of_numbered_sql_is_beside_or_below_and_is_not_taken_for_th
     assert told(found) == ["adds table x"]
 
 
+@pytest.mark.parametrize(
+    ("files", "state"),
+    [
+        ({"0002_shut_down.sql": "DROP TABLE orders;"}, "breaking"),
+        ({"0002_x_up.sql": "CREATE TABLE x (a int);", "0002_x_down.sql": "DROP TABLE orders;"}, "compatible"),
+        ({"V2__x.sql": "CREATE TABLE x (a int);\n-- @undo\nDROP TABLE orders;"}, "breaking"),
+    ],
+)
+def test_what_only_looks_like_a_way_back_is_run_forward(tmp_path: Path, files: Files, state: str) -> None:
+    assert between(tmp_path, files).state == state
+
+
 # What is made of it
+
+
+def test_a_table_whose_name_is_not_known_is_not_taken_for_a_new_one_of_which_the_same_is_true(tmp_path: Path) -> None:
+    text = alembic("b", "None", "op.create_table(prefix() + 'x')\n    op.drop_column(prefix() + 'orders', 'price')")
+    assert between(tmp_path, {"b.py": text}).state == "breaking"
 
 
 def test_a_new_table_that_takes_the_place_of_an_old_one_does_not_hide_that_it_went(tmp_path: Path) -> None:
