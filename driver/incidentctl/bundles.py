@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import itertools
 import json
 import os
 import stat
@@ -16,8 +17,9 @@ from typing import Any, BinaryIO
 MANIFEST = "manifest.json"
 MOST_BYTES = 1 << 30  # unpacked; a role's default is a twentieth of that
 MOST_MEMBERS = 20_000
-_MOST_AT_ONCE = 32 << 20  # bytes: a header that asks for more is made to fill the memory
-_CHUNK = 1 << 20
+_MOST_MANIFEST = 32 << 20  # bytes; of 20,000 members it has about 6 MiB
+_MOST_NAME = 500  # characters; a role's have at most 250
+_CHUNK = 64 << 10  # read at once: a header that asks for more is made to fill the memory
 _TOLD = 5
 
 
@@ -72,7 +74,7 @@ def look(stream: BinaryIO, host: str, incident_id: str) -> Inside:
                 if member.name in found or (said is not None):
                     inside.problems.append(f"{member.name!r} is there twice, or after the manifest")
                 elif member.name == MANIFEST:
-                    said = json.loads(_content(tar, member).read(_MOST_AT_ONCE))
+                    said = json.loads(_manifest(_content(tar, member)))
                 else:
                     found[member.name] = sha256(_content(tar, member))
     except Exception as error:  # what a hostile archive makes these raise is no short list
@@ -84,17 +86,32 @@ def look(stream: BinaryIO, host: str, incident_id: str) -> Inside:
 
 def _members(tar: tarfile.TarFile, inside: Inside) -> Iterator[tarfile.TarInfo]:
     """Give the members that are regular files within the bundle; any other is a problem."""
-    for number, member in enumerate(tar):
+    for number in itertools.count():
+        member = tar.next()
+        if member is None:
+            return
+        # What tarfile keeps of each member, and of what is said for all of them, may be any amount.
+        tar.members.clear()
+        tar.pax_headers.clear()
         if number >= MOST_MEMBERS:
             inside.problems.append(f"it holds more than {MOST_MEMBERS} members")
             return
         parts = member.name.split("/")
-        if not member.isreg() or member.issparse():
+        if len(member.name) > _MOST_NAME:
+            inside.problems.append(f"the name of a member has more than {_MOST_NAME} characters")
+        elif not member.isreg() or member.issparse():
             inside.problems.append(f"{member.name!r} is no regular file")
         elif member.name.startswith("/") or ".." in parts:
             inside.problems.append(f"{member.name!r} leads out of the bundle")
         else:
             yield member
+
+
+def _manifest(stream: BinaryIO) -> bytes:
+    text = b"".join(itertools.islice(iter(lambda: stream.read(_CHUNK), b""), _MOST_MANIFEST // _CHUNK))
+    if stream.read(1):
+        raise ValueError(f"its manifest has more than {_MOST_MANIFEST} bytes")
+    return text
 
 
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> BinaryIO:
@@ -130,7 +147,7 @@ class _Bounded:
         self._stream = stream
 
     def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= _MOST_AT_ONCE:
+        if not 0 <= size <= _CHUNK:
             raise ValueError(f"{size} bytes are asked for at once")
         content = self._stream.read(size)
         self._check(self._stream.tell())

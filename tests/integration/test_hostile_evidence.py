@@ -17,6 +17,7 @@ import tarfile
 import tempfile
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -486,6 +487,28 @@ def test_a_header_that_asks_for_all_memory_is_left() -> None:
         gzip.compress(header.tobuf(tarfile.USTAR_FORMAT if header.size < 8**11 else tarfile.GNU_FORMAT))
     )
     assert "asked for at once" in bundles.look(stream, "web1", "INC-1").told
+
+
+def test_what_headers_say_of_members_does_not_pile_up_in_memory() -> None:
+    said = {f"{number:06d}": "x" for number in range(3000)}
+    members = []
+    for number in range(40):
+        member = file(f"logs/{number}")
+        member.pax_headers = said
+        members.append(member.tobuf(tarfile.PAX_FORMAT))
+    stream = io.BytesIO(gzip.compress(b"".join(members)))
+    tracemalloc.start()
+    try:
+        inside = bundles.look(stream, "web1", "INC-1")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert inside.members == 40
+    assert peak < 8 << 20
+
+
+def test_a_name_without_end_is_not_kept() -> None:
+    assert "more than 500 characters" in bundles.look(packed((file("logs/" + "a" * 600), b"")), "web1", "INC-1").told  # type: ignore[arg-type]
 
 
 def test_more_members_than_a_bundle_can_have_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
