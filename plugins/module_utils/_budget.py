@@ -9,7 +9,7 @@ import time
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _capture
 
-# Behind others, but not starved by them: at 10 it took 28 s beside eight busy processes, at 5 four, for 0.1 s of CPU.
+# Behind others, but not so far that it is starved where all processors are busy: evidence gets old.
 _NICE = 5
 
 

@@ -17,6 +17,7 @@ from typing import IO
 TIMEOUT_S = 20.0
 _CHUNK = 1 << 16
 _COMPLAINT_LIMIT = 300
+_MOMENT_S = 0.1  # to end, once all was said
 
 
 def capture(
@@ -37,8 +38,10 @@ def capture(
         )
         if cpu_s is not None:
             _limit(process.pid, cpu_s)
+        deadline = time.monotonic() + timeout_s
         with process.stdout as output:
-            ended, tail, cut = _read_tail(output, cap, time.monotonic() + timeout_s)
+            ended, tail, cut = _read_tail(output, cap, deadline)
+        ended = ended and _ends(process, deadline)  # it may have closed its output, and go on
         if not ended:
             os.killpg(process.pid, signal.SIGKILL)
         code = process.wait()
@@ -52,6 +55,14 @@ def capture(
             said = told.decode("utf-8", "replace").strip()
             raise OSError(f"{argv[0]} exited {code}" + (f": {said}" if said else ""))
         return tail, cut
+
+
+def _ends(process: subprocess.Popen[bytes], deadline: float) -> bool:
+    try:
+        process.wait(max(_MOMENT_S, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _limit(process: int, cpu_s: float) -> None:

@@ -78,7 +78,8 @@ def _collect(services: list[dict[str, Any]], params: Params) -> Result:
         (lambda: _evidence_logs.parts(services, params), _CONFIGURATION_BYTES),
         (lambda: _evidence_configuration.parts(services), 0),
     )
-    with _evidence_place.work_folder(_evidence_place.name_of(params), 2 * params["max_bytes"]) as folder:
+    name, room = _evidence_place.name_of(params), 2 * params["max_bytes"]
+    with _evidence_place.work_folder(name, room, params["login_user"]) as folder:
         bundle = folder / "evidence.tar.gz"
         manifest = _evidence_bundle.write(bundle, stages, params, budget)
         size, digest = bundle.stat().st_size, _evidence_place.sha256(bundle)

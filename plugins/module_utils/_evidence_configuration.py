@@ -23,7 +23,8 @@ from ansible_collections.incidentctl.response.plugins.module_utils._evidence_par
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._regular_file import NotRegularError
 
-FILES = 1000  # of one folder at most
+FILES = 1000  # of one folder at most; and folders in it
+_ENTRIES = 2000  # of one folder, with links
 _DEPTH = 8
 _FILE_BYTES = 1 << 20
 _LOOK_S = 10.0
@@ -98,34 +99,44 @@ def _of(_owner: str, path: str, ours: bool) -> Iterator[Part]:
 
 
 def _folder(top: str) -> Iterator[Part]:
-    waiting, count = [(top, 0)], 0
+    waiting, count, seen, more = [(top, 0)], 0, 1, False
     while waiting:
         folder, depth = waiting.pop()
         try:
-            names = _entries(folder)
+            names, is_cut = _entries(folder)
         except OSError as error:
             yield left_out(folder, folder, error)
             continue
+        more |= is_cut
         for name, mode in names:
             path = f"{folder}/{name}"
             if stat.S_ISDIR(mode):
-                waiting += [(path, depth + 1)] if depth < _DEPTH else []
+                within = depth < _DEPTH and seen < FILES
+                more |= not within
+                waiting += [(path, depth + 1)] if within else []
+                seen += within
             elif count >= FILES:
                 yield left_out(top, top, OSError(f"it holds more than {FILES} files: the rest was left"))
                 return
             elif not stat.S_ISLNK(mode):  # what it leads to is read where that lies, if it belongs to the configuration
                 count += 1
                 yield _file(path, follow=False)
+    if more:
+        most = f"folders deeper than {_DEPTH}, more than {FILES} of them, or more than {_ENTRIES} entries in one"
+        yield left_out(top, top, OSError(f"it has {most}: the rest was left"))
 
 
-def _entries(folder: str) -> list[tuple[str, int]]:
-    """Return names and modes, sorted; of a folder with far too many only some."""
-    found = []
+def _entries(folder: str) -> tuple[list[tuple[str, int]], bool]:
+    """Return names and modes, sorted; of a folder with far too many only some, and True."""
+    found, is_cut = [], False
     with _untrusted_path.open_folder(folder) as descriptor, os.scandir(descriptor) as entries:
-        for _number, entry in zip(range(2 * FILES), entries):
+        for number, entry in enumerate(entries):
+            if number >= _ENTRIES:
+                is_cut = True
+                break
             with contextlib.suppress(FileNotFoundError):
                 found.append((entry.name, os.stat(entry.name, dir_fd=descriptor, follow_symlinks=False).st_mode))
-    return sorted(found)
+    return sorted(found), is_cut
 
 
 def _file(path: str, follow: bool) -> Part:

@@ -89,16 +89,21 @@ def _files(name: str, path: str, params: Params) -> Iterator[Part]:
     for count, older in enumerate(_rotated.older(Path(path)) if since or had < lines else [], start=1):
         if older.written < since or (not since and had >= lines):
             return
-        number, at = name.rpartition("/")[2][:2], str(older.path)
+        number, at = name.rpartition("/")[2].partition("-")[0], str(older.path)
         label = f"{name.rpartition('/')[0]}/{number}.{count:02d}-{safe(older.path.name)}"
-        with contextlib.suppress(OSError), _untrusted_path.open_file(at) as stream:
-            if _rotated.packed(stream):
-                yield Part(label, at, _whole(at), older.size)
-                had = lines  # how many are in it is not known without unpacking it
-                continue
-            size, more = _log_tail.look(stream, lines and lines - had, most)
-            yield Part(label, at, _reader(at, older.identity[:2], lines and lines - had, since), size)
-            had += more
+        try:
+            with _untrusted_path.open_file(at) as stream:
+                packed = _rotated.packed(stream)
+                size, more = (older.size, 0) if packed else _log_tail.look(stream, lines and lines - had, most)
+        except OSError as error:
+            yield left_out(label, at, error)
+            continue
+        if packed:
+            yield Part(label, at, _whole(at), size)
+            had = lines  # how many are in it is not known without unpacking it
+            continue
+        yield Part(label, at, _reader(at, older.identity[:2], lines and lines - had, since), size)
+        had += more
 
 
 def _identity(stream: BinaryIO) -> tuple[int, int]:

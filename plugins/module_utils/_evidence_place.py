@@ -51,14 +51,19 @@ def name_of(params: dict[str, Any]) -> str:
 
 
 @contextlib.contextmanager
-def work_folder(name: str, room: int) -> Iterator[Path]:
+def work_folder(name: str, room: int, login_user: str | None = None) -> Iterator[Path]:
     """Make a fresh folder 0700 where `room` bytes are free; it stays, to be fetched from, unless we fail.
 
-    One of that name is left from a run that was cut off before it brought its bundle home, and goes first.
+    One of that name is left from a run that was cut off before it brought its bundle home, and goes first; not so one
+    of somebody else, who may have laid out anything under that name.
     """
+    user = _login_user(login_user)
+    ours = {0, os.geteuid(), *([user.pw_uid] if user else [])}
     for place in _WORK_PLACES:
         for earlier in Path(place).glob(name + "?" * _RANDOM):
-            shutil.rmtree(earlier, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                if earlier.lstat().st_uid in ours:
+                    shutil.rmtree(earlier, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=name, dir=work_place(room)))
     try:
         yield folder

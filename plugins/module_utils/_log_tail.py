@@ -54,8 +54,19 @@ def whole(stream: BinaryIO, allowance: Allowance) -> Content:
 
 def of(status: os.stat_result) -> dict[str, object]:
     """Return what the manifest says of a file."""
-    written = datetime.fromtimestamp(status.st_mtime, timezone.utc).isoformat(timespec="milliseconds")
-    return {"size": status.st_size, "written": written, "mode": f"{status.st_mode & 0o7777:04o}", "uid": status.st_uid}
+    return {
+        "size": status.st_size,
+        "written": _moment(status.st_mtime),
+        "mode": f"{status.st_mode & 0o7777:04o}",
+        "uid": status.st_uid,
+    }
+
+
+def _moment(seconds: float) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError, OSError):  # whose file it is may date it as they like
+        return f"{seconds:.0f} s after 1970"
 
 
 def last_lines(text: bytes, lines: int) -> bytes:

@@ -110,3 +110,20 @@ def test_configuration_keeps_its_place_beside_logs_that_would_take_all(params: P
     asked = of({**params, "max_bytes": volatile + (1 << 19)}, logs=logs, config=[str(tmp_path / "shop.ini")])
     _block, members, _manifest = collect(asked)
     assert taken(members) == [b"ini"]
+
+
+def test_that_a_folder_has_more_than_was_looked_at_is_said(
+    params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = tmp_path / "deep", tmp_path / "links", tmp_path / "few"
+    folders[0].joinpath(*"123456789").mkdir(parents=True)
+    for folder in folders[1:]:
+        folder.mkdir()
+    for number in range(4):
+        (folders[1] / f"{number}").symlink_to("/")
+    (folders[2] / "a").write_text("a")
+    monkeypatch.setattr(_evidence_configuration, "_ENTRIES", 3)
+    _block, _members, manifest = collect(of(params, config=list(map(str, folders))))
+    told = reasons(manifest, "missing")
+    assert [str(folder) in told for folder in folders] == [True, True, False]
+    assert "the rest was left" in told[str(folders[0])]

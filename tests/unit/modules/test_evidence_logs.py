@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from ansible_collections.incidentctl.response.plugins.module_utils import _log_tail
+from ansible_collections.incidentctl.response.plugins.module_utils import _log_tail, _untrusted_path
 from tests.unit.modules.collecting import Params, collect, of_logs, reasons, row_of
 
 HOUR = 3600
@@ -153,3 +153,27 @@ def test_a_log_that_is_cut_off_while_it_is_read_says_so(
     _block, members, manifest = collect(of_logs(params, log))
     assert members["logs/shop/01-app.log"] == b"1\n"
     assert "cut off while it was read" in row_of(manifest, "logs/shop/01-app.log")["note"]
+
+
+def test_a_file_that_is_dated_beyond_all_calendars_is_told_of_all_the_same() -> None:
+    status = os.stat_result((0o100644, 0, 0, 1, 0, 0, 5, 0, 1 << 40, 0))
+    assert _log_tail.of(status)["written"] == "1099511627776 s after 1970"
+
+
+def test_an_older_part_that_cannot_be_read_is_named(
+    params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = write(tmp_path / "app.log", b"3\n")
+    closed = write(tmp_path / "app.log.1", b"2\n", HOUR)
+    write(tmp_path / "app.log.2", b"1\n", 2 * HOUR)
+    really = _untrusted_path.open_file
+
+    def open_file(path: str, *, follow: bool = False) -> object:
+        if path == str(closed):
+            raise PermissionError(13, "Permission denied")
+        return really(path, follow=follow)
+
+    monkeypatch.setattr(_untrusted_path, "open_file", open_file)
+    _block, members, manifest = collect(of_logs(params, log, lines=3))
+    assert logs_of(members) == ["01-app.log", "01.02-app.log.2"]
+    assert reasons(manifest, "missing")[str(closed)] == "Permission denied"
