@@ -32,6 +32,7 @@ _WORDS = {
     "closed": "is not there: its port is closed",
     "nonsense": "answers nonsense",
     "unreachable": "cannot be reached from this host",
+    "impossible": "cannot be asked for such a name",
 }
 
 
@@ -74,9 +75,11 @@ def ask_all(name: str, kind: str = "A") -> list[Said]:
 def ask(server: str, port: int, name: str, kind: str, within_s: float) -> Said:
     """Ask one name server, by its address, for a name. Nothing is believed that does not answer this very question."""
     clock, number = Clock(within_s), secrets.randbelow(1 << 16)
-    question = b"".join(bytes([len(label)]) + label for label in name.rstrip(".").encode("ascii").split(b"."))
-    question += b"\0" + struct.pack("!2H", DNS_TYPES[kind], 1)
     try:
+        labels = name.rstrip(".").encode("ascii").split(b".")
+        question = (
+            b"".join(bytes([len(label)]) + label for label in labels) + b"\0" + struct.pack("!2H", DNS_TYPES[kind], 1)
+        )
         family, _kind, _protocol, _name, address = socket.getaddrinfo(server, port, 0, socket.SOCK_DGRAM)[0]
         with socket.socket(family, socket.SOCK_DGRAM) as sock:
             sock.connect(address)  # so that a closed port is told, and nobody else answers
@@ -92,8 +95,10 @@ def ask(server: str, port: int, name: str, kind: str, within_s: float) -> Said:
         return Said(server, "silent")
     except ConnectionRefusedError:
         return Said(server, "closed")
-    except (OSError, UnicodeError):
+    except OSError:
         return Said(server, "unreachable")
+    except ValueError:  # no name can have such a label, and nobody can be asked for it
+        return Said(server, "impossible")
 
 
 def why_not(said: list[Said]) -> tuple[str, str]:

@@ -402,6 +402,10 @@ def test_server_without_tls_fails_where_tls_was_asked_for(server: Server) -> Non
     assert ask(f"postgresql://open@127.0.0.1:{server.port}/shop?sslmode=disable")["ok"] is True
 
 
+def test_name_with_a_label_that_is_too_long_does_not_resolve() -> None:
+    assert told(ask(f"tcp://{'a' * 300}:80"))[:2] == (False, "dns")
+
+
 # --- Redis ---------------------------------------------------------------------------------------------------------------
 
 
