@@ -91,8 +91,8 @@ def _members(tar: tarfile.TarFile, inside: Inside) -> Iterator[tarfile.TarInfo]:
         if member is None:
             return
         # What tarfile keeps of each member, and of what is said for all of them, may be any amount.
-        tar.members.clear()
-        tar.pax_headers.clear()
+        tar.members.clear()  # type: ignore[attr-defined] # the stubs leave it out
+        tar.pax_headers = {}
         if number >= MOST_MEMBERS:
             inside.problems.append(f"it holds more than {MOST_MEMBERS} members")
             return
