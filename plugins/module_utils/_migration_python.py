@@ -30,19 +30,20 @@ def parse(text: str) -> ast.Module:
 def _require_shallow(text: str) -> None:
     """Deep trees overflow the stack of older interpreters, which ends the process: so depth is bounded beforehand.
 
-    In each open bracket, what stands since its last comma may at worst be nested as deep as it has words and signs.
+    In each open bracket, what stands since its last comma may at worst be nested as deep as it has words and signs; but
+    a comma between the arguments of a lambda ends nothing.
     """
-    open_brackets, deepest, branches = [0], 0, 0
+    open_brackets, deepest, branches, lambdas = [0], 0, 0, 0
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.NEWLINE or token.string == ";":
-            open_brackets = [0]
+            open_brackets, lambdas = [0], 0
         elif token.type == tokenize.OP and token.string in "([{":
             open_brackets[-1] += 1
             open_brackets.append(0)
         elif token.type == tokenize.OP and token.string in ")]}":
             open_brackets = open_brackets[:-1] or [0]
         elif token.string == ",":
-            open_brackets[-1] = 0
+            open_brackets[-1] = min(open_brackets[-1], lambdas)
         elif token.type == tokenize.STRING:
             # Up to Python 3.11 an f-string is one word, and what stands in its braces is parsed all the same.
             is_template = "f" in token.string[:2].lower() and "{" in token.string
@@ -50,6 +51,7 @@ def _require_shallow(text: str) -> None:
         elif token.type not in _LEAVES:
             open_brackets[-1] += 1
             branches += token.string == "elif"
+            lambdas += token.string == "lambda"
         deepest = max(deepest, sum(open_brackets) if len(open_brackets) < DEEPEST else DEEPEST + 1)
         if deepest > DEEPEST or branches > DEEPEST:
             raise UnclearError("its expressions are nested too deeply")

@@ -812,5 +812,7 @@ def test_facts_are_bounded_clean_and_tell_what_breaks_first(tmp_path: Path) -> N
 def test_parsing_python_says_why_it_is_not_done() -> None:
     with pytest.raises(UnclearError, match="nested too deeply"):
         _migration_python.parse("x = " + "-" * 1_000 + "1")
+    with pytest.raises(UnclearError, match="nested too deeply"):
+        _migration_python.parse("x = " + "lambda a, b: " * 1_000 + "1")
     with pytest.raises(UnclearError, match="cannot parse"):
         _migration_python.parse("x = (")
