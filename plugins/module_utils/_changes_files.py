@@ -167,7 +167,9 @@ def _told(
     now = f"{_owner(said)} {stat.S_IMODE(said.st_mode):04o}"
     if _is_later(said) and window.holds(said.st_ctime):
         how = _how(path, said, births.get(path))
-        if not (is_folder and how == "put in place"):  # what is in it tells
+        # Of a folder what is in it tells; and logs are given other names every night.
+        moved = how == "put in place" or (how != "permission" and path in births)
+        if not (moved and not is_deep) and not (is_folder and how == "put in place"):
             yield Touched(said.st_ctime, path, how, is_folder, now)
     if is_deep and not is_folder and window.holds(said.st_mtime):
         later = _is_later(said) and births.get(path, 0) >= said.st_ctime - _SLACK_S

@@ -19,6 +19,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _changes_files,
     _compose,
 )
+from ansible_collections.incidentctl.response.plugins.module_utils._change import Window
 from ansible_collections.incidentctl.response.plugins.module_utils._changes import Host, Looked
 
 HOUR = 3600
@@ -575,3 +576,17 @@ def test_checkout_that_moved_is_a_release(machine: Machine) -> None:
     (one,) = machine.look(shop).changes
     assert one["text"].endswith("of shop moved to bbbbbbbbbb")
     assert one["detail"] == "before it: aaaaaaaaaa; pull: Fast-forward"
+
+
+def test_log_that_is_rotated_is_no_change_and_one_that_is_shut_is(tmp_path: Path) -> None:
+    for name in ("shop.log", "other.log"):
+        (tmp_path / name).write_text("x")
+        os.utime(tmp_path / name, (1e9, 1e9))
+    time.sleep(2.1)  # the folder was written when the files were made
+    (tmp_path / "other.log").chmod(0o400)
+    time.sleep(2.1)
+    (tmp_path / "shop.log").rename(tmp_path / "shop.log.1")
+    window = Window(time.time() - 60, time.time() + 60)
+    seen = _changes_files.look([], [str(tmp_path)], window, time.monotonic() + 5)
+    assert [Path(each.path).name for each in seen.touched] == ["other.log"]
+    assert seen.touched[0].how.startswith("permission")
