@@ -16,6 +16,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _capture,
     _evidence,
     _evidence_bundle,
+    _evidence_place,
     _log_tail,
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._regular_file import NotRegularError, open_regular
@@ -359,3 +360,16 @@ def test_a_command_is_captured_up_to_its_cap_and_ended_at_its_deadline() -> None
 def test_a_command_that_never_stops_talking_is_ended() -> None:
     with pytest.raises(OSError, match="did not finish"):
         _capture.capture(["yes"], 1000, timeout_s=0.3)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can lay out what is somebody else's")
+@pytest.mark.parametrize(("owner", "stays"), [(65534, True), (0, False)])
+def test_only_what_is_ours_is_removed_as_left_from_before(
+    owner: int, stays: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_evidence_place, "_WORK_PLACES", (str(tmp_path),))
+    earlier = tmp_path / "incidentctl-evidence-x-AAAAAAAA"
+    earlier.mkdir()
+    os.chown(earlier, owner, -1)
+    with _evidence_place.work_folder("incidentctl-evidence-x-", 1):
+        assert earlier.exists() is stays
