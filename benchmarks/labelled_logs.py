@@ -12,7 +12,7 @@ import json
 import random
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
 
@@ -547,7 +547,7 @@ def log(form: str, errors: int, seed: int, quiet: float = 1.0) -> Iterator[Event
     draw = Draw(seed)
     names = [line.strip() for line in templates.strip().splitlines()]
     draw.random.shuffle(names)
-    at = datetime(2026, 11, 28, 2, 0, tzinfo=UTC)
+    at = datetime(2026, 11, 28, 2, 0, tzinfo=timezone.utc)
     owed = 0.0
     for _ in range(errors):
         owed += quiet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _log_levels, _masks, _timestamps
@@ -51,14 +51,19 @@ class Error(NamedTuple):
 class Reader:
     """Reads the errors of one log."""
 
-    def __init__(self) -> None:
-        """Begin with a log of which nothing is known yet."""
+    def __init__(self, count: Callable[[str, float | None], bool] | None = None) -> None:
+        """Begin with a log of which nothing is known yet.
+
+        `count` is told what an error without a cause says, and when: it returns True where it has counted the error by
+        that alone, which then is not given.
+        """
+        self._count = count or _never
         self._clock = _timestamps.Clock()
         self._known: dict[bytes, str | None] = {}
         self._by_number = False  # whether any line says its level by a number
 
     def of_source(self, source: Source) -> Iterator[Error]:
-        """Return the errors of an open log one by one, each with the stack trace that follows it."""
+        """Give the errors of an open log one by one, each with the stack trace that follows it, but those that are counted."""
         for scan in source.scans:
             yield from self._found(scan)
         yield from self.errors(source.lines)
@@ -68,7 +73,7 @@ class Reader:
 
         Lines that differ in nothing but numbers and ids say the same, so that most of a log is like what was before.
         """
-        known, take, goes_on, at_of = self._known, scan.take, scan.goes_on, self._clock.at
+        known, count, take, goes_on, at_of = self._known, self._count, scan.take, scan.goes_on, self._clock.at
         for base, block, more in scan.blocks():
             lines = block.split(b"\n")
             for line, alike in zip(lines, self._alike(block, lines)):
@@ -78,13 +83,17 @@ class Reader:
                 number, _colon, raw = line.partition(b":")
                 if not take(base + int(number), len(raw) + more):
                     continue
-                error = None
+                followed, error = goes_on(), None
                 if said is not _UNKNOWN:
-                    error = _like(said, raw, at_of(raw))
+                    at = at_of(raw)
+                    if at is not None or raw[:1] != b"{":  # a time that is a field is read with all the others
+                        if not followed and count(said, at):
+                            continue
+                        error = Error(said, raw.decode("utf-8", "replace"), at, None)
                 if error is None:
                     error = self._of_raw(raw[:LINE_LIMIT], alike)
                 if error is not None:
-                    yield self._with_trace(error, scan) if goes_on() else error
+                    yield self._with_trace(error, scan) if followed else error
 
     def _alike(self, block: bytes, lines: list[bytes]) -> list[bytes]:
         """Return for each line of a block what those have in common that say the same."""
@@ -208,6 +217,10 @@ def _text(raw: bytes) -> str:
 def masked(message: str) -> str:
     """Return what a message says with what varies masked."""
     return _masks.mask(clean(_timestamps.split(message)[1], _SAID_CHARS))
+
+
+def _never(_said: str, _at: float | None) -> bool:
+    return False
 
 
 def _with_cause(error: Error, trace: Trace | None) -> Error:

@@ -23,6 +23,7 @@ _CHUNK = 1 << 20
 _SAID = 32 * 1024  # of what grep says, so much is taken at once
 _PEEKED = 256  # bytes: enough to see whether a line may belong to the one before
 _BLOCK = 64 * 1024
+_FIRST_BLOCK = 4 * 1024  # most traces are no longer
 
 
 class OutOfTime(OSError):
@@ -75,15 +76,19 @@ class Scan:
 
     def following(self) -> Iterator[bytes]:
         """Give the lines after the one that was taken last. Each is taken when the next one is asked for."""
-        block, begun = b"", 0
+        block, begun, size = b"", 0, _FIRST_BLOCK
         while self._last < self._end:
             _check(self._until)
             stop = block.find(b"\n", begun)
             if stop < 0:
-                block, begun = os.pread(self._descriptor, min(_BLOCK, self._end - self._last), self._last), 0
+                block, begun = os.pread(self._descriptor, min(size, self._end - self._last), self._last), 0
                 stop = block.find(b"\n")
                 if stop < 0 and self._last + len(block) < self._end:
-                    return  # a line as long as that is no part of a trace
+                    if size == _BLOCK:
+                        return  # a line as long as that is no part of a trace
+                    size = _BLOCK
+                    continue
+                size = _BLOCK
                 stop = len(block) if stop < 0 else stop
             if self._last + stop - begun > self._end or not block:
                 return

@@ -42,11 +42,12 @@ _WHOLE = (
     ),
 )
 BETWEEN = re.compile(r"(\s+|[()\[\]{},;|=<>\"!?])")
+# Likewise, each with how many masks there must be.
 _LAST = (
-    (re.compile(r"\x02n\x03 ?(?:[KMGTkmgt]i?)?(?:B|b|ms|us|ns|s|secs?|min)\b"), _NUMBER),
-    (re.compile(r"(?<![^\s(\[=])[<>~≈]=?\x02n\x03"), _NUMBER),  # "less than": of the same figure, sometimes
-    (re.compile(r"(?<=\x02n\x03 bytes) \(\x02n\x03\)"), ""),  # the same once more, for people
-    (re.compile(r"([^\s,;\x02\x03]*\x02\w+\x03)(?:(?:, ?| and |; ?| )\1)+"), r"\1"),  # a list of any length
+    (1, re.compile(r"\x02n\x03 ?(?:[KMGTkmgt]i?)?(?:B|b|ms|us|ns|s|secs?|min)\b"), _NUMBER),
+    (1, re.compile(r"(?<![^\s(\[=])[<>~≈]=?\x02n\x03"), _NUMBER),  # "less than": of the same figure, sometimes
+    (2, re.compile(r"(?<=\x02n\x03 bytes) \(\x02n\x03\)"), ""),  # the same once more, for people
+    (2, re.compile(r"([^\s,;\x02\x03]*\x02\w+\x03)(?:(?:, ?| and |; ?| )\1)+"), r"\1"),  # a list of any length
 )
 _CORE = re.compile(r"([:.'`*#@+-]*)(.*?)([:.'`*#%]*)", re.DOTALL)
 _DOMAINS = (
@@ -74,8 +75,9 @@ def mask(message: str) -> str:
     parts = BETWEEN.split(message)
     parts[::2] = [_word(part) for part in parts[::2]]
     message = " ".join("".join(parts).split())
-    if _OPEN in message:
-        for pattern, masked in _LAST:
+    masks = message.count(_OPEN)
+    for least, pattern, masked in _LAST:
+        if masks >= least:
             message = pattern.sub(masked, message)
     return message
 

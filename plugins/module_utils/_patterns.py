@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _grouping, _masks
@@ -42,6 +42,16 @@ class Group:
     def last(self) -> float | None:
         """When the last of them came."""
         return self.bursts.last if self.bursts else None
+
+    def add(self, at: float | None, origin: str | None) -> None:
+        """Count one more, of the log `origin`."""
+        self.count += 1
+        if self.origin != origin:
+            self.origin = None
+        if at is not None:
+            self.times.append(at)
+            if len(self.times) >= _AT_ONCE:
+                self.settle()
 
     def settle(self) -> None:
         """Have the times of all that were counted in its bursts and its rate."""
@@ -96,13 +106,22 @@ class Patterns:
             if group is None:
                 self._make_room()
                 group = self._groups[found] = Group(found, error, origin)
-            elif group.origin != origin:
-                group.origin = None
-            group.count += 1
-            if error.at is not None:
-                group.times.append(error.at)
-                if len(group.times) >= _AT_ONCE:
-                    group.settle()
+            group.add(error.at, origin)
+
+    def counter(self, origin: str | None = None) -> Callable[[str, float | None], bool]:
+        """Return what counts an error of a log, named `origin`, by what it says and when alone, if it has no cause.
+
+        It returns False, and counts nothing, where no such error was added before.
+        """
+
+        def count(said: str, at: float | None) -> bool:
+            group = self._groups.get(said)
+            if group is None:
+                return False
+            group.add(at, origin)
+            return True
+
+        return count
 
     def groups(self) -> list[Group]:
         """Return the groups, largest first; of equals the one that was there first."""

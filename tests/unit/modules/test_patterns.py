@@ -609,3 +609,9 @@ def test_no_text_that_looks_like_a_log_makes_it_fail(parts: list[str]) -> None:
         assert len(told["template"]) <= _patterns.TEMPLATE_CHARS
         assert told["template"].isprintable()
         assert told["sample"].isprintable()
+
+
+@given(st.lists(st.sampled_from([*_text._HINTS, "PassW", "Api", "KEY", "ſecret", "toKen", "credentıal", "x", " "])))
+def test_text_that_may_hold_a_secret_is_known_by_plain_searches_too(parts: list[str]) -> None:
+    text = "".join(parts)
+    assert _text._may_hold_secret(text) == (_text._HINT.search(text) is not None)
