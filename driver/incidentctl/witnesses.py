@@ -28,16 +28,21 @@ def hear(suspect: Suspect, case: Case) -> list[Evidence]:
 
 def _errors(suspect: Suspect, case: Case) -> Iterator[Evidence]:
     """The logs, or a check that fails, say just this."""
-    heard = [
+    heard = _heard(suspect, case)
+    heard.sort(key=lambda pair: (not pair[1], "error" not in pair[0].about, pair[0].host, pair[0].text))
+    for number, (said, named) in enumerate(heard[:3]):
+        points = (rules.NAMED if named else rules.SAID) if number == 0 else 2
+        yield Evidence(points, f"{said.host}: {_said(said)}")
+
+
+def _heard(suspect: Suspect, case: Case) -> list[tuple[Finding, bool]]:
+    """Return what was said that speaks of a suspect, and whether it names it."""
+    return [
         (said, named)
         for meaning in (() if suspect.kind == "errors" else suspect.rule.means)
         for said in case.seen.said.get(meaning, ())
         if said not in suspect.findings and (named := fits(suspect, said, case)) is not None
     ]
-    heard.sort(key=lambda pair: (not pair[1], "error" not in pair[0].about, pair[0].host, pair[0].text))
-    for number, (said, named) in enumerate(heard[:3]):
-        points = (rules.NAMED if named else rules.SAID) if number == 0 else 2
-        yield Evidence(points, f"{said.host}: {_said(said)}")
 
 
 def _itself(suspect: Suspect, _case: Case) -> Iterator[Evidence]:
@@ -75,6 +80,8 @@ def _time(suspect: Suspect, case: Case) -> Iterator[Evidence]:
     elif before <= rules.JUST_BEFORE_S:
         changed = suspect.service is not None and (suspect.is_change or suspect.kind == "release")
         points = rules.CHANGED_JUST_BEFORE if changed else rules.BEGAN_JUST_BEFORE
+        if suspect.kind == "permission" and not _heard(suspect, case):
+            points = rules.SOMEWHAT_BEFORE  # who is shut out says so
         yield Evidence(points, f"{what}, {gap} before the trouble began")
     elif before <= rules.SOMEWHAT_BEFORE_S:
         yield Evidence(rules.SOMEWHAT_BEFORE, f"{what}, {gap} before the trouble began")

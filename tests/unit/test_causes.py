@@ -140,6 +140,18 @@ def test_a_change_after_the_trouble_began_is_no_suspect() -> None:
     assert "configuration" not in {cause.kind for cause in weigh({"web1": facts(UNHEALTHY, changes=[late])})}
 
 
+@pytest.mark.parametrize("is_denied", [False, True])
+def test_mode_changed_just_before_counts_for_it_only_where_somebody_is_shut_out(is_denied: bool) -> None:
+    denied = error("permission denied: /srv/shop/x", "permission", path="/srv/shop/x")
+
+    def score(at: str) -> int:
+        changed = change("permission", "/srv/shop", f"2026-01-01T{at}:00+00:00", "shop", "/srv/shop")
+        seen = facts(UNHEALTHY, *([denied] if is_denied else []), changes=[changed])
+        return next(cause.score for cause in weigh({"web1": seen}) if cause.kind == "permission")
+
+    assert (score("02:55") > score("02:30")) is is_denied
+
+
 def test_a_change_that_a_finding_is_about_is_suspected_once() -> None:
     at, path = "2026-01-01T02:59:00+00:00", "/srv/shop/data"
     found = finding("critical", "changed", "shop may not write there", "shop", at, path=path)
