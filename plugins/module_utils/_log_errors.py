@@ -98,14 +98,15 @@ class Reader:
     def _alike(self, block: bytes, lines: list[bytes]) -> list[bytes]:
         """Return for each line of a block what those have in common that say the same."""
         alike = _without_numbers(block).split(b"\n")
-        if self._by_number:
-            alike = [each + _levels(line) for each, line in zip(alike, lines)]
+        levels = [_levels(line) for line in lines] if self._by_number else []
+        if levels:
+            alike = [each + level for each, level in zip(alike, levels)]
         # Ids are looked for only where it is worth it: that costs more than all the rest.
         new = [place for place, each in enumerate(alike) if each not in self._known]
         if new:
             without = _without_numbers(_IDS.sub(b"0", b"\n".join([lines[place] for place in new]))).split(b"\n")
             for place, each in zip(new, without):
-                alike[place] = each + _levels(lines[place]) if self._by_number else each
+                alike[place] = each + levels[place] if levels else each
         return alike
 
     def _with_trace(self, error: Error, scan: Scan) -> Error:

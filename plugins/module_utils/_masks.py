@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterable
 
 # Masks stand between two characters that no cleaned text has, so that a message which says "<n>" is not one of ours.
 _OPEN, _CLOSE = "\x02", "\x03"
@@ -27,7 +28,7 @@ _WHOLE = (
         f'"{_QUOTED}"',
     ),
     (
-        (" /", "://"),
+        tuple(f"{method} " for method in _METHODS.split("|")),
         re.compile(r"\b(?:" + _METHODS + r") (?:/|\w+://)[^\s\"]*"),
         _REQUEST,
     ),
@@ -42,12 +43,18 @@ _WHOLE = (
     ),
 )
 BETWEEN = re.compile(r"(\s+|[()\[\]{},;|=<>\"!?])")
-# Likewise, each with how many masks there must be.
 _LAST = (
-    (1, re.compile(r"\x02n\x03 ?(?:[KMGTkmgt]i?)?(?:B|b|ms|us|ns|s|secs?|min)\b"), _NUMBER),
-    (1, re.compile(r"(?<![^\s(\[=])[<>~≈]=?\x02n\x03"), _NUMBER),  # "less than": of the same figure, sometimes
-    (2, re.compile(r"(?<=\x02n\x03 bytes) \(\x02n\x03\)"), ""),  # the same once more, for people
-    (2, re.compile(r"([^\s,;\x02\x03]*\x02\w+\x03)(?:(?:, ?| and |; ?| )\1)+"), r"\1"),  # a list of any length
+    ((_NUMBER,), re.compile(r"\x02n\x03 ?(?:[KMGTkmgt]i?)?(?:B|b|ms|us|ns|s|secs?|min)\b"), _NUMBER),
+    # "less than": of the same figure, sometimes
+    (("<", ">", "~", "≈"), re.compile(r"(?<![^\s(\[=])[<>~≈]=?\x02n\x03"), _NUMBER),
+    # the same once more, for people
+    ((f"{_NUMBER} bytes (",), re.compile(r"(?<=\x02n\x03 bytes) \(\x02n\x03\)"), ""),
+    # a list of any length
+    (
+        (f"{_CLOSE},", f"{_CLOSE};", f"{_CLOSE} "),
+        re.compile(r"([^\s,;\x02\x03]*\x02\w+\x03)(?:(?:, ?| and |; ?| )\1)+"),
+        r"\1",
+    ),
 )
 _CORE = re.compile(r"([:.'`*#@+-]*)(.*?)([:.'`*#%]*)", re.DOTALL)
 _DOMAINS = (
@@ -67,19 +74,10 @@ _DIGIT = re.compile(r"\d")
 
 def mask(message: str) -> str:
     """Given a message without control characters, return it with what varies by its looks masked."""
-    for signs, pattern, masked in _WHOLE:
-        for sign in signs:
-            if sign in message:
-                message = pattern.sub(masked, message)
-                break
+    message = _replaced(message, _WHOLE)
     parts = BETWEEN.split(message)
     parts[::2] = [_word(part) for part in parts[::2]]
-    message = " ".join("".join(parts).split())
-    masks = message.count(_OPEN)
-    for least, pattern, masked in _LAST:
-        if masks >= least:
-            message = pattern.sub(masked, message)
-    return message
+    return _replaced(" ".join("".join(parts).split()), _LAST)
 
 
 def shown(masked: str) -> str:
@@ -90,6 +88,15 @@ def shown(masked: str) -> str:
 def is_mask(word: str) -> bool:
     """Say whether a word of a masked text is a mask, or holds one."""
     return _OPEN in word
+
+
+def _replaced(message: str, masks: Iterable[tuple[tuple[str, ...], re.Pattern[str], str]]) -> str:
+    for signs, pattern, masked in masks:
+        for sign in signs:
+            if sign in message:
+                message = pattern.sub(masked, message)
+                break
+    return message
 
 
 @functools.lru_cache(maxsize=8192)  # few words make most of a log
