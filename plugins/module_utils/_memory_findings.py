@@ -18,7 +18,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._finding impo
 _LEFT = ((5.0, "critical"), (10.0, "warning"))  # % of the host's memory
 _SWAPPED = 0.8
 _NEAR_LIMIT = ((0.97, "critical"), (0.9, "warning"))
-_LASTS_S = ((600.0, "critical"), (1800.0, "warning"))
+_LASTS_S = ((120.0, "critical"), (300.0, "warning"))  # from what was seen in a second: no further
 _JUST_NOW_S = 3600.0
 _LEAK = 3  # kills of the same, within a day
 _GIB, _MIB = 1024**3, 1024**2

@@ -84,7 +84,8 @@ def _told(name: str, unit: str, container: str, kills: list[Kill]) -> Facts:
 def _from_journal() -> tuple[list[Line] | None, str]:
     argv = ["journalctl", "--quiet", "--no-pager", "--output=json", f"--since=-{DAYS}d"]
     argv += ["--output-fields=MESSAGE,UNIT,_TRANSPORT", "--grep=oom-kill:|[Kk]ill(ed)? process|OOM killer|code=killed"]
-    argv += ["_TRANSPORT=kernel", "+", f"MESSAGE_ID={_UNIT_OOM}", "+", f"MESSAGE_ID={_UNIT_EXIT}"]
+    # Anybody may log with a MESSAGE_ID, but only systemd as process 1.
+    argv += ["_TRANSPORT=kernel", "+", "_PID=1", f"MESSAGE_ID={_UNIT_OOM}", f"MESSAGE_ID={_UNIT_EXIT}"]
     try:
         said, _cut = _capture.capture(argv, _JOURNAL, _WITHIN_S)
     except OSError as error:

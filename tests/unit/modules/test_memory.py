@@ -261,14 +261,14 @@ def test_unit_near_its_limit_and_process_that_will_reach_it_are_findings() -> No
     assert found(units=[{**near, "memory_bytes": 920 * MIB}])[0][0] == "warning"
     assert found(units=[UNIT, {**near, "memory_limit_bytes": None}]) == []
     row = {"name": "java", "pid": 7, "unit": "shop.service", "container": "", "service": None, "rss_bytes": 500 * MIB}
-    fast = {**row, "bytes_per_minute": 250 * MIB}
+    fast = {**row, "bytes_per_minute": 300 * MIB}
     assert found(units=[UNIT], memory_growing=[fast]) == [
         (
             "critical", "memory", "shop",
-            "java (7) takes 250.0 MiB more memory a minute and has 500.0 MiB: what there is lasts for 2 min",
+            "java (7) takes 300.0 MiB more memory a minute and has 500.0 MiB: what there is lasts for 100 s",
         )
     ]  # fmt: skip
-    roomy = {"total_bytes": 64 << 30, "available_bytes": 32 << 30}
+    roomy = {"total_bytes": 8 << 30, "available_bytes": 2 << 30}
     assert found(memory_growing=[fast], memory=roomy) == []
 
 
