@@ -67,7 +67,7 @@ class Host(World):
             "state_dir": self.state,
             "repository": folder / "repository",
             "password_file": folder / "password",
-            "dest": folder / "evidence" / "evidence.tar.gz",
+            "dest": folder / "evidence" / "web1" / "evidence.tar.gz",
             "prometheus_url": monitoring.url,
             "alertmanager_url": "",
             "rules_dir": folder / "rules.d",
