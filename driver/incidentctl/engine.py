@@ -273,9 +273,9 @@ def _row(kind: Any, host: str, capability: str, data: dict[str, Any]) -> HostOut
 
 
 def _timed(facts: dict[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    """Beside what a host says its clock is: between which moments, by ours, it said so."""
+    """Beside what a host says that it is `now`: between which moments, by our clock, it said so."""
     clock = facts.get("clock")
-    if not isinstance(clock, dict):
+    if not isinstance(clock, dict) or "now" not in clock:
         return facts
     return {**facts, "clock": {**clock, "asked_at": data.get("start"), "answered_at": data.get("end")}}
 
