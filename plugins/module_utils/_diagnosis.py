@@ -1,8 +1,7 @@
-"""Look at the services of a host and say what is wrong: the work of roles health_check and diagnosis."""
+"""Look at the services of a host and say what is wrong: the work of role diagnosis."""
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
@@ -11,6 +10,8 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _contained,
     _database_clients,
     _findings,
+    _fitting,
+    _health_check,
     _ledger,
     _release_history,
     _releases_info,
@@ -23,36 +24,18 @@ from ansible_collections.incidentctl.response.plugins.module_utils._catalogue im
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
 from ansible_collections.incidentctl.response.plugins.module_utils._text import clean
 
-FACTS_LIMIT = 100_000  # bytes of JSON: results that are too large vanish on their way home
 LOGS_S = 60.0
 NOTE_CHARS = 300
 _NOTES = 10
-_FEWER_FINDINGS = 30  # the most severe, where room is short
 
 Facts = dict[str, Any]
 
 
-def run(params: dict[str, Any], _check_mode: bool) -> Result:
+def run(params: dict[str, Any], check_mode: bool) -> Result:
     """Do what `capability` says, health_check or diagnosis, for this host's services. Nothing is changed."""
-    services = services_of_host(params)
-    return _health_check(services, params) if params["capability"] == "health_check" else _diagnose(services, params)
-
-
-def _health_check(services: list[Facts], params: dict[str, Any]) -> Result:
-    """A service that is sick, or of which nothing can tell, has failed the check."""
-    seen = _service_health.look(services, params["window_s"], params["within_s"])
-    actions = [
-        action(name, "unchanged" if health["healthy"] else "failed", _summary(name, health))
-        for name, health in seen.items()
-    ]
-    answer = result("health_check", actions, facts=_fitting({"services": seen}), nothing="no such service on this host")
-    # What a service depends on may fail while it copes, or while a circuit breaker keeps it off: no verdict on it.
-    warnings = [
-        _summary(name, health)
-        for name, health in seen.items()
-        if health["healthy"] and (_failing(health) or _not_asked(health))
-    ]
-    return {**answer, "warnings": warnings} if warnings else answer
+    if params["capability"] == "health_check":
+        return _health_check.run(params, check_mode)
+    return _diagnose(services_of_host(params), params)
 
 
 def _diagnose(services: list[Facts], params: dict[str, Any]) -> Result:
@@ -72,7 +55,9 @@ def _diagnose(services: list[Facts], params: dict[str, Any]) -> Result:
             told[name]["notes"] += [clean(note, NOTE_CHARS) for note in not_counted]
         actions += [action(name, "failed", clean(f"{name}: {why}", NOTE_CHARS)) for why in unread]
         if not unread:
-            actions.append(action(name, "unchanged", f"{_summary(name, seen[name])}; {_errors(told[name])}"))
+            actions.append(
+                action(name, "unchanged", f"{_health_check.summary(name, seen[name])}; {_errors(told[name])}")
+            )
     entries = _entries(params)
     resources = _resources.look(services, begun)
     changed = _changed(services, told, params, entries)
@@ -80,7 +65,7 @@ def _diagnose(services: list[Facts], params: dict[str, Any]) -> Result:
     actions.append(action("host", "unchanged", summary))
     findings = _findings.rank(told, resources, _contained.services(services, entries), changed["changes"])
     facts = {"services": told, "resources": resources, **changed, "findings": findings, "clock": _clock(started)}
-    return result("diagnosis", actions, facts=_fitting(facts))
+    return result("diagnosis", actions, facts=_fitting.fitting(facts))
 
 
 def _service(service: Facts, health: Facts, params: dict[str, Any], until: float) -> tuple[Facts, list[str]]:
@@ -89,7 +74,7 @@ def _service(service: Facts, health: Facts, params: dict[str, Any], until: float
     deployed_at = release["deployed_at"] if release else None
     reading = _service_errors.read(service, params["log_bytes"], deployed_at, until)
     blind = [health["detail"]] if health["healthy"] is None and "manager" in service else []
-    notes = [*([note] if note else []), *_not_asked(health), *reading.notes, *reading.unread]
+    notes = [*([note] if note else []), *_health_check.not_asked(health), *reading.notes, *reading.unread]
     facts = {
         "health": health,
         "errors": reading.errors,
@@ -126,19 +111,6 @@ def _clock(begun: float) -> Facts:
     return {"now": _timestamps.iso_of(time.time()), "after_s": round(time.monotonic() - begun, 3)}
 
 
-def _summary(name: str, health: Facts) -> str:
-    failing = [f"dependency {d['name']} fails: {d['detail']}" for d in _failing(health)]
-    return "; ".join([f"{name}: {health['detail']}", *failing, *_not_asked(health)])
-
-
-def _failing(health: Facts) -> list[Facts]:
-    return [dependency for dependency in health["depends_on"] if dependency["ok"] is False]
-
-
-def _not_asked(health: Facts) -> list[str]:
-    return [f"dependency {d['name']} {d['detail']}" for d in health["depends_on"] if d["ok"] is None]
-
-
 def _errors(facts: Facts) -> str:
     return f"{sum(error['count'] for error in facts['errors'])} error(s) of {len(facts['errors'])} kind(s)"
 
@@ -150,57 +122,3 @@ def _entries(params: dict[str, Any]) -> list[_ledger.Entry]:
     except OSError:
         return []
     return entries
-
-
-def _fitting(facts: Facts) -> Facts:
-    """Return the facts, cut where they are longest until they are small enough."""
-    for errors, chars, changes in ((10, 300, 50), (5, 200, 30), (3, 100, 20), (1, 80, 10), (0, 80, 5)):
-        if _size(facts) <= FACTS_LIMIT:
-            return facts
-        facts = {**facts, "services": {name: _cut(told, errors, chars) for name, told in facts["services"].items()}}
-        if "findings" in facts:
-            facts["findings"] = facts["findings"][:_FEWER_FINDINGS]
-        facts = _with_newest(facts, changes) if "changes" in facts else facts
-    return _fewer(facts)
-
-
-def _with_newest(facts: Facts, count: int) -> Facts:
-    """Return the facts with at most so many changes, the newest, which are the first; and a note of how many are left out."""
-    older = len(facts["changes"]) - count
-    if older <= 0:
-        return facts
-    notes = [*facts["changes_notes"], f"{older} older changes are left out: there is no room for them"]
-    return {**facts, "changes": facts["changes"][:count], "changes_notes": notes}
-
-
-def _cut(told: Facts, errors: int, chars: int) -> Facts:
-    """Return what is told of one service with at most so many errors, and of each text so many characters."""
-    kept = {**told, "errors": told["errors"][:errors]} if "errors" in told else told
-    return _shortened(kept, chars)
-
-
-def _shortened(value: Any, chars: int) -> Any:
-    if isinstance(value, str):
-        return value if len(value) <= chars else value[: chars - 1] + "…"
-    if isinstance(value, list):
-        return [_shortened(item, chars) for item in value]
-    if isinstance(value, dict):
-        return {key: _shortened(item, chars) for key, item in value.items()}
-    return value
-
-
-def _fewer(facts: Facts) -> Facts:
-    """Return the facts with as many services as there is room for, the sick ones first, and how many are left out."""
-    sick_first = sorted(facts["services"].items(), key=lambda item: bool(item[1].get("health", item[1])["healthy"]))
-    kept: Facts = {}
-    room = FACTS_LIMIT - _size({**facts, "services": {}}) - 100
-    for name, told in sick_first:
-        room -= _size({name: told}) + 2
-        if room < 0:
-            break
-        kept[name] = told
-    return {**facts, "services": kept, "left_out": len(facts["services"]) - len(kept)}
-
-
-def _size(facts: Facts) -> int:
-    return len(json.dumps(facts))

@@ -36,9 +36,12 @@ class Cargo:
     paths: tuple[str, ...]
 
 
-def load(module: types.ModuleType) -> Cargo:
-    """Given a module of plugins/modules, return what has to travel. Done once a process, before Ansible forks."""
-    spec, run = module.ARGUMENT_SPEC, module.run
+def load(module: types.ModuleType, run: Callable[..., Any] | None = None) -> Cargo:
+    """Given a module of plugins/modules, return what has to travel. Done once a process, before Ansible forks.
+
+    `run` is what is called on the host, if that is not the module's own: for a capability that needs less of it.
+    """
+    spec, run = module.ARGUMENT_SPEC, run or module.run
     paths = tuple(name for name, about in spec.items() if about["type"] == "path")
     # A path means a path of the host: ~ and $HOME are filled in there, not here.
     here = {name: {**about, "type": "str"} if name in paths else about for name, about in spec.items()}
@@ -72,6 +75,10 @@ class Carrier(OrdinaryModule):
             answer["invocation"] = {"module_args": params}
         return {**result, **answer}
 
+    def cargo_for(self, _params: dict[str, Any]) -> Cargo:
+        """Return what travels for these parameters."""
+        return self.cargo
+
     def _can_go_on_stdin(self, task_vars: dict[str, Any]) -> bool:
         """Say whether Ansible itself would send a module over standard input; over ssh, whatever `pipelining` says."""
         wish = self._templar.template(task_vars.get("incident_carrier", "stdin"))
@@ -94,6 +101,7 @@ class Carrier(OrdinaryModule):
 
     def _ask(self, params: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any] | None:
         """Run the module on the host; return its result, or None if it did not start there."""
+        cargo = self.cargo_for(params)
         if self._task.delegate_to:
             task_vars = task_vars["ansible_delegated_vars"][self._task.delegate_to]
         environment: dict[str, Any] = {}
@@ -102,15 +110,15 @@ class Carrier(OrdinaryModule):
         word = f"incidentctl-{secrets.token_hex(8)}"
         message = {
             "module": self._task.action,
-            "run": self.cargo.run,
-            "capability": self.cargo.capability(params),
+            "run": cargo.run,
+            "capability": cargo.capability(params),
             "params": params,
-            "paths": self.cargo.paths,
+            "paths": cargo.paths,
             "check_mode": bool(self._task.check_mode),
             "environment": {key: str(value) for key, value in environment.items()},
             "log": not quiet,
         }
-        data = _cargo.program(word, self.cargo.library, message)
+        data = _cargo.program(word, cargo.library, message)
         ended = self._low_level_execute_command(self._command(task_vars), in_data=data, sudoable=True)
         said = re.findall(rf"^{word} (.*)$", ended["stdout"], re.MULTILINE)
         if not said:

@@ -40,3 +40,11 @@ def test_options_are_of_the_kind_that_travels_either_way(name: str) -> None:
 
 def test_whatever_changes_a_host_or_takes_that_back_waits_for_its_turn_there() -> None:
     assert plan.LIFTABLE | {"hotfix", "rollback", "lift"} == _act.IN_TURN
+
+
+def test_health_check_brings_no_diagnosis_along() -> None:
+    action = importlib.import_module(f"{NAMESPACE}.action.diagnosis_info").ActionModule
+    light = action.cargo_for(action, {"capability": "health_check"})
+    assert light.run == (f"{NAMESPACE}.module_utils._health_check", "run")
+    assert len(light.library) < len(action.cargo.library) / 3
+    assert action.cargo_for(action, {"capability": "diagnosis"}) is action.cargo

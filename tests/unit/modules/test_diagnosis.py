@@ -14,6 +14,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _changes,
     _diagnosis,
     _findings,
+    _fitting,
     _ledger,
     _releases_info,
     _resources,
@@ -170,10 +171,10 @@ def test_logs_are_left_when_the_time_is_up(host: Host, monkeypatch: pytest.Monke
 def test_facts_of_many_noisy_services_stay_small(host: Host) -> None:
     host.log.write_text("".join(f"ERROR {chr(97 + i) * 5} " + "\u20ac" * 400 + "\n" for i in range(12)))
     few = host.diagnose(*[host.shop(name=f"shop-{i}") for i in range(12)])["facts"]
-    assert len(json.dumps(few)) <= _diagnosis.FACTS_LIMIT
+    assert len(json.dumps(few)) <= _fitting.FACTS_LIMIT
     assert all(0 < len(told["errors"]) < 10 for told in few["services"].values())
     many = host.diagnose(*[{"name": f"shop-{i}", "hosts": "here"} for i in range(1500)])["facts"]
-    assert len(json.dumps(many)) <= _diagnosis.FACTS_LIMIT
+    assert len(json.dumps(many)) <= _fitting.FACTS_LIMIT
     assert many["left_out"] == 1500 - len(many["services"])
 
 
@@ -182,7 +183,7 @@ def test_many_long_changes_leave_room_for_the_services(host: Host, monkeypatch: 
     changes = [_change.change("configuration", f"{n}{long}", long, 1e9, long, "shop", f"/{long}") for n in range(100)]
     monkeypatch.setattr(_changes, "look", lambda *_given: _changes.Looked(changes, []))
     facts = host.diagnose()["facts"]
-    assert len(json.dumps(facts)) <= _diagnosis.FACTS_LIMIT
+    assert len(json.dumps(facts)) <= _fitting.FACTS_LIMIT
     assert list(facts["services"]) == ["shop"]
     assert facts["changes"] == changes[: len(facts["changes"])] != []
     assert "older changes are left out" in facts["changes_notes"][-1]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.incidentctl.response.plugins.module_utils import _diagnosis, _parallel
+from ansible_collections.incidentctl.response.plugins.module_utils import _diagnosis, _fitting, _parallel
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import CatalogueError
 from tests.certificates import Authority
 from tests.small_service import endpoint
@@ -305,6 +305,6 @@ def test_check_that_cannot_be_made_is_a_catalogue_error(wrong: dict[str, Any]) -
 def test_facts_stay_small_and_keep_the_sick(shop: Any) -> None:
     many = [service(name=f"s{i}" + "x" * 50, manager="compose", compose_file="/x" * 200) for i in range(800)]
     facts = check(*many, service(shop.url))["facts"]
-    assert _diagnosis._size(facts) <= _diagnosis.FACTS_LIMIT
+    assert _fitting.size(facts) <= _fitting.FACTS_LIMIT
     assert facts["left_out"] == 801 - len(facts["services"])
     assert "shop" not in facts["services"]  # the only healthy one is the last to be told of
