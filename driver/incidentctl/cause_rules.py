@@ -115,11 +115,8 @@ USERS_SEE_IT = 3
 TELLING = 20  # a change of a kind with so many points explains, just before, that its service went down
 DEEPEST = 8  # of all that fails, nothing lies deeper
 BESIDE = 6  # another finding of its host goes with it
-NEW, MEANT, PLAIN = (
-    14,
-    4,
-    12,
-)  # an error that was not there before; its meaning is known; it is one that says where to look
+# An error that was not there before; its meaning is known; it is one that says where to look.
+NEW, MEANT, PLAIN = 14, 4, 12
 OFTEN, MANY = 10, 1000  # an error that came so many times
 VAGUE = frozenset({"timeout", "connection_refused"})  # what fails, but not why
 EXPLAINED = -20

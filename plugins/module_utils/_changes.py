@@ -206,7 +206,7 @@ def _data(service: Service) -> Iterable[str]:
         path = str(item.get("path") or "")
         if path.startswith("/"):
             yield path
-            folder = os.path.dirname(path)  # noqa: PTH120
+            folder = os.path.dirname(path)  # noqa: PTH120 - a text
             if folder not in _SHARED and not os.path.isdir(path):  # noqa: PTH112 - a Path refuses a NUL in its own way
                 yield folder
 

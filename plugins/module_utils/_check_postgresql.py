@@ -132,8 +132,8 @@ class _Login:
             return self._password.encode() + b"\0"
         if method == 5:
             # The protocol has it so; SCRAM is what servers ask for since PostgreSQL 14.
-            inner = hashlib.md5(f"{self._password}{self._user}".encode()).hexdigest()  # noqa: S324
-            return b"md5" + hashlib.md5(inner.encode() + said[:4]).hexdigest().encode() + b"\0"  # noqa: S324
+            inner = hashlib.md5(f"{self._password}{self._user}".encode()).hexdigest()  # noqa: S324 - as above
+            return b"md5" + hashlib.md5(inner.encode() + said[:4]).hexdigest().encode() + b"\0"  # noqa: S324 - as above
         if method == 10 and _scram.MECHANISM in said.split(b"\0"):
             first = self._scram.first()
             return _scram.MECHANISM + b"\0" + struct.pack("!I", len(first)) + first
