@@ -73,6 +73,8 @@ class Incident:
     declared_at: str
     declared_by: str
     title: str = ""
+    drill: str | None = None  # the name of the drill that it is; None for what really happened
+    drill_told: bool = False  # people are told of the drill, too
     severity: str = ""
     status: str = "investigating"
     acknowledged_at: str | None = None
@@ -187,6 +189,8 @@ def _declared(_incident: Incident, event: Event) -> Changes:
     return {
         "title": str(data.get("title") or data.get("description") or ""),
         "severity": str(data.get("severity") or ""),
+        "drill": str(data["drill"]) if data.get("drill") else None,
+        "drill_told": data.get("drill_told") is True,
         **{name: event_data.texts(data.get(name)) for name in ("services", "affected", "hosts", "user_facing")},
         "integrations": data["integrations"] if isinstance(data.get("integrations"), dict) else {},
         "declared_at": event.at,

@@ -109,7 +109,7 @@ def measure(
         elif incident.status != "closed":
             still_open += 1
         else:
-            groups[bool(events[0].data.get("drill"))].append(_Closed(incident, events))
+            groups[incident.drill is not None].append(_Closed(incident, events))
     return Metrics(
         cancelled,
         still_open,

@@ -42,7 +42,7 @@ def tell(record: Record, incident: Incident, names: Iterable[str], about: str, s
     events = record.events(incident.incident_id)
     for name in names:
         kind = settings.audiences[name].kind
-        if audiences.concerned(kind, incident, about) and (audiences.KINDS[kind].ours or not _is_drill(events)):
+        if audiences.concerned(kind, incident, about) and _may_know(kind, incident):
             _queue(record, incident, events, name, about)
     events = record.events(incident.incident_id)
     if pending(fold(events)) or trackers.due(events, settings) or settings.status_page.folder is not None:
@@ -194,7 +194,7 @@ def _publish(record: Record, incident_id: str, settings: Settings) -> None:
     """The status page is a picture of the record: it is drawn anew whenever it would look different."""
     events = record.events(incident_id)
     incident = fold(events)
-    if settings.status_page.folder is None or _is_drill(events) or not status_page.concerned(incident):
+    if settings.status_page.folder is None or incident.drill or not status_page.concerned(incident):
         return
     document = status_page.document(incident, events)
     row = {"key": f"{incident_id}:status_page", "about": document["status"], "audience": "status page"}
@@ -234,15 +234,16 @@ def _in_words(error: IncidentctlError | OSError) -> str:
     return error.strerror or type(error).__name__
 
 
-def _is_drill(events: Sequence[Event]) -> bool:
-    """Nobody outside is told of a drill."""
-    return bool(events[0].data.get("drill"))
+def _may_know(kind: str, incident: Incident) -> bool:
+    """Nobody outside is told of a drill, and of our own people nobody who is not to be told."""
+    return incident.drill is None or (incident.drill_told and audiences.KINDS[kind].ours)
 
 
 def _written(settings: Settings, row: Row, events: Sequence[Event]) -> Message:
     kind, about, key = settings.audiences[str(row["audience"])].kind, str(row["about"]), str(row["key"])
-    told = audiences.message(kind, fold(events), about, key, events[-1].hash)
-    return Message(f"[DRILL] {told.title}", told.body) if _is_drill(events) else told
+    incident = fold(events)
+    told = audiences.message(kind, incident, about, key, events[-1].hash)
+    return Message(f"[DRILL] {told.title}", told.body) if incident.drill else told
 
 
 def _send(audience: Audience, told: Message) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from incidentctl import history, options, plan
 from incidentctl.desk import Desk
-from incidentctl.incident import Incident
+from incidentctl.incident import Incident, fold
 from incidentctl.outcome import HostOutcome
 
 
@@ -38,11 +38,12 @@ def _onsets(incident: Incident) -> dict[str, str]:
 
 
 def _past(desk: Desk) -> dict[str, list[float]]:
-    """Seconds that past recoveries of the affected services took, from all incidents of the record."""
+    """Seconds that past recoveries of the affected services took, from all incidents of the record, drills apart."""
     affected = set(desk.incident().affected)
     found: dict[str, list[float]] = {"rollback": [], "hotfix": []}
     for other in desk.record.incidents():
-        for event in desk.record.events(other):
+        events = desk.record.events(other)
+        for event in () if fold(events).drill else events:
             capability = str(event.data.get("capability"))
             if event.kind == "host_outcome" and capability in found:
                 for name, facts in event.data.get("facts", {}).get("services", {}).items():

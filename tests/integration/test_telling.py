@@ -232,13 +232,16 @@ def test_a_second_decision_is_told_too_and_no_decision_twice(record: Record, set
 def test_a_drill_is_said_to_be_one_and_nobody_outside_hears_of_it(
     record: Record, settings: Settings, receiver: Receiver
 ) -> None:
-    record.append("INC-2", "declared", {**DECLARED, "drill": "bad release", "affected": ["shop"]}, "anna@laptop")
-    record.append("INC-2", "step_started", {"phase": "triage"}, "anna@laptop")
-    record.append("INC-2", "step_finished", {"phase": "triage"}, "anna@laptop")
-    notify.tell(record, fold(record.events("INC-2")), ["on_call", "public", "partners"], "declared", settings)
-    notify.wait(PATIENCE_S)
+    drill = {**DECLARED, "affected": ["shop"], "drill": "bad_release"}
+    for number, more in ((2, {"drill_told": True}), (3, {})):
+        name = f"INC-{number}"
+        record.append(name, "declared", {**drill, **more}, "anna@laptop")
+        record.append(name, "step_started", {"phase": "triage"}, "anna@laptop")
+        record.append(name, "step_finished", {"phase": "triage"}, "anna@laptop")
+        notify.tell(record, fold(record.events(name)), ["on_call", "public", "partners"], "declared", settings)
+        notify.wait(PATIENCE_S)
     ((_path, _headers, content),) = receiver.got
-    assert content["title"].startswith("[DRILL] [high] INC-2")
+    assert content["title"].startswith("[DRILL] [high] INC-2"), "INC-3 is told to nobody"
     assert not page_folder(settings).exists()
 
 

@@ -17,7 +17,9 @@ _MEETING = timedelta(hours=1)
 
 
 def usual_follow_ups(incident: Incident) -> list[str]:
-    """Return what every incident owes, as action items; more for one that was rolled back."""
+    """Return what every incident owes, as action items; more for one that was rolled back, and none for a drill."""
+    if incident.drill:
+        return []
     items = ["Hold the post-mortem", "Update the runbook with what was learnt"]
     if incident.decision and incident.decision["option"] == "rollback":
         items.insert(1, "Mend the release that was rolled back, with a test that would have caught it")
@@ -72,7 +74,7 @@ def calendar(incident: Incident) -> str:
 
 def remember(incident: Incident, memory_bank: Path | None) -> None:
     """Append one line about the incident to activeContext.md and progress.md of the memory bank, once."""
-    if memory_bank is None:
+    if memory_bank is None or incident.drill:
         return
     memory_bank.mkdir(parents=True, exist_ok=True)
     way = str((incident.decision or {}).get("option") or "no recovery")

@@ -111,6 +111,7 @@ def _summary(incident: Incident, events: Sequence[Event]) -> Section:
     impact = "; ".join(f"{name} on {', '.join(sick[name])}" if name in sick else name for name in incident.affected)
     rows = (
         ("What", incident.title),
+        *((("Drill", incident.drill),) if incident.drill else ()),
         ("Severity", incident.severity),
         ("Status", incident.status),
         ("Detection", str(detection or UNKNOWN)),

@@ -27,6 +27,8 @@ class Due:
 def due(events: Sequence[Event], settings: Settings) -> list[Due]:
     """Given an incident's events, return what its tracker was not told yet, in order."""
     incident = fold(events)
+    if incident.drill:  # there is nothing to mend
+        return []
     if not incident.tickets:
         wanted = settings.severities[incident.severity].ticket
         return [Due(f"{incident.incident_id}:ticket", "declared")] if wanted else []
