@@ -80,7 +80,11 @@ KEYS = {
     "verify.within": "How long health may take to come back. A rollback goes forward again after it.",
     "deadlines.phase": "How long one phase may take, on all hosts together.",
     "mitigate": "What option C, mitigate, does to the affected services: names of containments.",
-    "custom_playbooks": "Recoveries of your own: name → playbook.",
+    "custom_playbooks": "Recoveries of your own, by name: a playbook's path, or these three.",
+    "custom_playbooks.NAME.playbook": "The playbook. It is run on the incident's hosts.",
+    "custom_playbooks.NAME.for": "The kinds of causes that it is for ([kinds](../diagnosis.md#kinds-of-findings)). "
+    "Where the likeliest cause is of one of them it is weighed, and may be recommended; without any, nothing is known of it.",
+    "custom_playbooks.NAME.title": "What it does, in a few words, for the question.",
     "memory_bank": "Folder whose `activeContext.md` and `progress.md` get a line for each closed incident.",
     "execution.kind": "Where Ansible runs. Here, so far.",
 }
@@ -247,7 +251,7 @@ def _block(text: str) -> list[str]:
 def _keys(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, Any, str]]:
     hints = typing.get_type_hints(model, include_extras=True)
     for name, field in model.model_fields.items():
-        key, hint = f"{prefix}{name}", hints[name]
+        key, hint = f"{prefix}{field.alias or name}", hints[name]
         inner = typing.get_args(hint)[1] if typing.get_origin(hint) is dict else None
         if _is_section(hint):
             yield from _keys(hint, f"{key}.")
@@ -264,8 +268,8 @@ def _is_section(hint: Any) -> bool:
 def _default(key: str, hint: Any, field: Any) -> str:
     if key == "severities" or ".sla." in key:
         return "see below"
-    if key == "state_dir":
-        return "your state folder, mostly `~/.local/state/incidentctl`"
+    if key == "state_dir" or field.is_required():
+        return "needed" if field.is_required() else "your state folder, mostly `~/.local/state/incidentctl`"
     value = field.get_default(call_default_factory=True)
     if value in (None, "", (), {}):
         return "–"

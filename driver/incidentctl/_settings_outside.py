@@ -1,14 +1,15 @@
-"""The parts of incidentctl.yml about what is outside: where tickets go, what monitors, and where alerts come from."""
+"""The parts of incidentctl.yml about what is outside: tickets, what monitors, where alerts come from, your own playbooks."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, ValidationInfo, model_validator
 
-from incidentctl._settings_values import Part, PathFromFile, Secret, Url, wrong
+from incidentctl._settings_values import ExistingFile, Part, PathFromFile, Secret, Url, existing, wrong
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9_-]{1,100}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
 _HERE = ("127.0.0.1", "::1", "localhost")
@@ -106,3 +107,20 @@ class Alerts(Part):
     severities: dict[str, SeverityName] = Field(default_factory=SEVERITIES_OF_LABELS.copy)
     severity: SeverityName = "high"
     diagnose: StrictBool = True
+
+
+class CustomPlaybook(Part):
+    """A recovery of the user's own: its playbook, the kinds of causes that it is for, and what it does, in words.
+
+    A path alone is a playbook of which nothing is known.
+    """
+
+    playbook: ExistingFile
+    causes: tuple[str, ...] = Field(default=(), alias="for")
+    title: Annotated[str, Field(max_length=80)] = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _path_alone(cls, value: Any, info: ValidationInfo) -> Any:
+        # Looked for here, so that what is wrong with it is told of what was written.
+        return {"playbook": existing(Path(value), info)} if isinstance(value, str | Path) else value

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from incidentctl._yaml_lines import Document, Problem
+from incidentctl.cause_rules import KINDS
 from incidentctl.errors import ConfigurationError
 
 SHOWN = 50  # more than these help nobody
@@ -59,7 +60,7 @@ def dangling(
     severities: Iterable[str],
     capabilities: frozenset[str] | None,
 ) -> Iterator[Problem]:
-    """Yield each name in the data that names nothing: severities, capabilities, audiences."""
+    """Yield each name in the data that names nothing: severities, capabilities, audiences, kinds of causes."""
     known = list(severities)
     audiences = _mapping(data.get("audiences"))
     for name, policy in _mapping(data.get("severities")).items():
@@ -84,6 +85,15 @@ def dangling(
         if capabilities is not None and name in capabilities:
             what, fix = "a capability of ours has this name", "choose another name"
             yield _problem(document, ("custom_playbooks", name), what, fix)
+    yield from _unknown_causes(document, _mapping(data.get("custom_playbooks")))
+
+
+def _unknown_causes(document: Document, playbooks: Mapping[Any, Any]) -> Iterator[Problem]:
+    for name, own in playbooks.items():
+        for index, word in enumerate(_list(_mapping(own).get("for"))):
+            if isinstance(word, str) and word not in KINDS:
+                where = ("custom_playbooks", str(name), "for", index)
+                yield _unknown(document, where, f"there is no kind of cause {word}", word, KINDS)
 
 
 def _told(details: ErrorDetails, settings: type[BaseModel]) -> tuple[str, str]:
@@ -108,7 +118,7 @@ def _keys(settings: type[BaseModel], where: _Location) -> list[str]:
         here = here.model_fields[str(part)].annotation if is_model else _model_in(here)
         if NoneType in get_args(here):
             here = _model_in(here)
-    return list(here.model_fields)
+    return [field.alias or name for name, field in here.model_fields.items()]
 
 
 def _model_in(annotation: Any) -> Any:

@@ -39,6 +39,11 @@ def _from_folder(path: Path, info: ValidationInfo) -> Path:
     return path if info.context is None else Path(os.path.normpath(Path(info.context["folder"]) / path))
 
 
+def existing(path: Path, info: ValidationInfo) -> Path:
+    """Given a path as it stands in the file, return it as an absolute one. Raise if there is no such file."""
+    return _existing(_from_folder(path, info))
+
+
 def _existing(path: Path) -> Path:
     if not path.is_file():
         raise wrong("there is no such file", "write a path from the folder that this file is in")

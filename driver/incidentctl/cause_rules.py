@@ -102,6 +102,9 @@ CHANGES: Mapping[str, Rule] = {
 }
 OTHER_CHANGE = _rule(8)
 
+# Each kind that a cause may be of.
+KINDS = frozenset({*RULES, *TOPICS.values(), *CHANGES})
+
 # What speaks for and against: points.
 SEVERE = {"critical": 10, "info": -12}
 NAMED, SAID = 20, 12  # an error says just this, and names the very path, host or port; or only says so

@@ -11,12 +11,13 @@ import platformdirs
 from pydantic import Field, StrictBool, StrictInt, TypeAdapter, ValidationError, model_validator
 
 from incidentctl import _settings_problems, _yaml_lines
-from incidentctl._settings_outside import Alerts, Monitoring, Server, Tracker
-from incidentctl._settings_values import Duration, ExistingFile, Part, PathFromFile, RecordUrl, Secret, wrong
+from incidentctl._settings_outside import Alerts, CustomPlaybook, Monitoring, Server, Tracker
+from incidentctl._settings_values import Duration, Part, PathFromFile, RecordUrl, Secret, wrong
 from incidentctl.errors import ConfigurationError, UsageError
 
 __all__ = [
     "Alerts",
+    "CustomPlaybook",
     "Monitoring",
     "Secret",
     "Server",
@@ -139,7 +140,7 @@ class Settings(Part):
     verify: Verify = Verify()
     deadlines: Deadlines = Deadlines()
     mitigate: Names = ("enhanced_monitoring", "rate_limit")  # what option C does to the affected services
-    custom_playbooks: dict[str, ExistingFile] = Field(default_factory=dict)
+    custom_playbooks: dict[str, CustomPlaybook] = Field(default_factory=dict)
     memory_bank: PathFromFile = Path("memory_bank")
     execution: Execution = Execution()
 

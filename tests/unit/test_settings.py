@@ -127,10 +127,57 @@ def test_relative_paths_are_meant_from_the_file_s_folder(tmp_path: Path) -> None
     assert found.state_dir == tmp_path / "state"
     assert found.memory_bank == Path("/elsewhere")
     assert found.record_url == f"sqlite:///{tmp_path}/conf/own.db"
-    assert found.custom_playbooks == {"flush": tmp_path / "conf/own.yml"}
+    assert found.custom_playbooks["flush"].playbook == tmp_path / "conf/own.yml"
     assert [secret.file for secret in found.audiences["ops"].send] == [
         tmp_path / "conf/secrets/ops",
         tmp_path / "home/ops",
+    ]
+
+
+def test_a_playbook_of_your_own_may_say_which_causes_it_is_for(tmp_path: Path) -> None:
+    (tmp_path / "own.yml").touch()
+    own = "{playbook: own.yml, for: [disk, inodes], title: Remove old logs}"
+    found = read(tmp_path, f"custom_playbooks: {{space: {own}, flush: own.yml}}\n").custom_playbooks
+    assert found["space"].playbook == found["flush"].playbook == tmp_path / "own.yml"
+    assert found["space"].causes == ("disk", "inodes")
+    assert found["space"].title == "Remove old logs"
+    assert found["flush"].causes == ()
+
+
+def test_all_that_is_wrong_with_playbooks_of_your_own_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "own.yml").touch()
+    text = """\
+custom_playbooks:
+  space:
+    playbook: own.yml
+    for: [disk, inode, "?"]
+  flush:
+    playbook: gone.yml
+    fro: [disk]
+  cache: [own.yml]
+  plain: gone.yml
+  none: {for: disk}
+"""
+    found = complaints(tmp_path, text)
+    assert found[:3] == [
+        "4: custom_playbooks.space.for.1: there is no kind of cause inode",
+        "  Fix: did you mean inodes?",
+        "4: custom_playbooks.space.for.2: there is no kind of cause ?",
+    ]
+    assert "  Fix: choose from certificate, changed, clock, configuration, connections, cpu, " in found[3]
+    assert found[4:] == [
+        "6: custom_playbooks.flush.playbook: there is no such file",
+        "  Fix: write a path from the folder that this file is in",
+        "7: custom_playbooks.flush.fro: unknown key",
+        "  Fix: did you mean for?",
+        "8: custom_playbooks.cache: must be a mapping of keys",
+        "  Fix: write a mapping of keys here",
+        "9: custom_playbooks.plain: there is no such file",
+        "  Fix: write a path from the folder that this file is in",
+        "10: custom_playbooks.none.for: must be a list",
+        "  Fix: write a list here",
+        "10: custom_playbooks.none.playbook: is missing",
+        "  Fix: add it",
     ]
 
 

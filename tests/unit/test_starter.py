@@ -82,12 +82,13 @@ def test_every_commented_setting_can_be_used(folder: Path, tracker: str) -> None
     one_tracker = re.sub(rf"^(?:# )?tracker: \{{kind: (?!{tracker}).*\n", "", path.read_text(), flags=re.MULTILINE)
     path.write_text(_COMMENTED.sub(r"\1", one_tracker))
     (folder / "playbooks").mkdir()
-    (folder / "playbooks" / "failover.yml").write_text("[]\n")
+    for own in ("failover", "free_space"):
+        (folder / "playbooks" / f"{own}.yml").write_text("[]\n")
     loaded = load(path)
     assert loaded.state_dir == folder / "state"
     assert loaded.tracker.kind == tracker
     assert set(loaded.audiences) == {"on_call", "management"}
-    assert set(loaded.custom_playbooks) == {"failover"}
+    assert set(loaded.custom_playbooks) == {"failover", "free_space"}
 
 
 def test_the_catalogue_is_right_also_with_its_commented_lines(folder: Path) -> None:

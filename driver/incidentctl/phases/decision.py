@@ -93,7 +93,7 @@ def planned(desk: Desk, option: str, playbook: str | None) -> tuple[PlannedStep,
         # On all hosts: Prometheus does not run where the service does.
         only = {f"{name}_only": [service.name for service in affected] for name in desk.settings.mitigate}
         return plan.step("recover", desk.settings.mitigate, desk.hosts(), affected), only
-    own = str(desk.settings.custom_playbooks[str(playbook)])
+    own = str(desk.settings.custom_playbooks[str(playbook)].playbook)
     return plan.step("recover", (own,), desk.hosts(), affected), {}
 
 
