@@ -85,6 +85,8 @@ KEYS = {
     "custom_playbooks.NAME.for": "The kinds of causes that it is for ([kinds](../diagnosis.md#kinds-of-findings)). "
     "Where the likeliest cause is of one of them it is weighed, and may be recommended; without any, nothing is known of it.",
     "custom_playbooks.NAME.title": "What it does, in a few words, for the question.",
+    "drills.folder": "Folder of drills, each a folder with a `drill.yml`: [drills](../drills.md).",
+    "drills.hosts": "The hosts that a drill may break, and over which its incident is declared: a pattern as of `--limit`.",
     "memory_bank": "Folder whose `activeContext.md` and `progress.md` get a line for each closed incident.",
     "execution.kind": "Where Ansible runs. Here, so far.",
 }

@@ -75,6 +75,7 @@ class Incident:
     title: str = ""
     drill: str | None = None  # the name of the drill that it is; None for what really happened
     drill_told: bool = False  # people are told of the drill, too
+    drilled: Data | None = None  # how it was scored
     severity: str = ""
     status: str = "investigating"
     acknowledged_at: str | None = None
@@ -307,6 +308,7 @@ _CHANGES: dict[str, Callable[[Incident, Event], Changes]] = {
     "evidence_collected": _evidence_collected,
     "verified": _verified,
     "resolved": lambda i, e: {"status": "resolved", "resolved_at": e.at, **_milestone(i, e, "resolved")},
+    "drilled": lambda _i, e: {"drilled": _row(e)},
     "follow_up": _listed("follow_ups"),
     "closed": lambda _i, e: {"status": "closed", "closed_at": e.at, "left_contained": e.data.get("left_contained")},
     "resumed": lambda i, _e: {"phases": _interrupt(i.phases)},

@@ -95,16 +95,23 @@ def whoami() -> str:
 
 
 def declare(
-    session: Session, title: str, severity: str, limit: str | None, services: Iterable[str], show: Show, ask: Ask
+    session: Session,
+    title: str,
+    severity: str,
+    limit: str | None,
+    services: Iterable[str],
+    show: Show,
+    ask: Ask,
+    **facts: Any,
 ) -> Desk:
-    """Open a new incident over the hosts and services that are meant; nothing is connected to yet."""
+    """Open a new incident over the hosts and services that are meant, with more facts; nothing is connected to yet."""
     named = tuple(services)
     severity = incidents.parse_severity(severity, session.settings.severities)
     inventory = session.hosts()
     hosts = plan.narrow(inventory, limit)
     scope = plan.in_scope(inventory, hosts, named)
     sources = session.sources()
-    incident_id = open_incident(session, title or UNTITLED, severity, hosts, scope, affected=list(named))
+    incident_id = open_incident(session, title or UNTITLED, severity, hosts, scope, affected=list(named), **facts)
     desk = Desk(incident_id, session.record, session.settings, inventory, sources, session.actor, show, ask)
     show("declared", incident=desk.incident())
     return desk

@@ -118,6 +118,19 @@ class Deadlines(Part):
     phase: Positive = 600.0
 
 
+class Drills(Part):
+    """The folder of drills, and the hosts that they may break: a pattern as of --limit."""
+
+    folder: PathFromFile | None = None
+    hosts: str = ""
+
+    @model_validator(mode="after")
+    def _never_without_hosts(self) -> Drills:
+        if (self.folder is None) != (not self.hosts.strip()):
+            raise wrong("folder and hosts belong together: a drill breaks hosts", "write both, or neither")
+        return self
+
+
 class Execution(Part):
     """Where Ansible runs."""
 
@@ -141,6 +154,7 @@ class Settings(Part):
     deadlines: Deadlines = Deadlines()
     mitigate: Names = ("enhanced_monitoring", "rate_limit")  # what option C does to the affected services
     custom_playbooks: dict[str, CustomPlaybook] = Field(default_factory=dict)
+    drills: Drills = Drills()
     memory_bank: PathFromFile = Path("memory_bank")
     execution: Execution = Execution()
 

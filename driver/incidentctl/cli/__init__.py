@@ -12,7 +12,7 @@ import sys
 import click
 
 from incidentctl import __version__
-from incidentctl.cli import declare, keep, prepare, read, respond, say, secured
+from incidentctl.cli import declare, drill, keep, prepare, read, respond, say, secured
 from incidentctl.errors import IncidentctlError
 
 EXIT_CODES = """\b
@@ -41,7 +41,7 @@ def cli() -> None:
     """
 
 
-for module in (declare, respond, say, read, secured, keep, prepare):
+for module in (declare, respond, say, read, secured, keep, prepare, drill):
     for command in module.COMMANDS:
         cli.add_command(command)
 

@@ -80,13 +80,18 @@ def diagnose(desk: Desk) -> None:
     """What broke, and what changed."""
     incident = desk.incident()
     capabilities, variables = ["diagnosis"], {}
-    rehearsed = any(
-        row["capability"] == "prepare_rollback" and row["outcome"] not in ("not_attempted", "unknown", "unreachable")
-        for row in (incident.outcomes or {}).get("contain", ())
-    )
-    if incident.affected and not rehearsed:  # it only reads, and without it no way back can be offered
+    rehearsed = {
+        name
+        for row in incident.outcomes.get("contain", ())
+        if row["capability"] == "prepare_rollback"
+        for name in row["facts"].get("services", {})
+    }
+    # Of each service that could be: who is affected may be known only when the diagnosis has been read. It only reads,
+    # and without it no way back can be offered.
+    able = [service.name for service in desk.services() if plan.is_meant_for("prepare_rollback", service)]
+    if left := [name for name in able if name not in rehearsed]:
         capabilities.append("prepare_rollback")
-        variables = {"prepare_rollback_only": list(incident.affected)}
+        variables = {"prepare_rollback_only": left}
     step = plan.step("diagnose", capabilities, desk.hosts(), desk.services())
     outcome = run_step(desk, step, variables, finish=False)
     incident = desk.incident()

@@ -3,20 +3,18 @@
 score.py [NAME…]      these faults, by default all that lie here; what was measured is kept in tests/faults/results
 score.py --inject NAME / --lift NAME    only that, to look at it by hand; the site must be laid out: site_on_lab.py
 
-A fault is a folder: inject.sh and lift.sh, run as root on the hosts that truth.yml names under `injected_on`, in that order
-(lifted in the reverse one), and by what a cause is known to be the right one. Nothing in it knows incidentctl. A cause is
+A fault is a folder with the drill.yml of `incidentctl drill`, and what it has in common with the others stands in drills.yml:
+scripts for a shell, run as root on the hosts that are named, in that order (`lift` in the reverse one), and by what a cause is
+known to be the right one. Nothing in it knows incidentctl, and nothing of it is read by incidentctl here. A cause is
 right if for one entry of `right` its hosts are among the cause's, its kind is one of `kinds`, and each pattern of `says` is
-found in its sentence or in what it names. `symptom` is a command on a host; without it, that customers
-are not served, or wait longer than `patience_s`.
+found in its sentence or in what it names.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import re
-import shlex
 import subprocess
 import sys
 import time
@@ -36,7 +34,7 @@ TOP = 3
 SYMPTOM_S, HEALTHY_S = 180, 180  # how long each is waited for
 STANDS_S = 10  # a fault has been there for so long when somebody looks
 QUIET_S = 30  # and nothing happened for so long before
-RECENT_S = 10  # since the last answer of all
+AS_ROOT = "sudo sh -eu -s"
 SAID = 150  # characters of a cause in the table
 
 
@@ -60,42 +58,59 @@ class Score(NamedTuple):
 def measure(name: str, quiet_s: float) -> Score:
     """Inject a fault, wait until it shows, diagnose it, take it back. Raise LabError if site or fault are not as they should."""
     truth = told(name)
-    see_healthy()
+    see_healthy(truth)
     site.age()
     time.sleep(quiet_s)
     try:
-        inject(name, truth)
+        inject(truth)
         see_symptom(name, truth)
         time.sleep(STANDS_S)
         began = time.monotonic()
         causes = diagnose()
         seconds = time.monotonic() - began
     finally:
-        lift(name, truth)
-    see_healthy()
+        lift(truth)
+    see_healthy(truth)
     return Score(next((n for n, cause in enumerate(causes, 1) if is_right(cause, truth)), None), causes, seconds)
 
 
 def known() -> list[str]:
     """Return the names of all faults."""
-    return sorted(path.parent.name for path in HERE.glob("*/truth.yml"))
+    return sorted(path.parent.name for path in HERE.glob("*/drill.yml"))
 
 
 def told(name: str) -> dict[str, Any]:
-    """Return the truth about a fault."""
-    return dict(yaml.safe_load((HERE / name / "truth.yml").read_text()))
+    """Return the truth about a fault, with its scripts as (host, path), in order."""
+    folder = HERE / name
+    own, common = yaml.safe_load((folder / "drill.yml").read_text()), yaml.safe_load((HERE / "drills.yml").read_text())
+    found = {key: scripts(common[key], HERE) for key in ("symptom", "recovered")}
+    return (
+        own
+        | found
+        | {key: scripts(own[key], folder) for key in ("inject", "lift", "symptom", "recovered") if key in own}
+    )
 
 
-def inject(name: str, truth: dict[str, Any]) -> None:
+def scripts(rows: Any, folder: Path) -> list[tuple[str, Path]]:
+    """Return which script runs on which host."""
+    listed = [(row, row["hosts"]) for row in (rows if isinstance(rows, list) else [rows])]
+    return [
+        (host, folder / row["script"])
+        for row, hosts in listed
+        for host in ([hosts] if isinstance(hosts, str) else hosts)
+    ]
+
+
+def inject(truth: dict[str, Any]) -> None:
     """Do the fault to its hosts."""
-    for host in truth["injected_on"]:
-        site.run_there(host, HERE / name, "inject.sh")
+    for host, script in truth["inject"]:
+        site.login(host, AS_ROOT, script.read_bytes())
 
 
-def lift(name: str, truth: dict[str, Any]) -> None:
+def lift(truth: dict[str, Any]) -> None:
     """Take the fault back."""
-    for host in reversed(truth["injected_on"]):
-        site.run_there(host, HERE / name, "lift.sh")
+    for host, script in reversed(truth["lift"]):
+        site.login(host, AS_ROOT, script.read_bytes())
 
 
 def is_right(cause: Cause, truth: dict[str, Any]) -> bool:
@@ -120,30 +135,19 @@ def diagnose() -> list[Cause]:
     return [Cause(cause["title"], tuple(cause["hosts"]), cause["kind"], json.dumps(cause["about"])) for cause in found]
 
 
-def served(last: int, patience_s: float = math.inf) -> bool:
-    """Say whether the last customers were all served, none waited longer than so, and somebody was served just now."""
-    seen = site.answers(last)
-    recent = len(seen) == last and time.time() - seen[-1][0] < RECENT_S  # the hosts have this machine's clock
-    return recent and all(said == "201" and took <= patience_s for _at, said, took in seen)
+def holds(looks: list[tuple[str, Path]]) -> bool:
+    """Say whether all of these look well."""
+    return all(b"yes" in site.login(host, f"{AS_ROOT} && echo yes || true", path.read_bytes()) for host, path in looks)
 
 
-def see_healthy() -> None:
-    """Wait until every customer is served. Raise LabError if that does not come."""
-    wait(lambda: served(12), HEALTHY_S, "The site is not healthy: customers are not served.")
+def see_healthy(truth: dict[str, Any]) -> None:
+    """Wait until all is well. Raise LabError if that does not come."""
+    wait(lambda: holds(truth["recovered"]), HEALTHY_S, "The site is not healthy.")
 
 
 def see_symptom(name: str, truth: dict[str, Any]) -> None:
     """Wait until the fault shows. Raise LabError if it does not."""
-    if "symptom" not in truth:
-        patience_s = truth.get("patience_s", math.inf)
-        wait(lambda: not served(4, patience_s), SYMPTOM_S, f"{name} has no effect: customers are served.")
-        return
-    look = f"sudo sh -c {shlex.quote(truth['symptom']['command'])} && echo yes || true"
-    wait(
-        lambda: b"yes" in site.login(truth["symptom"]["host"], look),
-        SYMPTOM_S,
-        f"{name} does not show on its host.",
-    )
+    wait(lambda: holds(truth["symptom"]), SYMPTOM_S, f"{name} has no effect.")
 
 
 def wait(holds: Any, seconds: float, otherwise: str) -> None:
@@ -171,17 +175,16 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known()))
     parser.add_argument("--inject", action="store_true", help="only inject")
     parser.add_argument("--lift", action="store_true", help="only take back")
-    parser.add_argument("--held-back", action="store_true", help="those that were held back until their first score")
     parser.add_argument(
         "--quiet", type=float, default=QUIET_S, metavar="SECONDS", help=f"before each fault ({QUIET_S})"
     )
     options = parser.parse_args()
     if unknown := set(options.names) - set(known()):
         parser.error(f"no such fault: {', '.join(sorted(unknown))}. There are {', '.join(known())}")
-    names = options.names or [name for name in known() if not options.held_back or told(name).get("held_back")]
+    names = options.names or known()
     if options.inject or options.lift:
         for name in names:
-            (lift if options.lift else inject)(name, told(name))
+            (lift if options.lift else inject)(told(name))
         return 0
     scores: dict[str, Score] = {}
     broken = False

@@ -1,0 +1,1 @@
+test $(systemctl show -P NRestarts orders.service) -ge 2

@@ -1,0 +1,1 @@
+test $(pgrep --full --count [/]usr/local/sbin/orders-report) -ge 1
