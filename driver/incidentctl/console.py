@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from incidentctl import console_diagnosis, keyboard
+from incidentctl import console_diagnosis, console_verdict, keyboard
 from incidentctl.console_diagnosis import MANY_HOSTS
 from incidentctl.dependencies import Root
 from incidentctl.errors import DecisionAwaited, IncidentctlError
@@ -25,6 +25,7 @@ from incidentctl.incident import ENDED, Incident
 from incidentctl.judgement import Judgement
 from incidentctl.outcome import story as story_of
 from incidentctl.text import fitted, plain
+from incidentctl.verdict import Verdict
 
 # A sign beside each word, so that nothing hangs on colour alone.
 _SIGNS = {
@@ -184,12 +185,9 @@ class Console:
             self._rich.print(f"  {', '.join(text for key, text in told.items() if seen[key] == [])}")
         self._show_monitoring(seen)
 
-    def _show_verified(self, recovered: bool, services: Mapping[str, Mapping[str, Any]], window_s: float) -> None:
-        verdict = Text("Recovered", style="bold green") if recovered else Text("Not recovered", style="bold red")
-        self._rich.print(verdict + Text(f": health watched for {window_s:.0f} s"))
-        for host, seen in services.items():
-            for name, health in seen.items():
-                self._rich.print(f"  {name} on {host}: {plain(health.get('detail', 'unknown'))}")
+    def _show_verified(self, found: Verdict, window_s: float | None = None, alerts: Any = None) -> None:
+        for line in console_verdict.lines(found, window_s, alerts):
+            self._rich.print(line)
 
     def _show_findings(self, judged: Judgement, history: History, current: str | None = None) -> None:
         height = self._rich.height if self._rich.is_terminal else _LOG_HEIGHT

@@ -238,6 +238,8 @@ def _step_finished(incident: Incident, event: Event) -> Changes:
         changes["affected"] = event_data.texts(event.data["affected"])
     if isinstance(event.data.get("monitoring"), dict):
         changes["monitoring"] = {**incident.monitoring, str(name): event.data["monitoring"]}
+    if isinstance(event.data.get("verified"), dict):  # after the lift: with its users back, it is the last word
+        changes["verified"] = {**(incident.verified or _row(event)), **event.data["verified"]}
     for key in ("judged", "onset"):
         if isinstance(event.data.get(key), dict):
             changes[key] = event.data[key]

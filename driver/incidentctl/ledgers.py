@@ -8,6 +8,7 @@ from typing import Any
 
 from incidentctl.desk import Desk
 from incidentctl.errors import Partial, UsageError
+from incidentctl.incident import Incident
 from incidentctl.outcome import HostOutcome, Outcome
 from incidentctl.text import nearest
 
@@ -51,6 +52,12 @@ def record(desk: Desk, outcome: Outcome) -> None:
                 held = host.facts.get("held_back", {}).get(contained["entry"])
                 named = {k: contained[k] for k in ("host", "capability", "entry", "target")}
                 desk.note("containment_lifted", **named, **({"held_back": held} if held else {}))
+
+
+def held_by_others(incident: Incident, phase: str = "lift") -> dict[tuple[str, str], str]:
+    """Return by (host, service) which other incident still holds what the lift was to give back."""
+    rows = incident.outcomes.get(phase, ())
+    return {(row["host"], name): whose for row in rows for name, whose in row["facts"].get("held", {}).items()}
 
 
 def told(row: Row) -> str:

@@ -16,7 +16,7 @@ from incidentctl.errors import AlreadyOpen, Partial, RefusedError, UsageError
 from incidentctl.files import way_out
 from incidentctl.incident import Event, Incident, phase_done
 from incidentctl.outcome import SUCCESS, Outcome
-from incidentctl.phases import decision, investigation, recovery
+from incidentctl.phases import decision, investigation, recovery, verification
 from incidentctl.record import Record, RecordError
 from incidentctl.steps import ask_hosts
 
@@ -27,9 +27,9 @@ PHASES: tuple[tuple[str, Callable[[Desk], None]], ...] = (
     ("assess", decision.assess),
     ("decide", decision.decide),
     ("recover", recovery.recover),
-    ("verify", recovery.verify),
-    ("lift", recovery.lift),
-    ("monitor", recovery.monitor),
+    ("verify", verification.verify),
+    ("lift", recovery.lift_unless_held),
+    ("monitor", verification.monitor),
     ("resolve", recovery.resolve),
     ("close", recovery.close),
 )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _health_check
+from ansible_collections.incidentctl.response.plugins.module_utils import _health_check, _health_figures
 from ansible_collections.incidentctl.response.plugins.modules import diagnosis_info
 from ansible_collections.incidentctl.response.plugins.plugin_utils import _carrier
 
 _OF_HEALTH_CHECK = _carrier.load(diagnosis_info, _health_check.run)
+_WITH_FIGURES = _carrier.load(diagnosis_info, _health_figures.run)
 
 
 class ActionModule(_carrier.Carrier):
@@ -18,4 +19,6 @@ class ActionModule(_carrier.Carrier):
 
     def cargo_for(self, params: dict[str, Any]) -> _carrier.Cargo:
         """Return what travels: a health check is asked often, and needs a fifth of what a diagnosis does."""
-        return _OF_HEALTH_CHECK if params["capability"] == "health_check" else self.cargo
+        if params["capability"] != "health_check":
+            return self.cargo
+        return _WITH_FIGURES if params["figures"] else _OF_HEALTH_CHECK

@@ -53,7 +53,8 @@ _OPTIONAL = {
     "symlink": ("migrations", "hotfix"),
     "compose_image": ("history", "hotfix"),
     "command": ("hotfix", "forward"),
-    "postgresql": ("user", "host", "port"),
+    "postgresql": ("user", "host", "port", "shrinks"),
+    "sqlite": ("shrinks",),
 }
 _HEALTH = ("url", "expect_status", "timeout_s", "ca_file")
 _TOGGLE = ("on", "off", "status")
@@ -148,10 +149,17 @@ def _check_service(service: dict[str, Any]) -> list[str]:
     ]
     for key in ("logs", "data"):
         for item in service.get(key, []):
-            problems += _check_kind(key, item)
+            problems += _check_kind(key, item) or _check_shrinks(key, item)
     if "releases" in service:
         problems += _check_kind("releases", service["releases"]) or _check_image(service)
     return problems
+
+
+def _check_shrinks(key: str, item: dict[str, Any]) -> list[str]:
+    tables = item.get("shrinks", [])
+    if isinstance(tables, list) and all(isinstance(name, str) for name in tables):
+        return []
+    return [f"{key}.shrinks must be a list of names of tables: {tables!r}"]
 
 
 def _check_image(service: dict[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _findings,
     _fitting,
     _health_check,
+    _health_figures,
     _ledger,
     _release_history,
     _releases_info,
@@ -34,7 +35,7 @@ Facts = dict[str, Any]
 def run(params: dict[str, Any], check_mode: bool) -> Result:
     """Do what `capability` says, health_check or diagnosis, for this host's services. Nothing is changed."""
     if params["capability"] == "health_check":
-        return _health_check.run(params, check_mode)
+        return (_health_figures if params["figures"] else _health_check).run(params, check_mode)
     return _diagnose(services_of_host(params), params)
 
 
@@ -80,6 +81,7 @@ def _service(service: Facts, health: Facts, params: dict[str, Any], until: float
         "errors": reading.errors,
         "onset": reading.onset,
         "onset_source": reading.onset_source,
+        "logs_since": reading.known,
         "release": release,
         "seen": _seen(service["name"], release, params),
         "notes": [clean(text, NOTE_CHARS) for text in notes[:_NOTES]],

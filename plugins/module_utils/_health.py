@@ -40,12 +40,14 @@ def hold(
 ) -> dict[str, Any]:
     """Wait up to `within_s` seconds for health, as `ask` sees it, then see it hold for `window_s` seconds.
 
-    Return the last probe with `probes` and `failures` counted within the window. A failure inside the
-    window starts the wait anew while time is left.
+    Return the last probe with `probes` and `failures` counted within the window, and of those that were healthy the
+    median and the longest latency, `p50_ms` and `max_ms` (None without any). A failure inside the window starts the wait
+    anew while time is left.
     """
     deadline = time.monotonic() + within_s
     held_since: float | None = None
     probes = failures = 0
+    took: list[float] = []
     while True:
         last = ask(health)
         now = time.monotonic()
@@ -53,12 +55,18 @@ def hold(
         if not last["healthy"]:
             failures += 1
             held_since = None
-        elif held_since is None:
-            held_since = now
+        else:
+            took.append(last["latency_ms"])
+            held_since = now if held_since is None else held_since
         held = held_since is not None and now - held_since >= window_s
         if held or (now >= deadline and held_since is None) or now >= deadline + window_s:
-            return {**last, "healthy": held, "probes": probes, "failures": failures}
+            times = {"p50_ms": _median(took), "max_ms": max(took, default=None)}
+            return {**last, "healthy": held, "probes": probes, "failures": failures, **times}
         time.sleep(INTERVAL_S)
+
+
+def _median(values: list[float]) -> float | None:
+    return sorted(values)[len(values) // 2] if values else None
 
 
 def rank(seen: dict[str, Any]) -> int:

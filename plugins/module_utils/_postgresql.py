@@ -44,15 +44,17 @@ SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 """
 # Partitions are counted, not what is made of them; what belongs to an extension comes with the extension.
-_COUNTS = r"""
-SELECT format('SELECT json_build_array(%L, count(*)) FROM ONLY %I.%I', nspname || '.' || relname, nspname, relname)
+TABLES = r"""
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE relkind = 'r' AND relpersistence <> 't' AND nspname <> 'information_schema' AND nspname NOT LIKE 'pg\_%'
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                   WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-ORDER BY nspname, relname \gexec
+ORDER BY nspname, relname"""
+_COUNTS = rf"""
+SELECT format('SELECT json_build_array(%L, count(*)) FROM ONLY %I.%I', nspname || '.' || relname, nspname, relname)
+{TABLES} \gexec
 SELECT json_build_array('large objects', count(*)) FROM pg_catalog.pg_largeobject_metadata;
-"""
+"""  # noqa: S608 - of our own words
 _SIZE = """
 SELECT json_build_array(pg_catalog.pg_database_size(current_database()),
   (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'data_directory'));
@@ -116,11 +118,11 @@ class Size(NamedTuple):
     folder: Path | None
 
 
-def why_not(place: Place) -> str:
-    """Return why this host cannot back up a database; nothing if it can."""
+def why_not(place: Place, tools: tuple[str, ...] = _TOOLS) -> str:
+    """Return why this host cannot do with a database what takes `tools`, by default a backup; nothing if it can."""
     if _CONNECTION_STRING.search(place.database):
         return "database must be a name, not a connection string: user, host and port have keys of their own"
-    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
+    missing = [tool for tool in tools if shutil.which(tool) is None]
     if missing:
         return f"{', '.join(missing)} of PostgreSQL's client is not on this host: install it"
     tool = place.argv("psql")[0]

@@ -27,6 +27,7 @@ class Psql:
     def __init__(self, argv: list[str], timeout_s: float) -> None:
         """Keep what to run; nothing runs yet."""
         self._argv, self._timeout_s = argv, timeout_s
+        self.said = ""  # beside the answers to the last question: errors, where the session goes on after them
 
     def __enter__(self) -> Psql:
         """Start psql. Raise OSError if it cannot be started."""
@@ -66,6 +67,7 @@ class Psql:
         rows, said = [], []
         for line in self._process.stdout:
             if line.rstrip("\n") == _END:
+                self.said = clean("".join(said), _SAID_LIMIT)
                 return rows
             if line.startswith("["):
                 rows.append(json.loads(line))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -28,7 +29,8 @@ _RELEASE_S = 7 * 24 * 3600.0  # ... if that is not older than that
 class Reading:
     """What reading the logs of a service gave.
 
-    `errors`, `onset` and in words which error it is told by, `notes`, and `unread`: why a log could not be read.
+    `errors`, `onset` and in words which error it is told by, since when it is `known` what all of them say, `notes`, and
+    `unread`: why a log could not be read.
     """
 
     def __init__(self) -> None:
@@ -36,6 +38,7 @@ class Reading:
         self.errors: list[dict[str, Any]] = []
         self.onset: str | None = None
         self.onset_source: str | None = None
+        self.known: str | None = None
         self.notes: list[str] = []
         self.unread: list[str] = []
 
@@ -61,9 +64,9 @@ def read(service: dict[str, Any], limit: int, deployed_at: str | None, until: fl
     """
     reading, patterns, deployed = Reading(), Patterns(), _onset.moment(deployed_at)
     known_from, begun = ALWAYS, NEVER
-    logs = [each for log in _logs(service, reading) for each in _newest(log, limit, patterns, reading, until)]
+    newest = [each for log in logs(service, reading) for each in _newest(log, limit, patterns, reading, until)]
     until = min(until, time.monotonic() + _log_parts.TIME_S)
-    for each in logs:
+    for each in newest:
         since, first = _known(each, _back_to(deployed), patterns, reading, until)
         known_from, begun = max(known_from, since), min(begun, NEVER if first is None else first)
     if patterns.crowded:
@@ -74,6 +77,8 @@ def read(service: dict[str, Any], limit: int, deployed_at: str | None, until: fl
 
 def _tell(reading: Reading, seen: _onset.Seen) -> None:
     told = _onset.newness(seen)
+    known = max(seen.begun, seen.known_from)
+    reading.known = _timestamps.iso_of(known) if math.isfinite(known) else None
     late = set(map(id, _onset.late(seen)))
     ranked = sorted(zip(seen.groups, told), key=lambda each: (each[1].new is not True, id(each[0]) not in late))
     reading.errors = [_told(group, new) for group, new in ranked[:TOP]]
@@ -87,7 +92,7 @@ def _tell(reading: Reading, seen: _onset.Seen) -> None:
         reading.onset_source = f"first '{shown(first.template.partition(CAUSE)[0])}'{where}"
 
 
-def _logs(service: dict[str, Any], reading: Reading) -> Iterator[dict[str, Any]]:
+def logs(service: dict[str, Any], reading: Reading) -> Iterator[dict[str, Any]]:
     """Give the logs of a service, those of its containers one by one."""
     for log in service.get("logs", []):
         if log["kind"] != "compose":
@@ -96,19 +101,19 @@ def _logs(service: dict[str, Any], reading: Reading) -> Iterator[dict[str, Any]]
         try:
             yield from [{"kind": "container", "unit": f"of {each}", "log": each} for each in _compose.logs(service)]
         except FileNotFoundError as error:
-            reading.notes.append(f"log {_name(log)}: {error}")
+            reading.notes.append(f"log {name_of(log)}: {error}")
         except OSError as error:
-            reading.unread.append(f"log {_name(log)} cannot be read: {error}")
+            reading.unread.append(f"log {name_of(log)} cannot be read: {error}")
 
 
 def _newest(log: dict[str, Any], limit: int, patterns: Patterns, reading: Reading, until: float) -> Iterator[_Read]:
     """Read the newest part of a log. Give nothing if it is not there, or cannot be read."""
-    name = _name(log)
+    name = name_of(log)
     if time.monotonic() > until:
         reading.unread.append(f"log {name} was not read: the other logs took all the time there was")
         return
     try:
-        with _open(log, limit, until) as source:
+        with opened(log, limit, until) as source:
             patterns.add(_log_errors.Reader(patterns.counter(name)).of_source(source), name)
     except FileNotFoundError as error:
         reading.notes.append(f"log {name}: {error.strerror or error}")
@@ -146,7 +151,8 @@ def _back_to(deployed: float | None) -> float:
     return min(now - BACK_S, deployed - _BEFORE_S) if deployed is not None and recent else now - BACK_S
 
 
-def _open(log: dict[str, Any], limit: int, until: float) -> AbstractContextManager[_log_lines.Source]:
+def opened(log: dict[str, Any], limit: int, until: float) -> AbstractContextManager[_log_lines.Source]:
+    """Open the last `limit` bytes of a log. Raise OSError if it cannot be read, or not until then (monotonic)."""
     if log["kind"] == "file":
         return _log_lines.of_file(log["path"], limit, until)
     if log["kind"] == "journal":
@@ -154,7 +160,8 @@ def _open(log: dict[str, Any], limit: int, until: float) -> AbstractContextManag
     return _log_lines.of_container(log["log"], limit)
 
 
-def _name(log: dict[str, Any]) -> str:
+def name_of(log: dict[str, Any]) -> str:
+    """Return what a log is called."""
     return str(log.get("path") or log.get("unit") or log["kind"])
 
 

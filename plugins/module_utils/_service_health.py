@@ -15,6 +15,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._text import 
 DETAIL_CHARS = 300
 _STATUS_S = 65.0  # a status command that hangs is ended after 60 s
 _GRACE = 2.0
+_OF_WINDOW = ("probes", "failures", "p50_ms", "max_ms")
 _NOTHING_TO_ASK = "neither health nor manager is declared: nothing tells whether it is healthy"
 
 Seen = dict[str, Any]
@@ -23,8 +24,8 @@ Seen = dict[str, Any]
 def look(services: list[dict[str, Any]], window_s: float = 0, within_s: float = 0) -> dict[str, Seen]:
     """Given services, return by name how each is: {healthy, status, latency_ms, detail, running, depends_on}.
 
-    With `window_s`, health must come within `within_s` seconds and then hold for the window. `healthy` and
-    `running` are None where nothing can tell.
+    With `window_s`, health must come within `within_s` seconds and then hold for the window: then {probes, failures,
+    p50_ms, max_ms}, too. `healthy` and `running` are None where nothing can tell.
     """
     span = window_s + within_s if window_s else 0
     health = _parallel.each(
@@ -124,4 +125,5 @@ def _joined(service: dict[str, Any], health: Seen | None, running: Any, depends_
         "detail": clean(detail, DETAIL_CHARS),
         "running": runs,
         "depends_on": depends_on,
+        **{key: seen[key] for key in _OF_WINDOW if key in seen},
     }

@@ -32,6 +32,14 @@ options:
     description: Seconds to wait for health before the window begins. Without O(window_s) it has no effect.
     type: float
     default: 10
+  figures:
+    description:
+      - Also find out the figures by which a recovery is verified. Of each SQLite and PostgreSQL database that a service
+        declares, whether it is whole, and its rows by table; with O(window_s), how many errors came into its logs meanwhile.
+      - It is read only, and bounded by a few seconds. Damage is a warning.
+      - For O(capability=health_check) only.
+    type: bool
+    default: false
   log_bytes:
     description:
       - How much of the end of each log is read for errors, in bytes. Of a journal or a container's log at most 16 MiB.
@@ -56,6 +64,7 @@ EXAMPLES = r"""
     host_groups: "{{ group_names }}"
     window_s: 30
     within_s: 60
+    figures: true
 
 - name: Find out what is wrong on this host
   incidentctl.response.diagnosis_info:
@@ -72,7 +81,8 @@ incident:
   description:
     - What was found, one action per service (docs/contracts.md, 3). Its C(facts) stay under 100 kB; texts and lists are
       cut for that, and C(left_out) counts services for which there was no room at all.
-    - For O(capability=health_check), C(facts.services) holds per service what stands under C(health) here.
+    - For O(capability=health_check), C(facts.services) holds per service what stands under C(health) here; with
+      O(figures), C(data) and C(new_errors), too (docs/contracts.md, 3).
   returned: always
   type: dict
   sample:
@@ -121,6 +131,7 @@ incident:
               new_since: release
           onset: "2026-01-01T09:51:16.000+00:00"
           onset_source: "first 'order <n> failed' in /var/log/shop.log"
+          logs_since: "2026-01-01T03:10:00.000+00:00"
           release:
             kind: symlink
             current: "42"
@@ -275,6 +286,7 @@ ARGUMENT_SPEC = options(
     capability={"type": "str", "choices": ["health_check", "diagnosis"], "required": True},
     window_s={"type": "float", "default": 0},
     within_s={"type": "float", "default": 10},
+    figures={"type": "bool", "default": False},
     log_bytes={"type": "int", "default": 256 * 1024 * 1024},
     changes_hours={"type": "float", "default": 48},
 )

@@ -16,7 +16,7 @@ from tests.small_service import endpoint
 
 from incidentctl import monitoring
 from incidentctl.desk import Desk
-from incidentctl.phases import recovery
+from incidentctl.phases import verification
 from incidentctl.plan import Inventory, Service
 from incidentctl.record import open_record
 from incidentctl.settings import Monitoring, Settings
@@ -184,7 +184,7 @@ class Site:
             inventory = Inventory({"web1": frozenset({"web"})}, (shop,), {"web1": "192.0.2.7"})
             desk = Desk("INC-1", record, settings, inventory, (), "ann", lambda *_, **__: None, lambda *_, **__: None)
             for _again in range(2):  # a phase that was cut off is run again, and owes nothing twice
-                told = recovery.calmed(desk, (shop,))
+                told = verification.calmed(desk, (shop,))
             return told, [str(row["text"]) for row in desk.incident().follow_ups]
 
 

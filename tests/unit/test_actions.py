@@ -44,7 +44,10 @@ def test_whatever_changes_a_host_or_takes_that_back_waits_for_its_turn_there() -
 
 def test_health_check_brings_no_diagnosis_along() -> None:
     action = importlib.import_module(f"{NAMESPACE}.action.diagnosis_info").ActionModule
-    light = action.cargo_for(action, {"capability": "health_check"})
+    light = action.cargo_for(action, {"capability": "health_check", "figures": False})
     assert light.run == (f"{NAMESPACE}.module_utils._health_check", "run")
     assert len(light.library) < len(action.cargo.library) / 3
+    figures = action.cargo_for(action, {"capability": "health_check", "figures": True})
+    assert figures.run == (f"{NAMESPACE}.module_utils._health_figures", "run")
+    assert len(figures.library) < len(action.cargo.library) / 1.8
     assert action.cargo_for(action, {"capability": "diagnosis"}) is action.cargo

@@ -17,7 +17,9 @@ from incidentctl.steps import finish_step, run_step
 def triage(desk: Desk) -> None:
     """Who is sick, and the evidence before anything is changed."""
     step = plan.step("triage", plan.TRIAGE, desk.hosts(), desk.services())
-    outcome = run_step(desk, step, {"log_collection_dest": str(desk.folder / "evidence")}, finish=False)
+    # The data as it is before anything is changed: what is gone later is known by that.
+    variables = {"log_collection_dest": str(desk.folder / "evidence"), "health_check_figures": True}
+    outcome = run_step(desk, step, variables, finish=False)
     seen = monitoring.look(desk.settings.monitoring)
     desk.show("monitoring", seen=seen)
     looked_at = [

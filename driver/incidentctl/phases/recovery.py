@@ -1,23 +1,19 @@
-"""After the decision: carry it out, see that it worked, take back what was contained, close."""
+"""After the decision: carry it out, take back what was contained, close."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from incidentctl import ledgers, monitoring, plan, report, retry
-from incidentctl.desk import Desk, skip_step, tell
-from incidentctl.errors import DecisionAwaited, NotRecovered, Partial, RefusedError, UsageError
+from incidentctl import ledgers, report, retry
+from incidentctl.desk import Desk, tell
+from incidentctl.errors import NotRecovered, Partial, RefusedError, UsageError
 from incidentctl.outcome import SUCCESS, Outcome
 from incidentctl.phases.decision import ask_anew, planned
-from incidentctl.plan import PlannedStep, Service
+from incidentctl.phases.verification import unless_held
+from incidentctl.plan import PlannedStep
 from incidentctl.steps import ask_hosts, finish_step, run_rolling, run_step
-
-# Outcomes of a host of which nothing is known but that nobody got there.
-AWAY = ("unreachable", "not_attempted")
-_LOOK_S = 1.0  # between two looks at the monitoring
 
 
 def recover(desk: Desk) -> None:
@@ -45,46 +41,10 @@ def _unsettled(desk: Desk, phase: str, hosts: tuple[str, ...]) -> tuple[str, ...
     return tuple(host for host in hosts if host not in settled) or hosts
 
 
-def verify(desk: Desk) -> None:
-    """Did it work? Health must hold for a window, seen from the hosts themselves."""
-    incident = desk.incident()
-    if incident.decision and incident.decision["option"] == "mitigate":
-        if not incident.follow_ups:
-            desk.note("follow_up", text="Schedule the proper fix, then lift the mitigation", owner=desk.actor)
-        if not incident.contained:
-            raise DecisionAwaited(
-                f"{desk.incident_id} was mitigated, and the mitigation is lifted.",
-                "Whether the proper fix is in, only a person knows.",
-                f"incidentctl close {desk.incident_id}",
-            )
-        raise DecisionAwaited(
-            f"{desk.incident_id} is mitigated, not solved: the containment stays.",
-            "It is no more than held until the proper fix is there.",
-            f"when it is: incidentctl lift {desk.incident_id}, then incidentctl close {desk.incident_id}",
-        )
-    window, affected = desk.settings.verify, desk.at_issue()
-    variables = {
-        "health_check_window_s": window.window,
-        "health_check_within_s": window.within,
-        "health_check_only": [service.name for service in affected],
-    }
-    step = plan.step("verify", ("health_check",), desk.hosts_of(affected), affected)
-    outcome = run_step(desk, step, variables, finish=False)
-    seen = {row.host: dict(row.facts.get("services", {})) for row in outcome.rows}
-    # A host that is away is not sick: it is told, and waits for its turn (resume).
-    seen_at_all = [row for row in outcome.rows if row.outcome not in AWAY]
-    recovered = bool(seen_at_all) and all(row.outcome in SUCCESS for row in seen_at_all)
-    desk.note("verified", recovered=recovered, window_s=window.window, services=seen)
-    desk.show("verified", recovered=recovered, services=seen, window_s=window.window)
-    tell(desk, None)
-    finish_step(desk, outcome)
-    if not recovered:
-        ask_anew(desk)
-        raise NotRecovered(
-            f"{desk.incident_id}: not healthy after {(incident.decision or {}).get('option')}.",
-            "\n".join(f"{row.host}: {row.reason}" for row in outcome.rows if row.outcome not in SUCCESS),
-            f"containment stays; choose another way: incidentctl decide {desk.incident_id} OPTION",
-        )
+def lift_unless_held(desk: Desk) -> None:
+    """Do what `lift` does, unless that would take back what only holds the incident. Raise DecisionAwaited then."""
+    unless_held(desk)
+    lift(desk)
 
 
 def lift(desk: Desk) -> None:
@@ -146,42 +106,11 @@ def _left_alone(outcome: Outcome) -> list[str]:
     ]
 
 
-def _held(desk: Desk, phase: str = "lift") -> dict[tuple[str, str], str]:
-    """Return by (host, service) which other incident still holds what the lift was to give back."""
-    rows = (desk.incident().outcomes or {}).get(phase, ())
-    return {(row["host"], name): whose for row in rows for name, whose in row["facts"].get("held", {}).items()}
-
-
 def _left_to_others(desk: Desk, phase: str) -> list[str]:
-    held = _held(desk, phase)
+    held = ledgers.held_by_others(desk.incident(), phase)
     texts = [f"Lift {whose} too: it still holds {name} on {host}" for (host, name), whose in held.items()]
     said = {row.get("text") for row in desk.incident().follow_ups}
     return [text for text in texts if text not in said]
-
-
-def monitor(desk: Desk) -> None:
-    """Lifting was a change too: look once more, now that the service has its users back, and at the monitoring."""
-    incident = desk.incident()
-    held = {name for _, name in _held(desk)}
-    affected = tuple(s for s in desk.services() if s.name in incident.affected and s.name not in held)
-    if not affected:
-        skip_step(desk, "monitor")
-        return
-    variables = {
-        "health_check_only": [service.name for service in affected],
-        "health_check_window_s": 1.0,
-        "health_check_within_s": desk.settings.verify.within,
-    }
-    step = plan.step("monitor", ("health_check",), desk.hosts_of(affected), affected)
-    outcome = run_step(desk, step, variables, finish=False)
-    facts: dict[str, Any] = {"monitoring": calmed(desk, affected)} if outcome.worst in SUCCESS else {}
-    finish_step(desk, outcome, None, **facts)
-    if outcome.worst not in SUCCESS:
-        raise NotRecovered(
-            f"{desk.incident_id}: not healthy after the containment was lifted.",
-            "\n".join(f"{row.host}: {row.reason}" for row in outcome.rows),
-            f"incidentctl decide {desk.incident_id} OPTION",
-        )
 
 
 def resolve(desk: Desk) -> None:
@@ -237,25 +166,3 @@ def leave(desk: Desk) -> None:
     written = report.write(desk.record.events(desk.incident_id), desk.folder)
     report.remember(desk.incident(), desk.settings.memory_bank)
     desk.show("report", path=written)
-
-
-def calmed(desk: Desk, affected: Iterable[Service]) -> dict[str, Any]:
-    """Give the monitoring time to see it too; return what it says then.
-
-    Only what it said of the affected services and their hosts before is waited for: some alerts are always there.
-    What still alerts does not undo the verification, and is followed up.
-    """
-    names = {name for service in affected for name in (service.name, *service.hosts)}
-    names |= {address for host, address in desk.inventory.addresses.items() if host in names}
-    before = desk.incident().monitoring.get("triage", {})
-    troubles = {text for text in monitoring.troubles(before) if any(name in text for name in names)}
-    until = time.monotonic() + desk.settings.verify.within
-    seen = monitoring.look(desk.settings.monitoring)
-    while (still := troubles & set(monitoring.troubles(seen))) and time.monotonic() < until:
-        time.sleep(_LOOK_S)
-        seen = monitoring.look(desk.settings.monitoring)
-    desk.show("calmed", seen=seen)
-    text = f"Find out why the monitoring still reports {', '.join(sorted(still))}"
-    if still and text not in {row["text"] for row in desk.incident().follow_ups}:
-        desk.note("follow_up", text=text, owner=desk.actor)
-    return seen

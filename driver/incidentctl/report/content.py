@@ -163,12 +163,19 @@ def _resolution(incident: Incident) -> Section:
     blocks.append(_actions(incident, "recover") or "No recovery was carried out.")
     verified = incident.verified
     if verified:
-        verdict = "recovered" if verified.get("recovered") else "not recovered"
-        blocks.append(f"Verified at {verified['at']}: {verdict}, health seen over {verified.get('window_s')} s.")
+        blocks += _verified(verified)
     afterwards = incident.monitoring.get("monitor")
     if afterwards:
         blocks.append(f"The monitoring after the lift: {_monitoring(afterwards)}.")
     return Section("Resolution", tuple(blocks))
+
+
+def _verified(verified: Mapping[str, Any]) -> list[str | Table | tuple[str, ...]]:
+    """Return the verdict in a line, and its figures; one of an older version has none."""
+    said = verified.get("told") or ("recovered" if verified.get("recovered") else "not recovered")
+    told = f"Verified at {verified['at']}, health seen over {verified.get('window_s')} s: {said}."
+    rows = tuple((f["what"], f["service"], f["host"], f["told"], f["judged"]) for f in verified.get("figures") or ())
+    return [told, *([Table(("Figure", "Service", "Host", "", "Judged"), rows)] if rows else [])]
 
 
 def _containment(events: Sequence[Event]) -> Section:

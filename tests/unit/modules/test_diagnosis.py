@@ -151,7 +151,7 @@ def test_service_without_anything_to_look_at_is_no_failure(host: Host) -> None:
             "healthy": None, "status": None, "latency_ms": 0.0, "running": None, "depends_on": [],
             "detail": "neither health nor manager is declared: nothing tells whether it is healthy",
         },
-        "errors": [], "onset": None, "onset_source": None, "release": None, "seen": None, "notes": [],
+        "errors": [], "onset": None, "onset_source": None, "logs_since": None, "release": None, "seen": None, "notes": [],
     }  # fmt: skip
 
 

@@ -26,6 +26,7 @@ COMMON = {
     "state_dir": "/nonexistent",
     "window_s": 0,
     "within_s": 10,
+    "figures": False,
 }
 
 

@@ -1,0 +1,153 @@
+"""Did it work? Health over a while, data, errors and what the monitoring measures, against before; and after the lift."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from incidentctl import dependency_graph, monitoring, onset, plan, verdict
+from incidentctl.desk import Desk, skip_step, tell
+from incidentctl.errors import DecisionAwaited, NotRecovered
+from incidentctl.ledgers import held_by_others
+from incidentctl.outcome import Outcome
+from incidentctl.phases.decision import ask_anew
+from incidentctl.plan import Service
+from incidentctl.steps import finish_step, run_step
+from incidentctl.verdict import Looks, Verdict
+
+_LOOK_S = 1.0  # between two looks at the monitoring
+_SHORT_S = 1.0  # a look after which nothing was lifted: no more has changed since the last one
+
+
+def verify(desk: Desk) -> None:
+    """Did it work? Health must hold for a window, seen from the hosts themselves, and the figures be as before."""
+    window = desk.settings.verify.window
+    affected = desk.at_issue()
+    outcome, found = _look(desk, "verify", affected, window)
+    healths = {row.host: _health(row.facts) for row in outcome.rows}
+    desk.note("verified", window_s=window, services=healths, **found.as_data())
+    desk.show("verified", found=found, window_s=window)
+    _follow_up(desk)
+    tell(desk, None)
+    finish_step(desk, outcome, None if found.recovered else "failed")
+    if not found.recovered and (found.verdict == verdict.WORSE or not holds(desk)):
+        ask_anew(desk)
+        option = (desk.incident().decision or {}).get("option")
+        raise NotRecovered(
+            f"{desk.incident_id}: {found.verdict.replace('_', ' ')} after {option}.",
+            "\n".join(found.reasons),
+            f"containment stays; choose another way: incidentctl decide {desk.incident_id} OPTION",
+        )
+
+
+def holds(desk: Desk) -> bool:
+    """Say whether what was decided only holds the incident: a mitigation that is in place, and must stay there."""
+    incident = desk.incident()
+    if incident.decision is None or incident.decision["option"] != "mitigate":
+        return False
+    did = {name for phase in incident.phases if phase.name == "recover" for name in phase.capabilities}
+    return any(row["capability"] in did for row in incident.contained)
+
+
+def unless_held(desk: Desk) -> None:
+    """Raise DecisionAwaited if what was decided only holds the incident: nobody but a person takes that back."""
+    if holds(desk):
+        verified = desk.incident().verified or {}
+        raise DecisionAwaited(
+            f"{desk.incident_id} is mitigated, not solved: the containment stays.",
+            f"It is no more than held until the proper fix is there. {verified.get('told', '')}".strip(),
+            f"when it is: incidentctl lift {desk.incident_id}, then incidentctl close {desk.incident_id}",
+        )
+
+
+def monitor(desk: Desk) -> None:
+    """Lifting was a change too: look once more, now that the service has its users back, and at the monitoring."""
+    incident = desk.incident()
+    held = {name for _, name in held_by_others(incident)}
+    affected = tuple(s for s in desk.services() if s.name in incident.affected and s.name not in held)
+    if not affected:
+        skip_step(desk, "monitor")
+        return
+    lifted = any(event.kind == "containment_lifted" for event in desk.record.events(desk.incident_id))
+    outcome, found = _look(desk, "monitor", affected, desk.settings.verify.window if lifted else _SHORT_S)
+    facts: dict[str, Any] = {"verified": found.as_data()}
+    if found.recovered:
+        facts["monitoring"] = calmed(desk, affected)
+    desk.show("verified", found=found, alerts=facts.get("monitoring"))
+    finish_step(desk, outcome, None if found.recovered else "failed", **facts)
+    if not found.recovered:
+        raise NotRecovered(
+            f"{desk.incident_id}: {found.verdict.replace('_', ' ')} after the containment was lifted.",
+            "\n".join(found.reasons),
+            f"incidentctl decide {desk.incident_id} OPTION",
+        )
+
+
+def _look(desk: Desk, phase: str, affected: tuple[Service, ...], window: float) -> tuple[Outcome, Verdict]:
+    """Watch these services, and what they need, for a window; the step is not finished then."""
+    looked = (*affected, *_needed_by(desk, affected))
+    variables = {
+        "health_check_only": [service.name for service in looked],
+        "health_check_window_s": window,
+        "health_check_within_s": desk.settings.verify.within,
+        "health_check_figures": True,
+    }
+    step = plan.step(phase, ("health_check",), desk.hosts_of(looked), looked)
+    outcome = run_step(desk, step, variables, finish=False)
+    incident = desk.incident()
+    began = onset.kept(incident.onset)
+    return outcome, verdict.of(
+        Looks(
+            at_issue=tuple(service.name for service in affected),
+            triage=incident.outcomes.get("triage", ()),
+            diagnosis=incident.outcomes.get("diagnose", ()),
+            after=[{"host": row.host, "capability": row.capability, "outcome": row.outcome, "facts": row.facts}
+                   for row in outcome.rows],
+            onset=None if began is None else onset.moment(began.at),
+        )
+    )  # fmt: skip
+
+
+def _needed_by(desk: Desk, affected: tuple[Service, ...]) -> tuple[Service, ...]:
+    """Return what these services need, as far as it is in scope, can be asked for its health, and is not contained."""
+    graph = dependency_graph.graph(desk.inventory.services, desk.inventory.addresses)
+    names = dependency_graph.reached([service.name for service in affected], graph.needs)
+    names -= {service.name for service in affected} | {str(row["target"]) for row in desk.incident().contained}
+    return tuple(s for s in desk.services() if s.name in names and {"health", "manager"} & set(s.spec))
+
+
+def _health(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is told of health, without the figures beside it: these stand in the outcome of the host."""
+    rest = ("data", "new_errors")
+    return {name: {k: v for k, v in told.items() if k not in rest} for name, told in facts.get("services", {}).items()}
+
+
+def _follow_up(desk: Desk) -> None:
+    incident = desk.incident()
+    if incident.decision is None or incident.decision["option"] != "mitigate" or incident.follow_ups:
+        return
+    text = "Schedule the proper fix" + (", then lift the mitigation" if holds(desk) else "")
+    desk.note("follow_up", text=text, owner=desk.actor)
+
+
+def calmed(desk: Desk, affected: Iterable[Service]) -> dict[str, Any]:
+    """Give the monitoring time to see it too; return what it says then.
+
+    Only what it said of the affected services and their hosts before is waited for: some alerts are always there.
+    What still alerts does not undo the verification, and is followed up.
+    """
+    names = {name for service in affected for name in (service.name, *service.hosts)}
+    names |= {address for host, address in desk.inventory.addresses.items() if host in names}
+    before = desk.incident().monitoring.get("triage", {})
+    troubles = {text for text in monitoring.troubles(before) if any(name in text for name in names)}
+    until = time.monotonic() + desk.settings.verify.within
+    seen = monitoring.look(desk.settings.monitoring)
+    while (still := troubles & set(monitoring.troubles(seen))) and time.monotonic() < until:
+        time.sleep(_LOOK_S)
+        seen = monitoring.look(desk.settings.monitoring)
+    desk.show("calmed", seen=seen)
+    text = f"Find out why the monitoring still reports {', '.join(sorted(still))}"
+    if still and text not in {row["text"] for row in desk.incident().follow_ups}:
+        desk.note("follow_up", text=text, owner=desk.actor)
+    return seen

@@ -1,0 +1,274 @@
+"""The verdict of a verification: recovered, improved, no change or worse, and never better for worse facts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from incidentctl import figures, figures_data, verdict
+from incidentctl.verdict import IMPROVED, NO_CHANGE, RECOVERED, WORSE, Looks, Verdict
+
+NOW = datetime(2026, 1, 1, 10, 0, tzinfo=UTC)
+ONSET = NOW - timedelta(minutes=10)
+BEST_FIRST = [RECOVERED, IMPROVED, NO_CHANGE, WORSE]
+
+
+def health(healthy: bool | None = True, status: int | None = 200, **more: Any) -> dict[str, Any]:
+    return {"healthy": healthy, "status": status, "detail": str(status), "latency_ms": 9.0, **more}
+
+
+def held(**more: Any) -> dict[str, Any]:
+    return health(**{"probes": 20, "failures": 0, "p50_ms": 12.0, "max_ms": 30.0, **more})
+
+
+def sick(**more: Any) -> dict[str, Any]:
+    return health(**{"healthy": False, "status": 500, "probes": 20, "failures": 20, "p50_ms": None, **more})
+
+
+def database(rows: int | None, exact: bool = True, shrinks: bool = False, **more: Any) -> dict[str, Any]:
+    table = {"rows": rows, "exact": exact and rows is not None, "shrinks": shrinks}
+    told = {"kind": "postgresql", "name": "shop", "whole": True, "damage": [], "notes": [], "checksum_failures": None}
+    return {"data": [{**told, "tables": {"public.orders": table}, **more}]}
+
+
+def errors(count: int | None, seconds: float = 30.0) -> dict[str, Any]:
+    kinds = [{"template": "no such column: price", "count": count}] if count else []
+    return {"new_errors": {"count": count, "seconds": seconds, "at_least": False, "kinds": kinds, "notes": []}}
+
+
+def rows(capability: str = "health_check", **hosts: dict[str, Any]) -> list[dict[str, Any]]:
+    """Outcomes of hosts that run the service shop, each with what it says of it."""
+    return [{"host": h, "capability": capability, "outcome": "unchanged", "facts": {"services": {"shop": told}}}
+            for h, told in hosts.items()]  # fmt: skip
+
+
+def diagnosed(before: int = 2, during: int = 1400, **more: Any) -> list[dict[str, Any]]:
+    """A diagnosis whose logs have so many errors in the hour before the onset, and in the ten minutes since."""
+    started = (ONSET - timedelta(minutes=60)).isoformat()
+    rate = {"from": started, "width_s": 600, "counts": [before, 0, 0, 0, 0, 0, during]}
+    told = {"errors": [{"rate": rate}], "logs_since": started, "onset": ONSET.isoformat(), **more}
+    return [{"host": "web1", "capability": "diagnosis", "outcome": "unchanged",
+             "facts": {"services": {"shop": told}, "clock": {"now": NOW.isoformat()}}}]  # fmt: skip
+
+
+def judge(after: dict[str, Any], triage: dict[str, Any] | None = None, diagnosis: Any = None) -> Verdict:
+    before = rows(web1=triage or sick())
+    return verdict.of(Looks(("shop",), before, diagnosis or diagnosed(), rows(web1=after), ONSET))
+
+
+def test_all_as_before_is_recovered_and_said_in_one_line_with_figures() -> None:
+    found = judge(held(**database(1204), **errors(0)), sick(**database(1204)))
+    assert (found.verdict, found.recovered, found.reasons) == (RECOVERED, True, ())
+    assert found.told() == (
+        "recovered: shop healthy in 20 of 20 looks, p50 12 ms; errors 0/min (0.0 before, 140 during); "
+        "shop: orders, 1,204 rows (as before)"
+    )
+
+
+def test_rows_that_are_gone_are_worse_however_healthy_it_is() -> None:
+    found = judge(held(**database(1180), **errors(0)), sick(**database(1204)))
+    assert found.verdict == WORSE
+    assert found.reasons == ("web1: shop: public.orders: 1,204 rows → 1,180 rows: 24 fewer",)
+
+
+def test_more_rows_are_as_well_as_before() -> None:
+    found = judge(held(**database(1300)), sick(**database(1204)))
+    assert found.verdict == RECOVERED
+    assert "orders, 1,300 rows (1,204 before)" in found.told()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_table_that_loses_rows_by_nature_is_told_and_not_judged(when: str) -> None:
+    then, now = database(50, shrinks=when == "before"), database(10, shrinks=when == "after")
+    assert judge(held(**now), sick(**then)).verdict == RECOVERED
+
+
+@pytest.mark.parametrize(("rows_now", "expected"), [(9_500_000, RECOVERED), (8_000_000, WORSE)])
+def test_an_estimate_counts_as_lost_rows_only_where_it_fell_far(rows_now: int, expected: str) -> None:
+    found = judge(held(**database(rows_now, exact=False)), sick(**database(10_000_000, exact=False)))
+    assert found.verdict == expected
+    assert "about" in found.told()
+
+
+def test_what_was_counted_before_and_cannot_be_now_is_not_recovered() -> None:
+    now = database(None, notes=["public.orders not counted: it takes longer than 1 s"])
+    found = judge(held(**now, **errors(0)), sick(**database(1204)))
+    assert found.verdict == IMPROVED
+    assert "it takes longer than 1 s" in found.reasons[0]
+
+
+def test_what_could_be_counted_neither_time_keeps_nothing_from_being_recovered() -> None:
+    found = judge(held(**database(None)), sick(**database(None)))
+    assert found.verdict == RECOVERED
+    assert "not compared" in found.told()
+
+
+def test_a_table_that_is_gone_is_worse() -> None:
+    found = judge(held(data=[{**database(1)["data"][0], "tables": {"public.a": {"rows": 1, "exact": True}}}]),
+                  sick(**database(1204)))  # fmt: skip
+    assert found.verdict == WORSE
+    assert "public.orders is gone" in found.reasons[0]
+
+
+def test_new_damage_is_worse_and_damage_that_was_there_keeps_it_from_being_recovered() -> None:
+    damaged = database(5, whole=False, damage=["row 7 missing from index orders_pkey"])
+    assert judge(held(**damaged), sick(**database(5))).verdict == WORSE
+    assert judge(held(**damaged), sick(**damaged)).verdict == IMPROVED
+    assert judge(held(**database(5)), sick(**damaged)).verdict == RECOVERED
+
+
+def test_more_wrong_checksums_are_damage() -> None:
+    then, now = (database(5, checksum_failures=count) for count in (1, 3))
+    found = judge(held(**now), sick(**then))
+    assert found.verdict == WORSE
+    assert "2 more pages with a wrong checksum" in found.reasons[0]
+    assert judge(held(**then), sick(**then)).verdict == RECOVERED
+
+
+def test_healthy_with_as_many_errors_as_during_is_no_recovery() -> None:
+    found = judge(held(**errors(70)))
+    assert found.verdict == IMPROVED  # health is better
+    assert "no such column: price" in found.reasons[0]
+    assert judge(held(**errors(300))).verdict == WORSE
+
+
+@pytest.mark.parametrize(("count", "expected"), [(2, RECOVERED), (3, IMPROVED)])
+def test_a_few_errors_within_a_look_may_be_chance(count: int, expected: str) -> None:
+    assert judge(held(**errors(count)), diagnosis=diagnosed(before=0)).verdict == expected
+
+
+def test_twice_as_many_errors_as_before_the_onset_are_as_before() -> None:
+    """600 in the hour before are 10 a minute: 10 in half a minute are twice that."""
+    assert judge(held(**errors(10)), diagnosis=diagnosed(before=600)).verdict == RECOVERED
+    assert judge(held(**errors(11)), diagnosis=diagnosed(before=600)).verdict == IMPROVED
+
+
+def test_errors_that_cannot_be_counted_any_more_are_not_taken_for_none() -> None:
+    assert judge(held(**errors(None))).verdict == IMPROVED
+
+
+def test_still_sick_is_no_change_and_no_answer_at_all_is_worse() -> None:
+    assert judge(sick()).verdict == NO_CHANGE
+    assert judge(sick(status=None)).verdict == WORSE
+    assert judge(sick(), sick(status=None)).verdict == IMPROVED
+
+
+def test_fewer_sick_hosts_are_an_improvement_and_another_sick_one_is_worse() -> None:
+    triage = rows(web1=sick(), web2=sick(), web3=health())
+    half = verdict.of(Looks(("shop",), triage, [], rows(web1=held(), web2=sick(), web3=held())))
+    assert half.verdict == IMPROVED
+    assert half.told().startswith("improved: 2 of 3 healthy, p50 12 ms at most (web2: shop 500)")
+    other = verdict.of(Looks(("shop",), triage, [], rows(web1=held(), web2=held(), web3=sick())))
+    assert other.verdict == WORSE
+
+
+def test_what_health_cannot_tell_is_never_counted_as_well() -> None:
+    assert judge(health(None, None)).verdict == NO_CHANGE
+
+
+def test_a_host_that_is_away_is_passed_over_and_one_that_was_lost_is_not() -> None:
+    away = [*rows(web1=held()), {"host": "web2", "capability": "health_check", "outcome": "unreachable", "facts": {}}]
+    assert verdict.of(Looks(("shop",), rows(web1=sick()), [], away)).verdict == RECOVERED
+    lost = [*away[:1], {**away[1], "outcome": "unknown"}]
+    assert verdict.of(Looks(("shop",), rows(web1=sick()), [], lost)).verdict == IMPROVED
+
+
+def test_without_any_answer_nothing_is_said_to_have_changed() -> None:
+    found = verdict.of(Looks(("shop",), rows(web1=sick()), [], []))
+    assert (found.verdict, found.told()) == (NO_CHANGE, "no change: no host answered")
+
+
+def test_the_same_database_seen_from_two_hosts_is_spoken_of_once() -> None:
+    after = rows(web1=held(**database(5)), web2=held(**database(5)))
+    before = rows(web1=sick(**database(5)), web2=sick(**database(5)))
+    assert verdict.of(Looks(("shop",), before, [], after)).told().count("orders") == 1
+
+
+def test_rates_are_told_from_the_slots_before_and_since_the_onset() -> None:
+    (row,) = diagnosed(before=120, during=1400)
+    facts = {**row["facts"]["services"]["shop"], "clock": row["facts"]["clock"]}
+    assert figures.rates(facts, None) == (2.0, 140.0)
+    assert figures.rates({**facts, "logs_since": None}, ONSET) == (None, None)
+    assert figures.rates({**facts, "logs_since": ONSET.isoformat()}, None)[0] is None  # nothing is known of before
+
+
+def test_the_record_keeps_what_decides_when_there_is_not_room_for_all() -> None:
+    services = {f"s{n}": held() for n in range(100)} | {"last": sick()}
+    row = {"host": "web1", "capability": "health_check", "outcome": "failed", "facts": {"services": services}}
+    kept = verdict.of(Looks(tuple(services), [], [], [row])).as_data()
+    assert len(kept["figures"]) == 60
+    assert kept["figures"][0]["service"] == "last"
+
+
+@given(facts=st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(["healthy", "status", "data", "new_errors", "count", "seconds", "tables", "kinds", "probes",
+                         "kind", "name", "rows", "damage", "notes", "p50_ms"]), inner, max_size=5),
+    max_leaves=20))  # fmt: skip
+def test_whatever_a_host_says_is_judged_without_a_fault(facts: Any) -> None:
+    after = [
+        {"host": "web1", "capability": "health_check", "outcome": "unchanged", "facts": {"services": {"shop": facts}}}
+    ]
+    found = verdict.of(Looks(("shop",), after, diagnosed(), after, ONSET))
+    assert found.verdict in BEST_FIRST
+    assert found.as_data()["told"]
+
+
+steps = st.fixed_dictionaries({
+    "health": st.sampled_from([held(), sick(), sick(status=None)]),
+    "rows": st.integers(0, 2000),
+    "errors": st.integers(0, 3000),
+    "damage": st.integers(0, 2),
+})  # fmt: skip
+
+
+def _after(facts: dict[str, Any]) -> dict[str, Any]:
+    damage = {"damage": [f"page {n}" for n in range(facts["damage"])], "whole": not facts["damage"]}
+    return {**facts["health"], **database(facts["rows"], **damage), **errors(facts["errors"])}
+
+
+def _worse(facts: dict[str, Any], what: str) -> dict[str, Any]:
+    sicker = sick() if facts["health"]["healthy"] else sick(status=None)
+    return {**facts, what: {"health": sicker, "rows": facts["rows"] // 2,
+                            "errors": facts["errors"] * 3 + 1, "damage": facts["damage"] + 1}[what]}  # fmt: skip
+
+
+@given(triage=steps, after=steps, what=st.sampled_from(["health", "rows", "errors", "damage"]),
+       before=st.integers(0, 600), during=st.integers(0, 3000))  # fmt: skip
+def test_worse_facts_never_give_a_better_verdict(
+    triage: dict[str, Any], after: dict[str, Any], what: str, before: int, during: int
+) -> None:
+    known = diagnosed(before, during)
+    found, worse = (judge(_after(facts), _after(triage), known) for facts in (after, _worse(after, what)))
+    assert BEST_FIRST.index(worse.verdict) >= BEST_FIRST.index(found.verdict)
+
+
+@given(triage=steps, after=steps)
+def test_recovered_is_only_what_is_healthy_with_no_row_gone_and_no_damage(
+    triage: dict[str, Any], after: dict[str, Any]
+) -> None:
+    if judge(_after(after), _after(triage)).recovered:
+        assert after["health"]["healthy"] is True
+        assert after["rows"] >= triage["rows"]
+        assert after["damage"] == 0
+
+
+def test_a_query_is_as_before_up_to_twice_and_worse_beyond_twice_of_during() -> None:
+    def one(after: float | None, before: float | None = 0.1, during: float | None = 2.0) -> str:
+        return figures.of_query("latency", "shop", before, during, after).judged
+
+    assert [one(value) for value in (0.1, 0.2, 0.5, 1.5, 5.0, None)] == [
+        "well", "well", "better", "not well", "worse", "not well",
+    ]  # fmt: skip
+    assert one(0.5, before=None) == "not judged"
+    assert one(None, None, None) == "not judged"
+
+
+def test_only_what_both_looks_name_is_compared() -> None:
+    new = list(figures_data.of_data("web1", "shop", sick(), held(**database(7))))
+    assert [(figure.judged, "no table was there before" in figure.told) for figure in new] == [("not judged", True)]
