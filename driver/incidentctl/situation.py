@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from incidentctl import history, options, plan
+from incidentctl import history, options, plan, precedents
 from incidentctl.desk import Desk
-from incidentctl.incident import Incident, fold
+from incidentctl.incident import Incident
 from incidentctl.outcome import HostOutcome
+from incidentctl.precedents import Precedent
+
+_RUN_BY_HOSTS = ("rollback", "hotfix")  # a host says how long these took
 
 
 def situation(desk: Desk) -> options.Situation:
     """Gather the facts of this incident, and of past ones, for options.assess."""
     incident = desk.incident()
+    affected = tuple(service.name for service in desk.at_issue())
+    names = desk.record.incidents()[: precedents.MOST]
+    before = [precedents.read(desk.record.events(name)) for name in names if name != desk.incident_id]
+    mine = precedents.read(desk.record.events(desk.incident_id))
+    diagnosed = _rows(incident, "diagnose")
     return options.Situation(
-        affected=tuple(service.name for service in desk.at_issue()),
+        affected=affected,
         now=datetime.now(UTC),
         specs={service.name: service.spec for service in desk.services()},
-        rollback=by_service([*_rows(incident, "contain"), *_rows(incident, "diagnose")], "prepare_rollback"),
+        rollback=by_service([*_rows(incident, "contain"), *diagnosed], "prepare_rollback"),
         onset=_onsets(incident),
-        backups=by_service(_rows(incident, "contain"), "backup"),
-        past_seconds=_past(desk),
+        causes=tuple(_causes(incident)),
+        new_errors=_new_errors(diagnosed),
+        looks=tuple(_looks(incident)),
+        backups=_backups([*before, mine], affected),
+        past=_past([*before, mine], affected),
+        solved=precedents.alike(before, precedents.pattern(incident.judged)),
+        drilled=precedents.drills(before, affected),
         within_s=desk.settings.verify.within,
-        mitigations=_mitigations(desk),
-        custom=tuple(sorted(desk.settings.custom_playbooks)),
-        tried=_tried(desk),
+        mitigations=tuple(_mitigations(desk)),
+        custom=tuple(
+            options.Own(name, frozenset(own.causes), own.title)
+            for name, own in sorted(desk.settings.custom_playbooks.items())
+        ),
+        tried=tuple(attempt.way for attempt in mine.attempts if attempt.begun),
     )
 
 
@@ -37,32 +53,85 @@ def _onsets(incident: Incident) -> dict[str, str]:
     return began | {name: one.at for name, one in told.onsets.items()}
 
 
-def _past(desk: Desk) -> dict[str, list[float]]:
-    """Seconds that past recoveries of the affected services took, from all incidents of the record, drills apart."""
-    affected = set(desk.incident().affected)
-    found: dict[str, list[float]] = {"rollback": [], "hotfix": []}
-    for other in desk.record.incidents():
-        events = desk.record.events(other)
-        for event in () if fold(events).drill else events:
-            capability = str(event.data.get("capability"))
-            if event.kind == "host_outcome" and capability in found:
-                for name, facts in event.data.get("facts", {}).get("services", {}).items():
-                    if name in affected and facts.get("seconds") is not None and event.data["outcome"] == "done":
-                        found[capability].append(float(facts["seconds"]))
+def _causes(incident: Incident) -> Iterator[options.Cause]:
+    found = (incident.judged or {}).get("causes")
+    for row in found if isinstance(found, list) else ():
+        score, service = row.get("score"), row.get("service")
+        if isinstance(score, int) and isinstance(row.get("kind"), str):
+            yield options.Cause(row["kind"], None if service is None else str(service), str(row.get("title")), score)
+
+
+def _new_errors(diagnosed: Iterable[HostOutcome]) -> dict[str, options.Errors | None]:
+    """Count what is new since each service's release, on all hosts; None where a host cannot tell, and none is new."""
+    found: dict[str, dict[str, int]] = {}
+    untold: set[str] = set()
+    for name, facts in _told(diagnosed, "diagnosis"):
+        errors = facts.get("errors") if isinstance(facts, Mapping) else None
+        kinds = found.setdefault(name, {})
+        if not isinstance(errors, list):
+            untold.add(name)
+            continue
+        for error in errors:
+            if error.get("new") is True and error.get("new_since") == "release":
+                template = str(error.get("template"))
+                kinds[template] = kinds.get(template, 0) + int(error.get("count") or 0)
+            elif error.get("new") is None or error.get("new_since") == "onset":
+                untold.add(name)  # new it may be, but by what release nobody can say
+    return {
+        name: None if not kinds and name in untold else options.Errors(sum(kinds.values()), len(kinds))
+        for name, kinds in found.items()
+    }
+
+
+def _looks(incident: Incident) -> Iterator[options.Look]:
+    """Give how services were when they were looked at after the triage: by the diagnosis, and by `watch`."""
+    ends = {phase.name: phase.finished_at for phase in incident.phases}
+    if ends.get("diagnose"):
+        for name, facts in _told(_rows(incident, "diagnose"), "diagnosis"):
+            health = facts.get("health") if isinstance(facts, Mapping) else None
+            if isinstance(health, Mapping) and health.get("healthy") is not None:
+                yield options.Look(str(ends["diagnose"]), name, health["healthy"] is True)
+    for note in incident.notes:
+        seen = note.get("watch")
+        for name, state in seen.items() if isinstance(seen, Mapping) else ():
+            yield options.Look(str(note["at"]), str(name), state == "well")
+
+
+def _backups(there: Iterable[Precedent], affected: Iterable[str]) -> dict[str, list[options.Backup]]:
+    """All backups of the affected services that the record knows of, whichever incident made them."""
+    found: dict[str, list[options.Backup]] = {name: [] for name in affected}
+    for past in there:
+        for name, row in past.backups:
+            if name in found:
+                item = " ".join(str(row.get(key)) for key in ("host", "kind", "path"))
+                at = row.get("at") if row.get("verified") is True else None
+                found[name].append(options.Backup(item, None if at is None else str(at)))
     return found
 
 
-def _mitigations(desk: Desk) -> dict[str, list[str]]:
-    """What `mitigate` of incidentctl.yml would do, in words, with the affected services that it fits."""
-    found = {
-        plan.CONTAINMENTS[name]: [service.name for service in desk.at_issue() if plan.is_meant_for(name, service)]
-        for name in desk.settings.mitigate
-    }
-    return {does: names for does, names in found.items() if names}
+def _past(before: Sequence[Precedent], affected: Sequence[str]) -> dict[str, dict[str, list[float]]]:
+    """Seconds that each way took for the affected services before, drills apart.
+
+    Of a rollback and a hotfix hosts have said it; of anything else it is known from the decision to the verdict.
+    """
+    found: dict[str, dict[str, list[float]]] = {}
+    for past in (past for past in before if not past.drill):
+        runs = [*past.runs]
+        for attempt in past.attempts:
+            if attempt.recovered and attempt.seconds is not None and attempt.option not in _RUN_BY_HOSTS:
+                runs += [(attempt.way, name, attempt.seconds) for name in past.services]
+        for way, name, seconds in runs:
+            if name in affected:
+                found.setdefault(way, {}).setdefault(name, []).append(seconds)
+    return found
 
 
-def _tried(desk: Desk) -> tuple[str, ...]:
-    return tuple(e.data["option"] for e in desk.record.events(desk.incident_id) if e.kind == "decided")
+def _mitigations(desk: Desk) -> Iterator[options.Mitigation]:
+    """What `mitigate` of incidentctl.yml would do, with the affected services that it fits."""
+    for name in desk.settings.mitigate:
+        fits = tuple(service.name for service in desk.at_issue() if plan.is_meant_for(name, service))
+        if fits:
+            yield options.Mitigation(name, plan.CONTAINMENTS[name], fits)
 
 
 def _rows(incident: Incident, phase: str) -> tuple[HostOutcome, ...]:
@@ -72,13 +141,19 @@ def _rows(incident: Incident, phase: str) -> tuple[HostOutcome, ...]:
     )
 
 
+def _told(rows: Iterable[HostOutcome], capability: str) -> Iterator[tuple[str, Any]]:
+    """Give what each host says of each service."""
+    for row in rows:
+        services = row.facts.get("services") if row.capability == capability else None
+        yield from services.items() if isinstance(services, Mapping) else ()
+
+
 def by_service(rows: Iterable[HostOutcome], capability: str) -> dict[str, Any]:
     """Facts by service name. Of several hosts the one that needs the look wins, then the first."""
     merged: dict[str, Any] = {}
-    for row in rows:
-        for name, facts in row.facts.get("services", {}).items() if row.capability == capability else ():
-            if name not in merged or (_is_well(merged[name]) and not _is_well(facts)):
-                merged[name] = facts
+    for name, facts in _told(rows, capability):
+        if name not in merged or (_is_well(merged[name]) and not _is_well(facts)):
+            merged[name] = facts
     return merged
 
 

@@ -94,8 +94,9 @@ def _for_decision(incident: Incident, told: str) -> Standing:
     able = [str(option["key"]) for option in incident.options if option["feasible"]]
     choose = (f"{_command(incident, 'decide')} {'|'.join(able)}",) if able else ()
     steps: tuple[str, ...] = choose
-    if not able:
-        told, steps = f"{told}; no way out is possible", _to_the_end(incident)
+    if not set(able) - {"wait"}:
+        left = " but to wait" if able else ""
+        told, steps = f"{told}; no way out is possible{left}", (*_to_the_end(incident), *choose)
     elif _all_well(incident):
         told, steps = f"{told}; {_HEALTHY}", (*_to_the_end(incident), *choose)
     return Standing("decision", told, str(question.get("at")), str(question.get("actor")), steps)

@@ -15,7 +15,7 @@ from incidentctl import notify, workflow
 from incidentctl import session as sessions
 from incidentctl.desk import Desk, record_decision
 from incidentctl.errors import AlreadyDecided, DecisionAwaited, LockedError, RefusedError, UsageError
-from incidentctl.phases import decision
+from incidentctl.phases import decision, recovery
 from incidentctl.plan import Inventory, Service
 from incidentctl.record import open_record
 from incidentctl.session import Session
@@ -187,6 +187,56 @@ def test_a_decision_that_nobody_takes_up_is_ours_to_carry_out(desk: Desk) -> Non
     with desk.record.hold(ONE, "bob"):
         decided = record_decision(desk, "hotfix")
     assert not decision.taken_up(desk, decided)
+
+
+def test_waiting_acts_on_no_host_and_leaves_it_to_the_verification(desk: Desk) -> None:
+    put(desk)
+    record_decision(desk, "wait")
+    recovery.recover(desk)
+    assert kinds(desk, "step_started")[-1] == {"phase": "recover", "capabilities": [], "hosts": []}
+    assert kinds(desk, "step_finished")[-1]["outcome"] == "skipped"
+    assert kinds(desk, "host_outcome") == []
+    step, variables = decision.planned(desk, "wait", None)
+    assert (step.hosts, step.targets, variables) == ((), (), {})
+
+
+@pytest.fixture
+def with_playbooks(desk: Desk, tmp_path: Path) -> Desk:
+    """The same, with playbooks of one's own, of which one is for what the diagnosis found."""
+    (tmp_path / "own.yml").touch()
+    own = {"failover": "own.yml", "free_space": {"playbook": "own.yml", "for": ["disk"]}}
+    found = Settings.model_validate({"state_dir": str(tmp_path), "custom_playbooks": own}, context={"folder": tmp_path})
+    return replace(desk, settings=found)
+
+
+def test_of_playbooks_of_ones_own_the_one_that_fits_is_taken_unless_another_is_named(with_playbooks: Desk) -> None:
+    cause = {"kind": "disk", "service": "shop", "title": "disk /srv: 100 % full", "score": 90}
+    with_playbooks.note("step_finished", phase="diagnose", outcome="done", judged={"causes": [cause]})
+    decision.ask_anew(with_playbooks)
+    decision.answer(with_playbooks, "custom")
+    decision.answer(with_playbooks, "custom", "failover", instead_of="custom")
+    assert [data["playbook"] for data in kinds(with_playbooks, "decided")] == ["free_space", "failover"]
+
+
+def test_where_no_playbook_is_known_to_fit_a_person_must_name_one(with_playbooks: Desk) -> None:
+    decision.ask_anew(with_playbooks)
+    with pytest.raises(UsageError, match="Which playbook") as caught:
+        decision.answer(with_playbooks, "custom")
+    assert "failover, free_space" in caught.value.fix
+    assert kinds(with_playbooks, "decided") == []
+
+
+def test_a_mitigation_does_what_the_question_said_of_it(desk: Desk) -> None:
+    shop = Service("shop", ("web1",), True, True, (), {"ports": [80]})
+    desk = replace(desk, inventory=Inventory({"web1": frozenset()}, (shop,)))
+    flood = {"kind": "connections", "service": None, "title": "10.0.0.9 has 486 of 487", "score": 90}
+    breaker = desk.settings.model_copy(update={"mitigate": ("enhanced_monitoring", "rate_limit", "isolation")})
+    desk = replace(desk, settings=breaker)
+    desk.note("step_finished", phase="diagnose", outcome="done", judged={"causes": [flood]})
+    decision.ask_anew(desk)
+    step, variables = decision.planned(desk, "mitigate", None)
+    assert step.capabilities == ("enhanced_monitoring", "rate_limit")
+    assert set(variables) == {"enhanced_monitoring_only", "rate_limit_only"}
 
 
 # --- joining --------------------------------------------------------------------------------------

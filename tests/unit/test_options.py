@@ -1,4 +1,4 @@
-"""Recovery options: figures only from facts, nothing infeasible recommended, more risk never more confidence."""
+"""Recovery options: what counts for each, what is recommended, and why."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from incidentctl.options import Option, Situation, assess
+from incidentctl import options
+from incidentctl.errors import UsageError
+from incidentctl.options import Backup, Cause, Errors, Look, Mitigation, Option, Own, Situation, assess, points
+from incidentctl.precedents import Attempt
 
-NOW = datetime(2026, 1, 1, 3, 0, tzinfo=UTC)
+NOW = datetime(2026, 1, 13, 3, 0, tzinfo=UTC)
 READY = {
     "feasible": True,
     "from": "42",
@@ -23,12 +24,18 @@ READY = {
     "schema": {"state": "none", "reversible": True, "reason": "", "operations": []},
     "deployed_at": (NOW - timedelta(minutes=10)).isoformat(),
 }
+RELEASE = Cause("release", "shop", "release 42 of shop was deployed 60 s before the first 'KeyError'", 80)
+DISK = Cause("disk", "shop", "disk /srv/shop/data: 100 % full", 90)
+FLOOD = Cause("connections", None, "10.0.0.9 has 486 of the 487 connections to port 8443", 85)
+LIMIT = Mitigation("rate_limit", "limit new connections", ("shop",))
+WATCH = Mitigation("enhanced_monitoring", "load alerting rules", ("shop",))
+SPACE = Own("free_space", frozenset({"disk", "inodes"}), "Remove what is safe to remove")
 SHOP = Situation(
     affected=("shop",),
     now=NOW,
     specs={"shop": {"releases": {"kind": "symlink"}, "maintenance": {}}},
     rollback={"shop": READY},
-    mitigations={"limit new connections": ["shop"]},
+    mitigations=(WATCH, LIMIT),
     onset={"shop": (NOW - timedelta(minutes=9)).isoformat()},
 )
 
@@ -41,19 +48,34 @@ def option(situation: Situation, key: str) -> Option:
     return next(o for o in assess(situation) if o.key == key)
 
 
+def best(situation: Situation) -> str | None:
+    return next((o.key for o in assess(situation) if o.recommended), None)
+
+
 def with_rollback(**facts: Any) -> Situation:
     return replace(SHOP, rollback={"shop": {**READY, **facts}})
 
 
+def tried_before(way: str, recovered: bool, days: int = 12, seconds: float | None = 41.0) -> Attempt:
+    name, _space, playbook = way.partition(" ")
+    at = (NOW - timedelta(days=days)).isoformat()
+    return Attempt("INC-20260101-0300-aaaa", at, name, playbook or None, recovered, seconds)
+
+
 def test_a_rehearsed_rollback_of_the_release_before_the_onset_is_recommended() -> None:
-    rollback = option(SHOP, "rollback")
-    assert rollback.recommended
-    assert rollback.confidence == 95
-    assert any("1.0 min" in fact or "60 s" in fact for fact in rollback.because)
+    rollback = assess(SHOP)[0]
+    assert (rollback.key, rollback.recommended) == ("rollback", True)
+    assert rollback.confidence == 40 + 15 + 5 + 5
+    assert "+15  release 42 of shop came 60 s before the onset" in rollback.because
 
 
-def test_options_come_in_the_order_of_their_letters() -> None:
-    assert [o.letter for o in assess(SHOP)] == ["A", "B", "C", "D"]
+def test_each_option_keeps_its_letter_and_the_recommended_one_comes_first() -> None:
+    found = assess(replace(SHOP, causes=(DISK,), custom=(SPACE,)))
+    assert {o.key: o.letter for o in found} == dict(zip(options.KEYS, "ABCDE", strict=True))
+    assert found[0].recommended
+    assert [o.feasible for o in found] == sorted((o.feasible for o in found), reverse=True)
+    sure = [o.confidence for o in found if o.feasible and not o.recommended and o.confidence is not None]
+    assert sure == sorted(sure, reverse=True)
 
 
 def test_it_says_why_it_is_that_release() -> None:
@@ -74,114 +96,265 @@ def test_a_service_without_releases_says_that_the_catalogue_names_none() -> None
     assert "names no releases" in option(replace(SHOP, rollback={}, specs={"shop": {}}), "rollback").why_not
 
 
-def test_downtime_without_past_runs_says_unknown() -> None:
-    assert option(SHOP, "rollback").downtime.startswith("unknown")
+# --- the likeliest cause --------------------------------------------------------------------------
 
 
-def test_downtime_is_median_and_worst_of_past_runs() -> None:
-    assert option(replace(SHOP, past_seconds={"rollback": [4, 30, 8]}), "rollback").downtime == "8.0 s (worst 30 s)"
+@pytest.mark.parametrize(
+    ("causes", "fact"),
+    [
+        ((RELEASE,), "+16  the likeliest cause is one that a rollback touches: "),
+        ((RELEASE, DISK._replace(score=71)), " +8  the likeliest cause is one that a rollback touches: "),
+        ((RELEASE, DISK._replace(score=70)), "+16  the likeliest cause is one that a rollback touches: "),
+        (
+            (DISK,),
+            "-22  the likeliest cause is one that a rollback does not touch: disk /srv/shop/data: 100 % full (90",
+        ),
+        ((DISK, RELEASE._replace(score=81)), "-11  the likeliest cause is one that a rollback does not touch: "),
+        ((RELEASE._replace(service="mail"),), "-20  the likeliest cause is one that a rollback does not touch: "),
+        ((), " +0  no cause is known"),
+        (
+            (Cause("errors", "shop", "KeyError", 50),),
+            " +0  what lies behind the likeliest cause, KeyError, is not known",
+        ),
+    ],
+)
+def test_a_rollback_is_weighed_by_whether_it_touches_the_likeliest_cause(causes: tuple[Cause, ...], fact: str) -> None:
+    assert any(line.startswith(fact) for line in option(replace(SHOP, causes=causes), "rollback").because)
 
 
-def test_data_at_risk_of_a_schema_change_is_the_age_of_the_last_verified_backup() -> None:
-    risky = with_rollback(schema=schema("breaking", "drops column orders.note in 0003.sql"))
-    assert option(risky, "rollback").data_at_risk == "unknown: no verified backup"
-    assert "shop: drops column orders.note in 0003.sql" in option(risky, "rollback").because[-1]
-    backups = {
-        "shop": [{"verified": True, "at": (NOW - timedelta(minutes=5)).isoformat()}, {"verified": False, "at": NOW}]
-    }
-    assert option(replace(risky, backups=backups), "rollback").data_at_risk == "at most 5 min of writes"
+def test_of_a_symptom_the_cause_behind_it_counts() -> None:
+    symptom = Cause("errors", "shop", "KeyError: 'price'", 90)
+    (line,) = (x for x in option(replace(SHOP, causes=(symptom, DISK)), "rollback").because if "likeliest" in x)
+    assert "does not touch: disk" in line
 
 
-def test_of_a_schema_that_the_older_release_can_run_on_no_data_is_lost() -> None:
-    found = option(with_rollback(schema=schema("compatible", operations=["adds column orders.note"])), "rollback")
-    assert found.data_at_risk == "none lost: what is new stays, unseen by the older release"
-    assert "adds column orders.note" in found.because[-1]
+def test_a_mitigation_is_narrowed_to_what_touches_the_cause_and_says_why() -> None:
+    breaker = Mitigation("circuit_breaker", "open the circuit breakers", ("shop",))
+    found = option(replace(SHOP, mitigations=(WATCH, LIMIT, breaker), causes=(FLOOD,)), "mitigate")
+    assert found.capabilities == ("enhanced_monitoring", "rate_limit")
+    assert found.steps[0] == "shop: load alerting rules, until it is lifted"
+    assert found.steps[1].startswith(
+        "shop: limit new connections, until it is lifted, because it touches the likeliest cause: 10.0.0.9 has 486"
+    )
+    assert any("one that rate_limit touches" in line for line in found.because)
+
+
+def test_a_mitigation_that_touches_no_known_cause_stays_whole_and_is_no_advice() -> None:
+    found = option(replace(SHOP, causes=(DISK,)), "mitigate")
+    assert found.capabilities == ("enhanced_monitoring", "rate_limit")
+    assert found.confidence == points.LEAST
+    assert best(replace(SHOP, rollback={}, causes=(DISK,))) is None
+    assert best(replace(SHOP, rollback={})) == "mitigate"
+
+
+# --- playbooks of one's own -------------------------------------------------------------------------
+
+
+def test_a_playbook_for_the_likeliest_cause_is_recommended_before_a_rollback_that_does_not_touch_it() -> None:
+    found = assess(replace(SHOP, causes=(DISK,), custom=(Own("failover"), SPACE)))
+    assert (found[0].key, found[0].playbook) == ("custom", "free_space")
+    assert found[0].title == "Remove what is safe to remove (free_space)"
+    assert found[0].steps[1] == "or incidentctl decide custom --playbook failover"
+
+
+def test_of_several_that_fit_the_one_that_helped_before_comes_first_and_the_others_can_be_chosen() -> None:
+    other = Own("archive_logs", frozenset({"disk"}))
+    both = replace(SHOP, causes=(DISK,), custom=(other, SPACE))
+    assert option(both, "custom").playbook == "archive_logs"
+    helped = replace(both, solved=(tried_before("custom free_space", True),))
+    assert option(helped, "custom").playbook == "free_space"
+    assert "or incidentctl decide custom --playbook archive_logs" in option(helped, "custom").steps
+    assert option(replace(both, tried=("custom archive_logs",)), "custom").playbook == "free_space"
+
+
+@pytest.mark.parametrize("causes", [(), (RELEASE,), (Cause("errors", "shop", "KeyError", 50),)])
+def test_of_a_playbook_that_does_not_fit_nothing_is_known(causes: tuple[Cause, ...]) -> None:
+    custom = option(replace(SHOP, affected=(), rollback={}, causes=causes, custom=(SPACE, Own("failover"))), "custom")
+    assert custom.feasible
+    assert not custom.recommended
+    assert custom.confidence is None
+    assert custom.playbook is None
+
+
+# --- waiting ----------------------------------------------------------------------------------------
+
+WELL = (Look("2026-01-13T02:58:00+00:00", "shop", True), Look("2026-01-13T02:59:00+00:00", "shop", True))
+
+
+def test_waiting_is_recommended_only_where_every_look_was_healthy() -> None:
+    assert best(replace(SHOP, looks=WELL)) == "wait"
+    assert "every look since the triage was healthy, 2 of 2" in " ".join(
+        option(replace(SHOP, looks=WELL), "wait").because
+    )
+    for looks in ((), (*WELL, Look("2026-01-13T02:57:00+00:00", "shop", False)), (WELL[0]._replace(service="mail"),)):
+        found = replace(SHOP, looks=looks, rollback={}, mitigations=())
+        assert best(found) is None
+        assert option(found, "wait").feasible
+
+
+def test_every_affected_service_must_have_been_looked_at() -> None:
+    assert best(replace(SHOP, affected=("shop", "mail"), looks=WELL)) != "wait"
+
+
+def test_what_recovers_by_itself_counts_against_touching_it() -> None:
+    before, after = (option(found, "rollback").confidence for found in (SHOP, replace(SHOP, looks=WELL)))
+    assert (before, after) == (65, 25)
+
+
+def test_no_known_affected_service_means_no_option() -> None:
+    assert not any(o.feasible for o in assess(replace(SHOP, affected=(), rollback={}, mitigations=())))
+
+
+# --- what was done before ---------------------------------------------------------------------------
+
+
+def test_what_solved_the_same_pattern_before_is_told_with_when_and_how_long() -> None:
+    found = replace(SHOP, solved=(tried_before("rollback", True), tried_before("hotfix", False, days=20)))
+    line = "+15  the same pattern was on INC-20260101-0300-aaaa, 12 days ago: a rollback recovered it in 41 s"
+    assert line in option(found, "rollback").because
+    assert option(found, "rollback").reason == (
+        "Release 42 of shop came 60 s before the onset, and the same pattern was on INC-20260101-0300-aaaa, 12 days ago: "
+        "a rollback recovered it in 41 s."
+    )
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ([False], "-15  the same pattern was on INC-20260101-0300-aaaa, 12 days ago: a rollback did not recover it"),
+        (
+            [False, True],
+            " +0  the same pattern was on INC-20260101-0300-aaaa, 12 days ago: a rollback recovered it in 41 s; 1",
+        ),
+        (
+            [True, True, False],
+            " +5  the same pattern was on INC-20260101-0300-aaaa, 12 days ago: a rollback recovered it in",
+        ),
+    ],
+)
+def test_what_did_not_help_before_counts_against_it(ends: list[bool], said: str) -> None:
+    found = replace(SHOP, solved=tuple(tried_before("rollback", end) for end in ends))
+    assert any(line.startswith(said) for line in option(found, "rollback").because)
+
+
+def test_drills_count_less_than_what_really_happened() -> None:
+    found = replace(SHOP, drilled=(tried_before("rollback", True), tried_before("rollback", True)))
+    assert "+10  a rollback recovered 2 of 2 drills" in option(found, "rollback").because
+    assert points.DRILLED < points.SOLVED
+
+
+def test_what_was_tried_in_vain_is_not_recommended_again() -> None:
+    again = replace(SHOP, tried=("rollback",))
+    assert best(again) == "mitigate"
+    assert "-40  it was tried in this incident and did not recover it" in option(again, "rollback").because
+
+
+# --- errors, schema, downtime, data -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("errors", "fact"),
+    [
+        ({"shop": Errors(214, 1)}, " +5  1 error of shop, in 214 lines, is new since its release"),
+        ({"shop": Errors(214, 3)}, " +5  3 kinds of errors of shop, in 214 lines, are new since its release"),
+        ({"shop": Errors(0, 0)}, "-5  no error of shop is new since its release"),
+        ({"shop": None}, "+0  it is not known whether errors of shop are new since its release"),
+        ({}, "+0  it is not known whether errors of shop are new since its release"),
+    ],
+)
+def test_errors_that_are_new_since_the_release_speak_for_a_rollback(
+    errors: dict[str, Errors | None], fact: str
+) -> None:
+    assert any(fact in line for line in option(replace(SHOP, new_errors=errors), "rollback").because)
+
+
+def test_of_several_services_the_worst_counts() -> None:
+    two = replace(
+        SHOP, affected=("shop", "mail"), rollback={"shop": READY, "mail": {**READY, "schema": schema("breaking", "x")}}
+    )
+    because = option(two, "rollback").because
+    assert any("the older release of mail may not run" in line for line in because)
+    assert not any("schema migration of shop" in line for line in because)
+
+
+def test_a_rollback_that_helps_one_of_two_says_so() -> None:
+    found = option(replace(SHOP, affected=("shop", "mail")), "rollback")
+    assert "-20  it does not help mail: no release to go back to" in found.because
 
 
 @pytest.mark.parametrize(
     ("told", "fact"),
     [
-        (schema("none"), "+10  shop: no schema migration in between"),
+        (schema("none"), "no schema migration of shop lies in between"),
         (
             schema("compatible", operations=["adds column orders.note"]),
-            "-5  shop: the schema changed, and the older release can run on it: adds column orders.note",
+            "the schema of shop changed, and the older release can run on it: adds column orders.note",
         ),
         (
             schema("breaking", "drops column orders.note in 0003.sql"),
-            "-30  shop: the older release may not run on the schema: drops column orders.note in 0003.sql",
+            "the older release of shop may not run on the schema: drops column orders.note in 0003.sql",
         ),
         (
             schema("unknown", "0003.py: its expressions are nested too deeply"),
-            "-10  shop: ask: unknown whether the older release can run on the schema: 0003.py: its expressions are "
+            "ask: it is not known whether the older release of shop can run on the schema: 0003.py: its expressions are "
             "nested too deeply",
         ),
-        (
-            None,
-            "-10  shop: ask: unknown whether the older release can run on the schema: nothing is known of its migrations",
-        ),
-        (
-            {"state": "fine"},
-            "-10  shop: ask: unknown whether the older release can run on the schema: nothing is known of its migrations",
-        ),
+        (None, "ask: it is not known whether the older release of shop can run on the schema: nothing is known of its"),
+        ({"state": "fine"}, "ask: it is not known whether the older release of shop can run on the schema: nothing is"),
     ],
 )
 def test_each_state_of_the_schema_has_its_figure_and_its_fact(told: dict[str, Any] | None, fact: str) -> None:
-    assert fact in option(with_rollback(schema=told), "rollback").because
+    state = (told or {}).get("state", "unknown")
+    figure = points.SCHEMA.get(state, points.SCHEMA["unknown"])
+    because = option(with_rollback(schema=told), "rollback").because
+    assert any(line.startswith(f"{figure:+3d}  {fact}") for line in because)
 
 
-def test_no_known_affected_service_means_no_option() -> None:
-    assert not any(o.feasible for o in assess(replace(SHOP, affected=(), rollback={}, mitigations={})))
+def test_downtime_is_median_and_worst_of_past_runs_else_a_default_that_says_so() -> None:
+    found = option(replace(SHOP, past={"rollback": {"shop": [4, 30, 8]}}), "rollback")
+    assert found.downtime == "8.0 s (worst 30 s)"
+    assert "downtime: median and worst of 3 past run(s) of shop" in found.because
+    assert option(SHOP, "rollback").downtime == "2 min (default)"
+    assert any(
+        line.startswith("downtime: a default, for there was no past run of shop")
+        for line in option(SHOP, "rollback").because
+    )
 
 
-def test_what_was_tried_in_vain_is_not_recommended_again() -> None:
-    again = assess(replace(SHOP, tried=("rollback",)))
-    assert [o.key for o in again if o.recommended] == ["mitigate"]
+def test_of_several_services_downtime_is_that_of_the_slowest_and_who_never_ran_is_named() -> None:
+    both = replace(SHOP, affected=("shop", "mail"), rollback={"shop": READY, "mail": READY})
+    slow = option(replace(both, past={"rollback": {"shop": [4], "mail": [9, 11]}}), "rollback")
+    assert slow.downtime == "10 s (worst 11 s)"
+    one = option(replace(both, past={"rollback": {"shop": [4]}}), "rollback")
+    assert "downtime: median and worst of 1 past run(s) of shop; none of mail" in one.because
 
 
-def test_a_custom_playbook_is_possible_and_never_recommended() -> None:
-    custom = option(replace(SHOP, affected=(), rollback={}, custom=("restart-cache",)), "custom")
-    assert custom.feasible
-    assert not custom.recommended
-    assert custom.confidence is None
+def test_data_at_risk_of_a_schema_change_is_what_came_since_the_last_verified_backup() -> None:
+    risky = with_rollback(schema=schema("breaking", "drops column orders.note in 0003.sql"))
+    assert option(risky, "rollback").data_at_risk == "unknown: no verified backup"
+    assert "shop: drops column orders.note in 0003.sql" in option(risky, "rollback").because[-1]
+    new, old = ((NOW - timedelta(minutes=minutes)).isoformat() for minutes in (5, 50))
+    backups = {"shop": [Backup("web1 files /srv", old), Backup("web1 files /srv", new)]}
+    found = option(replace(risky, backups=backups), "rollback")
+    assert found.data_at_risk == "at most 5 min of writes"
+    assert "data: the last verified backup is of 2026-01-13 02:55 UTC" in found.because
 
 
-schemas = st.one_of(
-    st.none(),
-    st.sampled_from(("none", "compatible", "unknown", "breaking", "?")).map(schema),
-    st.just({"state": "compatible", "operations": ["adds table notes"] * 5}),
-)
-facts = st.fixed_dictionaries(
-    {
-        "feasible": st.booleans(),
-        "rehearsed": st.booleans(),
-        "schema": schemas,
-        "deployed_at": st.one_of(
-            st.none(),
-            st.just("garbage"),
-            st.integers(-9999, 9999).map(lambda s: (NOW + timedelta(seconds=s)).isoformat()),
-        ),
-    }
-)
+def test_an_item_of_the_data_without_a_verified_backup_makes_it_unknown() -> None:
+    risky = with_rollback(schema=schema("breaking"))
+    at = (NOW - timedelta(minutes=5)).isoformat()
+    one = Backup("web1 files /srv", at)
+    beside = replace(risky, backups={"shop": [one, Backup("web1 sqlite /srv/shop.db", None)]})
+    missing = replace(risky, backups={"shop": [one]}, specs={"shop": {"releases": {}, "data": [{}, {}]}})
+    for found in (beside, missing):
+        assert option(found, "rollback").data_at_risk == "unknown: no verified backup"
+        assert "data: 1 of 2 data item(s) of shop in a verified backup" in option(found, "rollback").because
 
 
-@given(facts)
-def test_nothing_infeasible_is_recommended_and_confidence_is_a_percentage(found: dict[str, Any]) -> None:
-    for o in assess(with_rollback(**found)):
-        assert o.feasible or not o.recommended
-        assert o.confidence is None or 1 <= o.confidence <= 95
-        assert o.feasible == (not o.why_not)
-
-
-@given(facts)
-def test_more_risk_never_raises_confidence(found: dict[str, Any]) -> None:
-    found = {**found, "feasible": True}
-    confidence = option(with_rollback(**found), "rollback").confidence
-    assert option(with_rollback(**{**found, "rehearsed": False}), "rollback").confidence <= confidence
-    by_risk = [
-        option(with_rollback(**{**found, "schema": schema(state)}), "rollback").confidence
-        for state in ("none", "compatible", "unknown", "breaking")
-    ]
-    assert by_risk == sorted(by_risk, reverse=True)
+def test_of_a_schema_that_the_older_release_can_run_on_no_data_is_lost() -> None:
+    found = option(with_rollback(schema=schema("compatible", operations=["adds column orders.note"])), "rollback")
+    assert found.data_at_risk == "none lost: new data stays, unseen"
+    assert "adds column orders.note" in found.because[-1]
 
 
 def test_a_hotfix_is_possible_where_every_affected_service_declares_one_and_asks_for_a_review() -> None:
@@ -190,3 +363,9 @@ def test_a_hotfix_is_possible_where_every_affected_service_declares_one_and_asks
     assert hotfix.feasible
     assert any("reviewed" in fact for fact in hotfix.because)
     assert not option(replace(declared, affected=("shop", "mail")), "hotfix").feasible
+
+
+def test_a_misspelt_option_is_told_the_nearest() -> None:
+    assert options.known("wait") == "wait"
+    with pytest.raises(UsageError, match="did you mean rollback"):
+        options.known("rolback")

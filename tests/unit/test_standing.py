@@ -18,6 +18,7 @@ LOCKED = ("locked", {"pid": 7, "host": "here"})
 UNLOCKED = ("unlocked", {"pid": 7, "host": "here"})
 WAY = {"letter": "A", "key": "rollback", "title": "Back", "feasible": True, "why_not": "", "recommended": True}
 NO_WAY = {**WAY, "key": "hotfix", "feasible": False, "why_not": "no command"}
+WAIT = {**WAY, "letter": "E", "key": "wait", "title": "Wait", "recommended": False}
 CONTAINED = (
     "containment_applied",
     {"host": "web1", "capability": "scale_down", "entry": "1", "target": "worker", "summary": "stopped"},
@@ -72,6 +73,7 @@ def decision(option: str = "rollback") -> Row:
         ((LOCKED, *asked()), "decision", "(ada is at the question)", "incidentctl decide INC-1 rollback"),
         ((*looked(), *asked()), "decision", "which recovery?", "incidentctl decide INC-1 rollback"),
         (asked(NO_WAY), "decision", "no way out is possible", "incidentctl close INC-1"),
+        (asked(NO_WAY, WAIT), "decision", "no way out is possible but to wait", "incidentctl close INC-1"),
         ((CONTAINED, *asked(NO_WAY)), "decision", "no way out", "incidentctl lift INC-1, then incidentctl close INC-1"),
         ((*asked(), decision()), "recovery", "rollback was decided", "incidentctl resume INC-1"),
         ((*asked(), decision("mitigate"), CONTAINED, *phase("recover")), "fix", "not solved", "incidentctl lift INC-1"),

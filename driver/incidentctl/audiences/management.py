@@ -10,6 +10,7 @@ _WAYS = {
     "rollback": "go back to the version that worked before",
     "hotfix": "put a corrected version in place",
     "mitigate": "limit the damage until a lasting repair is there",
+    "wait": "wait, because it may recover by itself",
     "custom": "carry out a procedure that was prepared for this",
 }
 _STATUS = {

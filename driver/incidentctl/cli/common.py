@@ -72,9 +72,11 @@ no_input = click.option("--no-input", is_flag=True, help="Ask nothing, also in a
 as_json = click.option("--json", "as_json", is_flag=True, help="Print data on stdout instead of words.")
 incident = click.argument("incident", required=False)
 recovery = click.option(
-    "--option", metavar="NAME", help="The recovery to carry out: rollback, hotfix, mitigate, custom."
+    "--option", metavar="NAME", help="The recovery to carry out: rollback, hotfix, mitigate, custom, wait."
 )
-playbook = click.option("--playbook", metavar="NAME", help="With custom: the name under custom_playbooks.")
+playbook = click.option(
+    "--playbook", metavar="NAME", help="With custom: the name under custom_playbooks. Without it, the one that fits."
+)
 
 
 def confirm(text: str, default: bool) -> bool:

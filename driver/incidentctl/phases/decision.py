@@ -64,7 +64,7 @@ def answer(
     desk: Desk, choice: str, playbook: str | None = None, asked: Data | None = None, instead_of: str | None = None
 ) -> Event:
     """Record a decision, as record_decision does, unless a guard refuses what is to be done then."""
-    incident = desk.incident()
+    incident, playbook = desk.incident(), _fitting(desk, choice, playbook)
     asked = asked or incident.question
     unless_void(desk, incident, choice, playbook, asked, instead_of)
     step, _ = planned(desk, choice, playbook)
@@ -91,16 +91,32 @@ def planned(desk: Desk, option: str, playbook: str | None) -> tuple[PlannedStep,
         return plan.step("recover", (option,), desk.hosts_of(able), able), variables
     if option == "mitigate":
         # On all hosts: Prometheus does not run where the service does.
-        only = {f"{name}_only": [service.name for service in affected] for name in desk.settings.mitigate}
-        return plan.step("recover", desk.settings.mitigate, desk.hosts(), affected), only
+        names = _mitigations(desk)
+        only = {f"{name}_only": [service.name for service in affected] for name in names}
+        return plan.step("recover", names, desk.hosts(), affected), only
+    if option == "wait":
+        return plan.step("recover", (), (), affected), {}
     own = str(desk.settings.custom_playbooks[str(playbook)].playbook)
     return plan.step("recover", (own,), desk.hosts(), affected), {}
+
+
+def _mitigations(desk: Desk) -> tuple[str, ...]:
+    """What a mitigation does: what the question said of it, of which no more may stand in the settings than then."""
+    said = next((option for option in desk.incident().options if option["key"] == "mitigate"), {})
+    meant = said.get("capabilities") or desk.settings.mitigate
+    return tuple(name for name in desk.settings.mitigate if name in meant)
+
+
+def _fitting(desk: Desk, choice: str, playbook: str | None) -> str | None:
+    """Of custom playbooks the one that the question recommends, where a person names none."""
+    said = next((option for option in desk.incident().options if option["key"] == "custom"), {})
+    return said.get("playbook") if choice == "custom" and playbook is None else playbook
 
 
 def decide_again(desk: Desk) -> None:
     """An answer that came with the command, for an incident that has one already: it counts where another may be given."""
     before: Data = desk.incident().decision or {}
-    same = before.get("option") == desk.option and before.get("playbook") == desk.playbook
+    same = before.get("option") == desk.option and desk.playbook in (None, before.get("playbook"))
     if before and desk.option and not same:
         answer(desk, desk.option, desk.playbook, instead_of=desk.instead_of)
 

@@ -1,0 +1,86 @@
+"""Downtime and data at risk: each figure with the fact it was made from, or `unknown`. Pure."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from incidentctl.event_data import seconds_between
+from incidentctl.options import points
+from incidentctl.options.facts import Situation
+from incidentctl.options.words import clock, span
+
+Figure = tuple[str, str]  # the figure, and where it comes from
+
+
+def downtime(situation: Situation, way: str, services: Iterable[str], default: str | None = None) -> Figure:
+    """Return the median and worst of these services' own past runs, of the slowest of them; else the default."""
+    names = tuple(services)
+    runs = {name: found for name in names if (found := situation.past.get(way, {}).get(name))}
+    missing = [name for name in names if name not in runs]
+    if not runs:
+        if default is None:
+            return "unknown", "downtime: unknown, for there was no past run"
+        return (
+            default,
+            f"downtime: a default, for there was no past run of {', '.join(missing)}: verify.within is the limit",
+        )
+    slowest = max(runs, key=lambda name: (statistics.median(runs[name]), name))
+    count = sum(len(found) for found in runs.values())
+    text = f"{span(statistics.median(runs[slowest]))} (worst {span(max(max(found) for found in runs.values()))})"
+    none = f"; none of {', '.join(missing)}" if missing else ""
+    return text, f"downtime: median and worst of {count} past run(s) of {', '.join(sorted(runs))}{none}"
+
+
+def schema_state(facts: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the state of the schema and why; whatever is not said, or in words that are not known, is unknown."""
+    schema = facts.get("schema") or {}
+    state = schema.get("state")
+    reason = schema.get("reason") or facts.get("migrations_reason") or "nothing is known of its migrations"
+    return (state if state in points.SCHEMA else "unknown"), str(reason)
+
+
+def operations(facts: Mapping[str, Any]) -> str:
+    """Return what the migrations do, the first few."""
+    found = (facts.get("schema") or {}).get("operations") or []
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return f": {', '.join(map(str, found[:3]))}{more}" if found else ""
+
+
+def at_risk_by_schema(situation: Situation, ready: Mapping[str, Mapping[str, Any]]) -> tuple[str, tuple[str, ...]]:
+    """Return what a rollback puts at risk: the data stays, but the older release may break it or not run on it."""
+    states = {name: schema_state(facts) for name, facts in ready.items()}
+    risky = [name for name, (state, _why) in states.items() if state in ("breaking", "unknown")]
+    unseen = [name for name, (state, _why) in states.items() if state == "compatible"]
+    if risky:
+        figure, source = since_backup(situation, risky)
+        why = "; ".join(f"{name}: {states[name][1]}" for name in risky)
+        return figure, (source, f"data: the schema is at risk, {why}")
+    if unseen:
+        what = ", ".join(f"{name}{operations(ready[name])}" for name in unseen)
+        return "none lost: new data stays, unseen", (f"data: the schema changed for {what}",)
+    return "none: the data stays", ("data: no schema migration between the releases",)
+
+
+def since_backup(situation: Situation, services: Iterable[str]) -> Figure:
+    """Return what is not in the last verified backup: how long ago that was, of the item for which it is the longest."""
+    ages: list[float] = []
+    times: list[str] = []
+    for name in services:
+        newest: dict[str, str] = {}
+        for backup in situation.backups.get(name, ()):
+            newest[backup.item] = max(backup.at or "", newest.get(backup.item, ""))
+        items = max(len(situation.specs.get(name, {}).get("data") or ()), len(newest), 1)
+        found = [seconds_between(at, situation.now.isoformat()) for at in newest.values()]
+        known = [max(age, 0.0) for age in found if age is not None]
+        if len(known) < items:
+            return (
+                "unknown: no verified backup",
+                f"data: {len(known)} of {items} data item(s) of {name} in a verified backup",
+            )
+        ages += known
+        times += newest.values()
+    if not ages:
+        return "unknown: no verified backup", "data: no affected service is known"
+    return f"at most {span(max(ages))} of writes", f"data: the last verified backup is of {clock(min(times))}"
