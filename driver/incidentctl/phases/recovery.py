@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from incidentctl import ledgers, report, retry
-from incidentctl.desk import Desk, tell
+from incidentctl.desk import Desk, skip_step, tell
 from incidentctl.errors import NotRecovered, Partial, RefusedError, UsageError
 from incidentctl.outcome import SUCCESS, Outcome
 from incidentctl.phases.decision import ask_anew, planned
