@@ -26,8 +26,9 @@ class Pattern:
         """Say whether it is the same: kind and service, and the error where both have one."""
         if (self.kind, self.service) != (other.kind, other.service):
             return False
-        same = same_templates([self.error, other.error])
-        return not (self.error and other.error) or same.get(self.error, self.error) == same.get(other.error, other.error)
+        errors = [self.error, other.error]
+        same = same_templates(errors)
+        return not all(errors) or len({same.get(error, error) for error in errors}) == 1
 
 
 @dataclass(frozen=True)
