@@ -74,7 +74,8 @@ else
 	@test -d .venv-floor || $(FLOOR) -m venv .venv-floor
 	.venv-floor/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	PATH="$(CURDIR)/.venv-floor/bin:$$PATH" .venv-floor/bin/python -m pytest -q -n 2 --ignore=tests/unit/modules \
-	  tests/unit tests/integration/test_carriers.py tests/integration/test_engine.py tests/integration/test_roles_*.py
+	  tests/unit tests/integration/test_carriers.py tests/integration/test_engine.py tests/integration/test_roles_diagnosis.py \
+	  tests/integration/test_roles_contain_lift.py::test_everything_at_once_is_lifted_at_once
 endif
 
 lint: .venv/dev
