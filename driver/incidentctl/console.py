@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console as RichConsole
@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from incidentctl import console_diagnosis, console_verdict, keyboard
+from incidentctl import console_diagnosis, console_options, console_verdict, keyboard
 from incidentctl.console_diagnosis import MANY_HOSTS
 from incidentctl.dependencies import Root
 from incidentctl.errors import DecisionAwaited, IncidentctlError
@@ -199,31 +199,14 @@ class Console:
             self._rich.print(line)
 
     def _show_options(self, options: Sequence[Mapping[str, Any]]) -> None:
-        table = _table("Ways out")
-        for header in ("", "", "Downtime", "Data at risk", "Confidence"):
-            table.add_column(header)
-        for option in options:
-            sure = "unknown" if option["confidence"] is None else f"{option['confidence']} %"
-            if not option["feasible"]:
-                title = Text(option["title"], style="dim")
-                table.add_row(option["letter"], title, "–", "–", "not possible", style="dim")
-                continue
-            best = option["recommended"]
-            title = Text(option["title"] + (" (recommended)" if best else ""), style="bold" if best else "")
-            table.add_row(option["letter"], title, option["downtime"], option["data_at_risk"], sure)
-        self._rich.print(table)
-        for option in options:
-            self._option_facts(option)
+        at_screen = self._rich.is_terminal
+        self._lines(console_options.screen(options, self._rich.width, self._rich.height if at_screen else None))
+        if not at_screen and (best := next((o["letter"] for o in options if o["recommended"]), None)):
+            self._lines(console_options.facts(options, best, self._rich.width))  # nobody can ask a log for it
 
-    def _option_facts(self, option: Mapping[str, Any]) -> None:
-        if not option["feasible"]:
-            self._rich.print(f"  {option['letter']} is not possible: {plain(option['why_not'])}", style="dim")
-            return
-        for line in option["steps"]:
-            self._rich.print(f"  {option['letter']} would: {plain(line)}")
-        if option["recommended"]:
-            for fact in option["because"]:
-                self._rich.print(f"      {plain(fact)}")
+    def _lines(self, lines: Iterable[Text]) -> None:
+        for line in lines:
+            self._rich.print(line)
 
     def _show_report(self, path: Any) -> None:
         self._rich.print(f"Report: {path}", soft_wrap=True)
@@ -242,8 +225,8 @@ class Console:
     def _ask_decide(self, options: Sequence[Mapping[str, Any]], poll: Callable[[], Incident]) -> str | None:
         able = {o["letter"].lower(): o["key"] for o in options if o["feasible"]}
         best = next((o["letter"] for o in options if o["recommended"]), None)
-        letters = "/".join(letter.upper() for letter in able)
-        hint = f"{letters}, Enter = {best}, q = decide later" if best else "q = decide later"
+        letters = "/".join(letter.upper() for letter in sorted(able))
+        hint = f"{letters}, {f'Enter = {best}, ' if best else ''}i = why, q = decide later"
 
         def answered() -> bool:
             now = poll()
@@ -256,7 +239,20 @@ class Console:
             word = answer.strip().lower() or (best or "").lower()
             if word in able or word in able.values():
                 return str(able.get(word, word))
-            self._rich.print(f"Not one of {', '.join(letter.upper() for letter in able)}.")
+            if asked := console_options.asked_about(word, options):
+                self._lines(console_options.facts(options, asked, self._rich.width))
+                continue
+            self._rich.print(f"Not one of {', '.join(letter.upper() for letter in sorted(able))}.")
+
+    def _ask_playbook(self, names: Sequence[str], poll: Callable[[], Incident]) -> str | None:
+        told = ", ".join(f"{number} = {plain(name)}" for number, name in enumerate(names, 1))
+        known = {**{str(number): name for number, name in enumerate(names, 1)}, **{name: name for name in names}}
+        while True:
+            answer = self._read(f"Which playbook? [{told}, q = decide later] ", lambda: poll().decision is not None)
+            if answer is None or answer.strip() in ("q", "later"):
+                return None
+            if answer.strip() in known:
+                return known[answer.strip()]
 
     def _read(self, prompt: str, answered: Callable[[], bool]) -> str | None:
         """Read a line; None at the end of input, or when somebody answered elsewhere meanwhile."""

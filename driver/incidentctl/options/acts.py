@@ -37,7 +37,7 @@ def hotfix(situation: Situation) -> Way:
 
 def mitigate(situation: Situation) -> Way:
     """Weigh it: what of `mitigate` fits an affected service; of that what touches the likeliest cause, where one is known."""
-    title, every = "Mitigate and watch, until a proper fix", situation.mitigations
+    title, every = "Mitigate until a proper fix", situation.mitigations
     if not every:
         return impossible("mitigate", "C", title, "nothing under `mitigate` fits an affected service")
 
@@ -55,7 +55,7 @@ def mitigate(situation: Situation) -> Way:
     )
     option = Option(
         "mitigate", "C", title, True,
-        downtime="unknown: until the proper fix",
+        downtime="unknown",
         data_at_risk="none by this act",
         confidence=confidence(facts),
         because=told(facts),

@@ -12,7 +12,7 @@ from incidentctl.options.figures import at_risk_by_schema, downtime, operations,
 from incidentctl.options.weighing import common, confidence, told, touching
 from incidentctl.options.words import span
 
-TITLE = "Roll back to the last known good release"
+TITLE = "Roll back the release"
 
 
 def rollback(situation: Situation) -> Way:

@@ -42,8 +42,10 @@ def decide(desk: Desk) -> None:
         asked = _put(desk)
         desk.show("options", options=desk.incident().options)
         choice = desk.option or desk.ask("decide", options=desk.incident().options, poll=desk.incident)
+        playbook = desk.playbook or _named(desk, choice)
+        choice = None if choice == "custom" and playbook is None and desk.option is None else choice
         if choice is not None:
-            answer(desk, choice, desk.playbook, asked)
+            answer(desk, choice, playbook, asked)
         incident = desk.incident()
         if incident.status in ENDED:
             raise UsageError(f"{desk.incident_id} was {incident.status} meanwhile.", fix=standing(incident).next[0])
@@ -111,6 +113,14 @@ def _fitting(desk: Desk, choice: str, playbook: str | None) -> str | None:
     """Of custom playbooks the one that the question recommends, where a person names none."""
     said = next((option for option in desk.incident().options if option["key"] == "custom"), {})
     return said.get("playbook") if choice == "custom" and playbook is None else playbook
+
+
+def _named(desk: Desk, choice: str | None) -> str | None:
+    """Ask for the custom playbook, where more than one is there and none is known to fit."""
+    names = sorted(desk.settings.custom_playbooks)
+    if choice != "custom" or desk.option is not None or _fitting(desk, choice, None) is not None:
+        return None
+    return names[0] if len(names) == 1 else desk.ask("playbook", names=names, poll=desk.incident)
 
 
 def decide_again(desk: Desk) -> None:
