@@ -39,9 +39,10 @@ def tags(engine: str, image: str) -> list[str]:
     return sorted({tag for name, tag in names if _short(name) == _short(image) and tag != "<none>"})
 
 
-def is_here(engine: str, name: str) -> bool:
-    """Say whether an image, tag and all, is on this host."""
-    return _command.run([engine, "image", "inspect", "--format={{.Id}}", name]).ok
+def identity(engine: str, name: str) -> str:
+    """Return what an image, tag and all, is on this host: its id; nothing where it is not there."""
+    finished = _command.run([engine, "image", "inspect", "--format={{.Id}}", name])
+    return finished.said.strip() if finished.ok else ""
 
 
 def room(engine: str) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _http, _ledger, _shared
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import services_of_host
-from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
+from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, between, result
 
 WAIT_S = 3.0  # for what was accepted to show in the status, where that does not say within_s
 _PAUSE_S = 0.2
@@ -124,25 +124,29 @@ def _turn_on(target: str, toggle: dict[str, Any], params: dict[str, Any], check_
     words = WORDS[capability]
     name = f"{words.named} {target}"
     on, undo = toggle[words.on], _undo(toggle, words)
+    goal = {"on": True, "url": on["url"]}
     try:
         before = _look(undo)
         earlier = _ledger.latest_open(params, capability, target)
         if before["on"]:
             if earlier is not None and earlier["state"] == "intended" and not check_mode:
                 _ledger.mark(earlier, "applied")  # it came on, and whoever called it was cut off
-            return _shared.join(params, "http_call", target, f"{name} is already {words.is_on}", check_mode)
+            row = _shared.join(params, "http_call", target, f"{name} is already {words.is_on}", check_mode)
+            return between(row, goal, goal)
         if "status" not in undo and earlier is not None and earlier["state"] == "applied":
             summary = f"{name} was {words.turned_on} earlier in this incident; {before['said']}"
-            return action(target, "unchanged", summary, entry=earlier["name"], verified=False)
+            return between(action(target, "unchanged", summary, entry=earlier["name"], verified=False), goal, goal)
+        ends = {**goal, "on": before["on"]}, goal
         # Before anything is recorded or done: what cannot be turned off again must not be turned on.
         _http.check(on)
         _http.check(undo["request"])
         if check_mode:
-            return action(target, "done", f"{name} would be {words.turned_on}")
+            return between(action(target, "done", f"{name} would be {words.turned_on}"), *ends)
         if earlier is not None and earlier["undo"] == undo:
             # It is off again, and lift would believe a status that says so while this call may yet be heard.
-            return _call_on(on, _ledger.mark(earlier, "intended"), again=True)
-        return _call_on(on, _ledger.intend(params, capability, target, {"status": before}, undo), again=False)
+            return between(_call_on(on, _ledger.mark(earlier, "intended"), again=True), *ends)
+        entry = _ledger.intend(params, capability, target, {"status": before}, undo)
+        return between(_call_on(on, entry, again=False), *ends)
     except OSError as error:
         return action(target, "failed", str(error))
 

@@ -24,7 +24,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import services_named
 from ansible_collections.incidentctl.response.plugins.module_utils._monitoring_api import MonitoringError, Server
-from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
+from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, between, result
 
 CAPABILITY = "enhanced_monitoring"
 _SEEN_WITHIN_S = 10.0
@@ -63,20 +63,22 @@ def _watch(
     try:
         before = _text(path)
         diff = [{"before_header": str(path), "after_header": str(path), "before": before or "", "after": text}]
+        goal = {"rules": _sha256(text)}
+        ends = {"rules": None if before in (None, text) else _sha256(before)}, goal
         if before == text and _is_loaded(prometheus, group):
             earlier = _ledger.latest_open(params, CAPABILITY, group)
             if earlier is not None and earlier["state"] == "intended" and not check_mode:
                 _ledger.mark(earlier, "applied")  # whoever loaded it was cut off
-            return action(names, "unchanged", f"{group} is loaded already"), []
+            return between(action(names, "unchanged", f"{group} is loaded already"), goal, goal), []
         if not path.parent.is_dir():
             raise MonitoringError(
                 f"{path.parent} is not there: name the folder of Prometheus's rule_files in rules_dir"
             )
         if check_mode:
-            return action(names, "done", f"{path.name} would be loaded"), diff
+            return between(action(names, "done", f"{path.name} would be loaded"), *ends), diff
         undo = {"kind": "monitoring_rule", "path": str(path), "sha256": _sha256(text), "group": group, **prometheus}
         entry = _ledger.intend_once(params, CAPABILITY, group, {"file": before is not None}, undo)
-        return _load(entry, before, text, names), diff
+        return between(_load(entry, before, text, names), *ends), diff
     except OSError as error:
         return action(names, "failed", str(error)), []
 

@@ -34,6 +34,15 @@ def action(
     return row
 
 
+def between(row: dict[str, Any], before: Any, after: Any) -> dict[str, Any]:
+    """Given a row of `incident.actions`, return it with what is there and what is to be there.
+
+    Both are small facts, in check mode as in earnest the same, without times, process ids or whose login this is: a plan that
+    a person approves is told from another by them.
+    """
+    return {**row, "before": before, "after": after}
+
+
 def result(
     capability: str,
     actions: list[dict[str, Any]],

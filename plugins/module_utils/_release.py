@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -16,13 +18,14 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _release_symlink,
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import services_of_host
-from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
+from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, between, result
 
 _KINDS: dict[str, ModuleType] = {
     "symlink": _release_symlink,
     "command": _release_command,
     "compose_image": _release_image,
 }
+_SMALL = 1 << 20  # bytes: what is longer is an interpreter, which is not what makes the difference
 _CAPABILITIES = {"prepared": "prepare_rollback", "rolled_back": "rollback", "hotfixed": "hotfix"}
 
 
@@ -40,6 +43,8 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
     facts: dict[str, dict[str, Any]] = {}
     for service in services:
         row, told = _one(service, params, check_mode)
+        if params["state"] != "prepared" and row["outcome"] not in ("refused", "skipped"):
+            row = between(row, *_ends(service, told, params["state"]))
         actions.append(row)
         if told:
             facts[service["name"]] = told
@@ -91,6 +96,28 @@ def _remember(service: dict[str, Any], params: dict[str, Any], now: str | None) 
     seen, _at = _release_health.verify(service, params)
     failed = _release_history.noted(params, service["name"], now, seen)
     return failed or f"; noted: {now} is {'healthy' if seen and seen['healthy'] else 'sick'}"
+
+
+def _ends(service: dict[str, Any], facts: dict[str, Any], state: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what the current release is, and what it is to be; of what a command leads to its words and files are known."""
+    command = {"rolled_back": "rollback", "hotfixed": "hotfix"}[state]
+    before = {"release": facts["from"]}
+    if command not in service["releases"]:
+        image = {"image": facts["image"]} if "image" in facts else {}
+        return before, {"release": facts["to"], **image}
+    argv = service["releases"][command]
+    files = {word: digest for word in argv if (digest := _digest(Path(word)))}
+    return before, {"release": "unknown", "command": argv, "files": files}
+
+
+def _digest(path: Path) -> str:
+    """Return the SHA-256 of a small file that a command names by its whole path, a program or a script; else nothing."""
+    try:
+        if not path.is_absolute() or not path.is_file() or path.stat().st_size > _SMALL:
+            return ""
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def _diff(name: str, facts: dict[str, Any], state: str) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def plan(service: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
             facts.update(to=params["to"], why=_release_history.why_named(params, service["name"], params["to"]))
         else:
             facts["to"], facts["why"] = _choose(service, params, engine, now)
-        _require_here(service, engine, now, facts["to"])
+        facts["image"] = _require_here(service, engine, now, facts["to"])
     except OSError as error:
         return {**facts, "reason": str(error)}
     return {**facts, "feasible": True}
@@ -195,9 +195,12 @@ def _history(path: Path) -> list[str]:
     return list(dict.fromkeys(reversed(words)))[::-1]
 
 
-def _require_here(service: dict[str, Any], engine: str, now: str, to: str) -> None:
+def _require_here(service: dict[str, Any], engine: str, now: str, to: str) -> str:
+    """Return the id of the image that the tag is: a tag may come to be another's."""
     if to == now:
         raise ImageError(f"{to} is the current release")
     image = f"{service['releases']['image']}:{to}"
-    if not _env_file.TAG.fullmatch(to) or not _compose_images.is_here(engine, image):
+    identity = _compose_images.identity(engine, image) if _env_file.TAG.fullmatch(to) else ""
+    if not identity:
         raise ImageError(f"the image {image} is not on this host, and none is pulled in an incident")
+    return identity

@@ -46,6 +46,8 @@ def roll_back(service: dict[str, Any], kind: ModuleType, params: dict[str, Any],
     now = plan["from"]
     facts = {"from": now, "to": plan["to"], "why": plan["why"], "forward_again": False, "seconds": None}
     facts.update(health_before=None, health_after=None)
+    if "image" in plan:
+        facts["image"] = plan["image"]
     try:
         entry = _led_here(params, name, now)
         if entry is not None:

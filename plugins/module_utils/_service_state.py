@@ -16,7 +16,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _systemd_state,
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import services_of_host
-from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
+from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, between, result
 
 GRACE_S = 30.0
 _GRACE_LIMIT_S = 3600.0
@@ -98,12 +98,14 @@ def _stop(service: dict[str, Any], params: dict[str, Any], check_mode: bool) -> 
         }
         if not plan.runs:
             said = f"{name} is not running" + (f": {plan.said}" if plan.said else "")
-            return _shared.join(params, "service_start", name, said, check_mode, undo)
+            return between(
+                _shared.join(params, "service_start", name, said, check_mode, undo), {"runs": []}, {"runs": []}
+            )
         if plan.refusal:
             return action(name, "refused", f"{name} was not stopped: {plan.refusal}")
-        what = _in_brackets(plan.runs, undo)
+        what, ends = _in_brackets(plan.runs, undo), ({"runs": sorted(plan.runs)}, {"runs": []})
         if check_mode:
-            return action(name, "done", f"{name} would be stopped{what}")
+            return between(action(name, "done", f"{name} would be stopped{what}"), *ends)
         undo = _begun(params, name, undo)
         entry = _ledger.intend_once(params, params["capability"], name, {"running": True}, undo)
         told = _halt(service, undo, min(max(0.0, float(params.get("grace_s", GRACE_S))), _GRACE_LIMIT_S))
@@ -111,7 +113,7 @@ def _stop(service: dict[str, Any], params: dict[str, Any], check_mode: bool) -> 
     except OSError as error:
         return action(name, "failed", str(error))
     summary = "; ".join([f"{name} stopped{what}", *told]) + _ledger.caveat(entry)
-    return action(name, "done", summary, entry=entry["name"], verified=True)
+    return between(action(name, "done", summary, entry=entry["name"], verified=True), *ends)
 
 
 def _in_brackets(parts: list[str], undo: dict[str, Any]) -> str:

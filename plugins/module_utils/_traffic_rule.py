@@ -17,10 +17,12 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _rule_removal,
     _ssh_session,
 )
-from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
+from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, between, result
 
 KINDS = {"rate_limit": _rate_limit.KIND, "quarantine": _quarantine.KIND, "circuit_breaker": _egress.KIND}
 _TOO_LATE = "not confirmed in time: the host took the rules back"
+# The peer of the login, the addresses that a name has just now, the bridges of containers, what the kernel can do.
+_OF_THE_MOMENT = ("exempt", "spared", "addresses", "bridges", "remember", "ended")
 _LONGEST_S = 31536000  # a year
 _LOOPBACK = {"ipv4": (socket.AF_INET, "127.0.0.1"), "ipv6": (socket.AF_INET6, "::1")}
 _LOOPBACK_S = 2.0
@@ -90,17 +92,19 @@ def _act(
         undo = _chain.undo(kind, params, target, wanted.families)
         before = {family: _rule_removal.saved(family, kind.table) for family in wanted.families}
         if earlier and all(_chain.in_place(kind, undo, f, wanted.spec, lines) for f, lines in before.items()):
-            return _standing(kind, earlier, params, wanted.notes, check_mode), []
-        diff = _diff(kind, undo, wanted.spec, before)
+            goal = _meant(wanted, params)
+            return between(_standing(kind, earlier, params, wanted.notes, check_mode), goal, goal), []
+        diff, ends = _diff(kind, undo, wanted.spec, before), (_own(undo, before), _meant(wanted, params))
         if check_mode:
-            return action(target, "done", _told(kind, f"would be {kind.words.done}", target, wanted, "")), diff
+            row = action(target, "done", _told(kind, f"would be {kind.words.done}", target, wanted, ""))
+            return between(row, *ends), diff
         if earlier and earlier["undo"] == undo:
             entry = _ledger.mark(earlier, "intended")
         else:
             prior = {"rules": {family: _chain.own_lines(undo, lines) for family, lines in before.items()}}
             entry = _ledger.intend(params, params["capability"], target, prior, undo)
         entry = {**entry, **wanted.kept, "ssh": here.session}
-        return _load(kind, entry, _deadlines(params), wanted, before), diff
+        return between(_load(kind, entry, _deadlines(params), wanted, before), *ends), diff
     except _chain.NotDone as why:
         return action(target, why.outcome, f"{kind.words.subject}{target}: {why}"), []
     except OSError as error:
@@ -308,6 +312,19 @@ def _diff(
         }
         for family, lines in before.items()
     ]
+
+
+def _own(undo: dict[str, Any], before: dict[str, list[str]]) -> dict[str, str] | None:
+    """Return what tells our own rules of each family from others, without counters; None where there are none."""
+    found = {family: _chain.own_lines(undo, lines) for family, lines in before.items()}
+    return {family: _chain.short(*lines) for family, lines in found.items() if lines} or None
+
+
+def _meant(wanted: _chain.Wanted, params: dict[str, Any]) -> dict[str, Any]:
+    """Return what the rules are to be, whoever has them put in: without what comes with a login, or the moment."""
+    spec = {key: value for key, value in wanted.spec.items() if key not in _OF_THE_MOMENT}
+    spared = sorted({*params["management_cidrs"], *params["exempt_cidrs"]})
+    return {**spec, "spared": spared, "families": wanted.families}
 
 
 def _told(kind: _chain.Kind, what: str, target: str, wanted: _chain.Wanted, until: str) -> str:

@@ -105,6 +105,22 @@ def test_a_hotfix_that_heals_stays_and_is_deployed_once(shop: SmallService) -> N
     assert (shop.home / "deployed").read_text() == "43\n"
 
 
+def test_where_a_hotfix_leads_is_unknown_and_told_by_its_command_and_the_files_that_it_names(
+    shop: SmallService,
+) -> None:
+    sick(shop)
+    argv = to_release(shop, "43")
+    row, _facts = act(params(shop, argv), check_mode=True)
+    assert row["before"] == {"release": "42"}
+    assert (row["after"]["release"], row["after"]["command"]) == ("unknown", argv)
+    script = shop.home / "another-hotfix.sh"
+    told = []
+    for text in ("exit 0\n", "exit 1\n"):
+        script.write_text(text)
+        told.append(act(params(shop, ["/bin/sh", str(script)]), check_mode=True)[0]["after"]["files"][str(script)])
+    assert told[0] != told[1]
+
+
 def test_a_hotfix_that_is_no_better_is_switched_back(shop: SmallService) -> None:
     sick(shop)
     row, facts = act(params(shop, to_release(shop, "44")))

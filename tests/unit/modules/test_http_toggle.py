@@ -120,6 +120,7 @@ def test_the_check_only_reads_the_status(tmp_path: Path) -> None:
         given = params(tmp_path, service(app.url))
         row = turn_on(given, check_mode=True)
     assert (row["outcome"], paths(app), states(given)) == ("done", ["/status"], [])
+    assert (row["before"]["on"], row["after"]) == (False, {"on": True, "url": f"{app.url}/on"})
 
 
 def test_a_second_run_changes_nothing_with_a_status_or_without(tmp_path: Path) -> None:

@@ -221,6 +221,24 @@ def test_the_check_shows_the_lines_and_changes_nothing(tools: Path, params: dict
     assert (table(tools), _ledger.entries(params)) == ([], ([], []))
 
 
+def test_a_plan_is_the_same_whoever_logs_in_and_another_with_another_rate(
+    tools: Path, params: dict[str, Any], monkeypatch: Any
+) -> None:
+    def ends(**more: Any) -> tuple[Any, Any]:
+        (found,) = _traffic_rule.run({**params, **more}, True)["incident"]["actions"]
+        return found["before"], found["after"]
+
+    planned = ends()
+    assert planned[0] is None
+    assert ends(per_minute=30)[1] != planned[1]
+    monkeypatch.setattr(_ssh_session, "connection", lambda: LOGIN.replace("192.0.2.7", "192.0.2.8"))
+    assert ends() == planned
+    _traffic_rule.run(params, False)
+    assert ends() == (planned[1], planned[1])
+    before, after = ends(per_minute=30)
+    assert (set(before), after["per_minute"]) == ({"ipv4", "ipv6"}, 30)
+
+
 def test_when_the_second_family_fails_the_first_is_taken_back(tools: Path, params: dict[str, Any]) -> None:
     (tools / "broken6").touch()
     outcome, summary = row(_traffic_rule.run(params, False))

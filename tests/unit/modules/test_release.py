@@ -729,6 +729,17 @@ def test_the_check_shows_the_switch_and_does_not_do_it(shop: SmallService) -> No
     assert not Path(given["state_dir"]).exists()
 
 
+def test_from_where_to_where_is_told_alike_before_the_act_and_after_it(shop: SmallService) -> None:
+    deploy(shop, ("41", "200"), ("42", "500"))
+    rows = [act(params(shop), check_mode)[0] for check_mode in (True, False, True)]
+    assert [(row["outcome"], row["before"], row["after"]) for row in rows] == [
+        (outcome, {"release": "42"}, {"release": "41"}) for outcome in ("done", "done", "unchanged")
+    ]
+    shop.point("41")
+    refused, _facts = act(params(shop, to="40"), True)
+    assert (refused["outcome"], "after" in refused) == ("refused", False)
+
+
 def test_without_a_name_nothing_is_rolled_back(shop: SmallService) -> None:
     deploy(shop, ("41", "200"), ("42", "500"))
     answer = _release.run(params(shop, only=[]), False)

@@ -47,7 +47,9 @@ elif words[0] == "inspect":
 elif words[0] == "images":
     print("\\n".join(images))
 elif words[:2] == ["image", "inspect"]:
-    sys.exit(0 if words[3] in images else 1)
+    if words[3] not in images:
+        sys.exit(1)
+    print("sha256:" + words[3])
 elif words[0] == "info":
     if name == "docker" and "GraphRoot" in words[1]:
         sys.exit(1)
@@ -262,6 +264,7 @@ def test_a_rehearsal_says_all_and_changes_nothing(machine: Machine) -> None:
             "reason": "what images hold is not looked into",
             "operations": [],
         },
+        "image": "sha256:localhost/shop:41",
         "deployed_at": "2026-01-01T00:00:00.000+00:00",
         "rehearsed": True,
     }

@@ -53,6 +53,8 @@ def test_a_running_service_is_stopped_and_its_undo_is_on_record(shop: SmallServi
             "summary": "shop stopped",
             "entry": "000001-isolation-shop",
             "verified": True,
+            "before": {"runs": ["shop"]},
+            "after": {"runs": []},
         },
     )
     assert answer["changed"] is True
@@ -82,6 +84,8 @@ def test_the_check_stops_nothing_and_records_nothing(shop: SmallService, params:
     answer = _service_state.run(params, True)
     assert (block(answer)[0], answer["changed"]) == ("done", True)
     assert answer["diff"] == [{"before_header": "shop", "before": "running\n", "after": "stopped\n"}]
+    (row,) = answer["incident"]["actions"]
+    assert (row["before"], row["after"]) == ({"runs": ["shop"]}, {"runs": []})
     assert shop.running()
     assert not Path(params["state_dir"]).exists()
 
