@@ -42,7 +42,7 @@ KEYS = {
     "severities.NAME.sla.acknowledge": "Target for the acknowledgement, from the declaration on.",
     "severities.NAME.sla.contain": "Target for the containment.",
     "severities.NAME.sla.resolve": "Target for the resolution.",
-    "severities.NAME.approvals": "People who must approve the containment. Not yet: one yes is asked for.",
+    "severities.NAME.approvals": "People who must approve the same plan of a recovery before it is carried out; 0 counts as 1.",
     "severities.NAME.ticket": "Open a ticket.",
     "severities.NAME.watch": "`incidentctl watch` without an incident looks at these again, and proposes to escalate.",
     "severities.NAME.escalate": "`incidentctl watch` raises the severity by itself instead of proposing it.",

@@ -55,6 +55,7 @@ class Console:
         self.interactive = at_terminal if interactive is None else interactive and at_terminal
         self._live: Live | None = None
         self._phase: dict[str, Any] = {}
+        self._plans: Mapping[str, Any] = {}
 
     def show(self, kind: str, **facts: Any) -> None:
         """Show one thing that happened; `kind` names it (the workflow's words)."""
@@ -208,6 +209,11 @@ class Console:
         for line in lines:
             self._rich.print(line)
 
+    def _show_plans(self, options: Sequence[Mapping[str, Any]], plans: Mapping[str, Any]) -> None:
+        self._plans = plans
+        for option in options:
+            self._lines(console_options.plan(option, plans))
+
     def _show_report(self, path: Any) -> None:
         self._rich.print(f"Report: {path}", soft_wrap=True)
 
@@ -241,6 +247,7 @@ class Console:
                 return str(able.get(word, word))
             if asked := console_options.asked_about(word, options):
                 self._lines(console_options.facts(options, asked, self._rich.width))
+                self._lines(console_options.plan(next(o for o in options if o["letter"] == asked), self._plans))
                 continue
             self._rich.print(f"Not one of {', '.join(letter.upper() for letter in sorted(able))}.")
 
@@ -253,6 +260,16 @@ class Console:
                 return None
             if answer.strip() in known:
                 return known[answer.strip()]
+
+    def _ask_approve(self, told: str, plan: Sequence[str], mine: bool, poll: Callable[[], bool]) -> str | None:
+        self._rich.print(Text(plain(told), style="bold"))
+        self._lines(Text(f"  {plain(line)}") for line in plan)
+        prompt = "Do you approve it as well? [y, q = leave it]" if mine else "Waiting for another person [q = leave it]"
+        while (answer := self._read(f"{prompt} ", poll)) is not None:
+            word = answer.strip().lower()
+            if word in ("q", "later", "n", "no") or (mine and word in ("y", "yes")):
+                return "yes" if word[0] == "y" else None
+        return None
 
     def _read(self, prompt: str, answered: Callable[[], bool]) -> str | None:
         """Read a line; None at the end of input, or when somebody answered elsewhere meanwhile."""

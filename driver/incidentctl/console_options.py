@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from incidentctl import approval
 from incidentctl.text import plain
 
 Row = Mapping[str, Any]
@@ -47,6 +48,15 @@ def facts(options: Sequence[Row], letter: str, width: int) -> Iterator[Text]:
     for fact in option["because"]:
         yield from _wrapped(fact, width, "    ", "         ")
     yield from _steps(option, width)
+
+
+def plan(option: Row, plans: Mapping[str, Any]) -> Iterator[Text]:
+    """Give what an option would do on the hosts, as they were when it was looked at, and by which hash that is named."""
+    found = plans.get(option["key"])
+    if option["feasible"] and found:
+        yield Text(f"{option['letter']}  plan {approval.short(found)}", style="bold")
+        for line in approval.lines(found):
+            yield Text(f"    {plain(line, _LONG)}")
 
 
 def asked_about(word: str, options: Sequence[Row]) -> str | None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from incidentctl import notify, plan
-from incidentctl.errors import AlreadyDecided, RefusedError, UsageError
+from incidentctl import approval, notify, plan
+from incidentctl.errors import AlreadyDecided, PlanChangedError, RefusedError, UsageError
 from incidentctl.incident import ENDED, Data, Event, Incident
 from incidentctl.plan import Inventory, Service
 from incidentctl.record import Record
@@ -36,6 +36,7 @@ class Desk:
     contain_approved: bool = False
     option: str | None = None
     playbook: str | None = None
+    plan: str | None = None  # the beginning of the hash of the plan that `option`, or an approval, is for
     instead_of: str | None = None  # the decision that `option` replaces
     take_over: int | None = None  # the `locked` event of a process on another host that a person says is gone
     limit: tuple[str, ...] | None = None  # of the incident's hosts, only these this time
@@ -98,12 +99,16 @@ def record_decision(
     decision that is replaced. Raise AlreadyDecided, UsageError or RefusedError if the answer does not count.
     """
     answered = asked or desk.incident().question
-    data = {"option": choice, **({"playbook": playbook} if choice == "custom" else {})}
+    data: dict[str, Any] = {"option": choice, **({"playbook": playbook} if choice == "custom" else {})}
     data |= {"question": answered["seq"]} if answered else {}
     data |= {"instead_of": instead_of} if instead_of else {}
+    needed = desk.settings.severities[desk.incident().severity].approvals
+    data |= {"approvals": needed} if needed > 1 and choice != "wait" else {}
 
     def counts(incident: Incident) -> bool:
         unless_void(desk, incident, choice, playbook, answered, instead_of)
+        # What is approved is what the question showed, which stands still as long as this is being recorded.
+        data.update({"plan": incident.plans[choice]["hash"]} if choice in incident.plans else {})
         return True
 
     event = desk.record.append_if(desk.incident_id, "decided", data, desk.actor, counts)
@@ -118,6 +123,7 @@ def unless_void(
     _unless_decided(desk, incident, choice, instead_of)
     _unless_asked_anew(incident, answered)
     _unless_impossible(incident, choice)
+    unless_another_plan(incident, choice, desk.plan)
     if choice == "custom" and playbook not in desk.settings.custom_playbooks:
         known = ", ".join(sorted(desk.settings.custom_playbooks))
         raise UsageError("Which playbook?", fix=f"--playbook NAME, one of: {known}")
@@ -169,6 +175,20 @@ def _unless_impossible(incident: Incident, choice: str) -> None:
             found[choice]["why_not"],
             f"incidentctl status {incident.incident_id} shows what is",
         )
+
+
+def unless_another_plan(incident: Incident, choice: str, typed: str | None) -> None:
+    """Raise PlanChangedError if what an option would do is not the plan whose hash somebody typed the beginning of."""
+    found = incident.plans.get(choice)
+    if typed is None or approval.is_meant(found, typed):
+        return
+    now = f"plan {approval.short(found)}" if found else "nothing that is known"
+    fix = f"incidentctl decide {incident.incident_id} {choice} --plan {approval.short(found)} approves that"
+    raise PlanChangedError(
+        f"{incident.incident_id}: {choice} is not plan {typed}: it is {now}.",
+        "\n".join([*(approval.lines(found) if found else ()), "Nothing is recorded, and nothing is done."]),
+        fix if found else f"incidentctl status {incident.incident_id} shows what is possible now",
+    )
 
 
 def tell(desk: Desk, about: str | None) -> None:

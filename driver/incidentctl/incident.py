@@ -93,6 +93,7 @@ class Incident:
     options: tuple[Data, ...] = ()
     question: Data | None = None
     decision: Data | None = None
+    plans: Mapping[str, Data] = field(default_factory=dict)  # option → what it would do on the hosts (approval.py)
     approvals: tuple[Data, ...] = ()
     overrides: tuple[Data, ...] = ()  # guards, with the targets for which they do not count until these are lifted
     contained: tuple[Data, ...] = ()
@@ -211,7 +212,7 @@ def _reopened(_incident: Incident, _event: Event) -> Changes:
     """Begin anew: what was done before stays in the events, and its containments stay open."""
     empty = dict.fromkeys(("resolved_at", "closed_at", "left_contained", "question", "decision", "verified"))
     lists = dict.fromkeys(("phases", "options", "approvals", "overrides"), ())
-    return {"status": "investigating", **empty, **lists}
+    return {"status": "investigating", "plans": {}, **empty, **lists}
 
 
 def _step_started(incident: Incident, event: Event) -> Changes:
@@ -300,6 +301,7 @@ _CHANGES: dict[str, Callable[[Incident, Event], Changes]] = {
     "step_started": _step_started,
     "step_finished": _step_finished,
     "options_assessed": lambda _i, e: {"options": event_data.rows(e.data.get("options")), "status": "identified"},
+    "planned": lambda _i, e: {"plans": e.data["plans"] if isinstance(e.data.get("plans"), dict) else {}},
     "question_asked": lambda _i, e: {"question": _row(e), "decision": None},
     "decided": _decided,
     "approved": _listed("approvals"),

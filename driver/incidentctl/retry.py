@@ -90,6 +90,17 @@ def settled(events: Iterable[Event], phase: str) -> set[str]:
     return done
 
 
+def begun(events: Iterable[Event], phase: str) -> bool:
+    """Say whether a phase was begun since the last decision: what it was to do may be done already, or half."""
+    found = False
+    for event in events:
+        if event.kind in ("decided", "reopened"):
+            found = False
+        elif event.kind == "step_started" and event.data.get("phase") == phase:
+            found = True
+    return found
+
+
 def _wrong(rows: Iterable[HostOutcome]) -> list[str]:
     return [row.host for row in rows if row.outcome not in SUCCESS]
 

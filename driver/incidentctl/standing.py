@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from incidentctl import approval
 from incidentctl.incident import ENDED, Data, Incident, Phase, interrupted, phase_done
 from incidentctl.outcome import SUCCESS
 
@@ -12,7 +13,7 @@ _HEALTHY = "every service says that it is healthy"
 
 @dataclass(frozen=True)
 class Standing:
-    """`waits_for` is decision, phase, responder, resume, recovery, fix or nothing; `by` is who asked, acts or acted."""
+    """`waits_for` is decision, approval, phase, responder, resume, recovery, fix or nothing; `by` is who asked, acts or acted."""
 
     waits_for: str
     told: str
@@ -49,6 +50,8 @@ def _held(incident: Incident, holder: Data) -> Standing:
     if incident.question is not None:
         told = f"a decision: {_question(incident)} ({holder['actor']} is at the question)"
         return _for_decision(incident, told)
+    if approval.missing(incident):
+        return _for_approval(incident)
     told = f"{holder['actor']}, who is at work on it"
     return Standing("responder", told, str(holder["at"]), str(holder["actor"]), (_command(incident, "timeline"),))
 
@@ -74,7 +77,8 @@ def _free(incident: Incident) -> Standing:
         )
         return Standing("decision", "a decision: it was not healthy after the lift", since, None, steps)
     told = f"somebody to go on: {decision.get('option')} was decided, and is not at its end"
-    return Standing("recovery", told, str(decision["at"]), str(decision["actor"]), (resume,))
+    recovery = Standing("recovery", told, str(decision["at"]), str(decision["actor"]), (resume,))
+    return _for_approval(incident) if approval.missing(incident) else recovery
 
 
 def _for_responder(incident: Incident) -> Standing:
@@ -100,6 +104,11 @@ def _for_decision(incident: Incident, told: str) -> Standing:
     elif _all_well(incident):
         told, steps = f"{told}; {_HEALTHY}", (*_to_the_end(incident), *choose)
     return Standing("decision", told, str(question.get("at")), str(question.get("actor")), steps)
+
+
+def _for_approval(incident: Incident) -> Standing:
+    made, (told, command) = incident.decision or {}, approval.awaited(incident)
+    return Standing("approval", f"another person: {told}", str(made.get("at")), str(made.get("actor")), (command,))
 
 
 def _to_the_end(incident: Incident) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from incidentctl import engine, gate, ledgers, plan
@@ -26,15 +26,32 @@ def run_step(desk: Desk, step: PlannedStep, variables: Mapping[str, Any], finish
     return _end(desk, outcome, finish)
 
 
-def run_rolling(desk: Desk, step: PlannedStep, variables: Mapping[str, Any]) -> Outcome:
+def rehearse(desk: Desk, step: PlannedStep, variables: Mapping[str, Any], patience_s: float) -> Outcome:
+    """Run a step in check mode, within these seconds: nothing is changed, and nothing is recorded. Raise Interrupted."""
+    private_folder(desk.folder)
+    deadline_s = min(patience_s, desk.settings.deadlines.phase)
+    given = {**_common(desk), **variables}
+    asked = Step(step.phase, step.capabilities, step.hosts, given, check=True, deadline_s=deadline_s)
+    outcome = engine.run(asked, desk.sources, _unseen, desk.settings.secret_environment(), home=desk.folder)
+    _unless_cut_off(desk, outcome)
+    return outcome
+
+
+def run_rolling(
+    desk: Desk, step: PlannedStep, variables: Mapping[str, Any], away: Sequence[HostOutcome] = ()
+) -> Outcome:
     """Run a step that may hurt: one host first, then in batches of a quarter, and no further once one has failed.
 
-    A host that cannot be reached stops nobody: the next one is tried in its place. The caller finishes the step.
+    A host that cannot be reached stops nobody: the next one is tried in its place. `away` are the rows of those that are
+    known not to be: they are not tried. The caller finishes the step.
     Raise LockedError, and go to no further host, if somebody took the incident over meanwhile.
     """
     _begin(desk, step)
-    parts: list[Outcome] = []
-    waiting = step.hosts
+    for row in away:
+        _record_row(desk, step.phase, row)
+    gone = {row.host for row in away}
+    parts: list[Outcome] = [Outcome(_of(desk, step, tuple(gone), variables), tuple(away), 0.0)] if away else []
+    waiting = tuple(host for host in step.hosts if host not in gone)
     while waiting:
         desk.record.must_be_ours(desk.incident_id)
         proven = any(row.outcome in SUCCESS for part in parts for row in part.rows)
@@ -71,12 +88,24 @@ def _begin(desk: Desk, step: PlannedStep) -> None:
     desk.note("step_started", phase=step.phase, **facts)
 
 
-def _run(desk: Desk, step: PlannedStep, hosts: tuple[str, ...], variables: Mapping[str, Any]) -> Outcome:
-    common = {
+def _unseen(*_words: Any, **_facts: Any) -> None:
+    """Show nothing: a check in a table would read as if it were done."""
+
+
+def _common(desk: Desk) -> dict[str, Any]:
+    return {
         "incident_id": desk.incident_id,
         "incident_continue": True,
         "incident_evidence_dir": str(desk.folder / "evidence"),
     }
+
+
+def _of(desk: Desk, step: PlannedStep, hosts: tuple[str, ...], variables: Mapping[str, Any]) -> Step:
+    given = {**_common(desk), **variables}
+    return Step(step.phase, step.capabilities, hosts, given, deadline_s=desk.settings.deadlines.phase)
+
+
+def _run(desk: Desk, step: PlannedStep, hosts: tuple[str, ...], variables: Mapping[str, Any]) -> Outcome:
     private_folder(desk.folder)
     recorded: dict[tuple[str, str], HostOutcome] = {}
     lost: dict[tuple[str, str], HostOutcome] = {}
@@ -88,13 +117,7 @@ def _run(desk: Desk, step: PlannedStep, hosts: tuple[str, ...], variables: Mappi
 
     try:
         outcome = engine.run(
-            Step(
-                phase=step.phase,
-                capabilities=step.capabilities,
-                hosts=hosts,
-                variables={**common, **variables},
-                deadline_s=desk.settings.deadlines.phase,
-            ),
+            _of(desk, step, hosts, variables),
             desk.sources,
             desk.show,
             desk.settings.secret_environment(),

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from incidentctl import ledgers
+from incidentctl import approval, ledgers
 from incidentctl.evidence_check import Checked
 from incidentctl.guards import Refusal
 from incidentctl.incident import Incident
 from incidentctl.standing import Standing, standing
 from incidentctl.text import plain
 
-_BY = {"decision": "asked by", "phase": "begun by", "recovery": "decided by"}
+_BY = {"decision": "asked by", "phase": "begun by", "recovery": "decided by", "approval": "decided by"}
 
 
 def status(incident: Incident) -> str:
@@ -28,12 +28,11 @@ def status(incident: Incident) -> str:
         seconds = "" if phase.seconds is None else f"{phase.seconds:6.1f} s"
         lines.append(f"  {phase.name:<9} {phase.state:<11} {(phase.outcome or '').replace('_', ' '):<13} {seconds}")
     stands = standing(incident)
-    if stands.waits_for == "decision":
-        lines += [
-            f"  {o['letter']} {o['key']}: "
-            + (plain(o["title"]) if o["feasible"] else f"not possible: {plain(o['why_not'])}")
-            for o in incident.options
-        ]
+    for option in incident.options if stands.waits_for == "decision" else ():
+        how = plain(option["title"]) if option["feasible"] else f"not possible: {plain(option['why_not'])}"
+        lines.append(f"  {option['letter']} {option['key']}: {how}")
+        lines += _plan_of(incident, option["key"]) if option["feasible"] else []
+    lines += _plan_of(incident, str((incident.decision or {}).get("option"))) if stands.waits_for == "approval" else []
     lines += [
         f"  contained on {c['host']}: {c['capability']} {c['target']}{ledgers.damage(c)}" for c in incident.contained
     ]
@@ -43,6 +42,16 @@ def status(incident: Incident) -> str:
             f"  held by {held.get('actor')}: process {held.get('pid')} on {held.get('host')}, since {held['at']}"
         )
     return "\n".join([*lines, f"Waits for {_waits(stands)}", f"Next: {'; or '.join(stands.next)}"])
+
+
+def _plan_of(incident: Incident, key: str) -> list[str]:
+    """What an option would do on the hosts, as it was looked at before the question."""
+    found = incident.plans.get(key)
+    return (
+        [f"    plan {approval.short(found)}", *(f"      {plain(text)}" for text in approval.lines(found))]
+        if found
+        else []
+    )
 
 
 def short_status(incident: Incident) -> str:

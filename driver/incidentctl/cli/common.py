@@ -79,6 +79,13 @@ playbook = click.option(
 )
 
 
+plan = click.option(
+    "--plan",
+    metavar="HASH",
+    help="The plan that is meant, as it was shown: refused (14) if another one would be carried out.",
+)
+
+
 def confirm(text: str, default: bool) -> bool:
     """Ask for a yes or no; what was typed before the question does not count."""
     from incidentctl import keyboard

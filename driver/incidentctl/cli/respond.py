@@ -44,10 +44,12 @@ def resume(incident: str | None, take_over: bool, **how: Any) -> None:
 def decide(words: tuple[str, ...], instead_of: str | None, **how: Any) -> None:
     """Record your decision; carry it out, unless the one who waits at the question does.
 
-    Of two who answer at once one is told what the other decided (exit code 13), and nothing of theirs is done.
+    Of two who answer at once one is told what the other decided (exit code 13), and nothing of theirs is done. Where the
+    severity wants several approvals, the same answer of another person is one, and names the plan.
 
     \b
     incidentctl decide INC-20260101-0300-abcd rollback
+    incidentctl decide INC-20260101-0300-abcd rollback --plan 3f9a0c1d27be
     """
     from dataclasses import replace
 
@@ -59,7 +61,7 @@ def decide(words: tuple[str, ...], instead_of: str | None, **how: Any) -> None:
         driving.known(words[-1])
         driving.known(instead_of)
         desk = common.take_up(session, console, words[0] if len(words) > 1 else None)
-        desk = replace(desk, override=how["override"])
+        desk = replace(desk, override=how["override"], plan=how["plan"])
         if instead_of is not None:  # what it had begun must be known first: that needs the lock
             driving.drive(replace(desk, instead_of=instead_of), session, console, **how, option=words[-1])
             return

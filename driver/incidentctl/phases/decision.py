@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
-from incidentctl import gate, options, plan
+from incidentctl import approval, gate, options, plan
 from incidentctl.desk import Desk, record_decision, unless_void
 from incidentctl.errors import DecisionAwaited, LockedError, UsageError
 from incidentctl.incident import ENDED, Data, Event, Incident
+from incidentctl.phases import approvals, planning
 from incidentctl.plan import PlannedStep
 from incidentctl.situation import situation
 from incidentctl.standing import standing
@@ -26,21 +28,40 @@ def assess(desk: Desk) -> None:
 
 
 def weigh(desk: Desk) -> None:
-    """Record the options as the facts stand now."""
-    desk.note("options_assessed", options=_weighed(desk))
+    """Record the options as the facts stand now, and what each would do on the hosts."""
+    desk.note("options_assessed", options=_weighed(desk, {}))
+    _plan(desk)
 
 
 def ask_anew(desk: Desk) -> None:
-    """What was decided did not help: weigh again, knowing that, and put the question again. Nothing follows of itself."""
-    weigh(desk)
+    """What was decided did not help, or is not what would be done: weigh again, and put the question again.
+
+    Nothing follows of itself. The decision is void before the hosts are looked at: cut off in between, nothing acts by it.
+    """
+    desk.note("options_assessed", options=_weighed(desk, {}))
     desk.note("question_asked", **_question(desk))
+    _plan(desk)
+    desk.note("question_asked", **_question(desk))
+
+
+def _plan(desk: Desk) -> None:
+    """Record what each option would do on the hosts; one of which they say that nothing can be done is not possible."""
+    able = [option["key"] for option in desk.incident().options if option["feasible"]]
+    ways = {key: way(desk, key) for key in able}
+    found = planning.plans(
+        desk, {key: way for key, way in ways.items() if way[0].capabilities}
+    )  # who waits does nothing
+    desk.note("planned", plans=found)
+    if any(map(approval.impossible, found.values())):
+        desk.note("options_assessed", options=_weighed(desk, found))
 
 
 def decide(desk: Desk) -> None:
     """A person chooses. Nobody else does, and no time that passes does."""
     if desk.incident().decision is None:
         asked = _put(desk)
-        desk.show("options", options=desk.incident().options)
+        desk.show("plans", plans=desk.incident().plans, options=desk.incident().options)
+        desk.show("options", options=desk.incident().options)  # last: it has room on one screen with the question
         choice = desk.option or desk.ask("decide", options=desk.incident().options, poll=desk.incident)
         playbook = desk.playbook or _named(desk, choice)
         choice = None if choice == "custom" and playbook is None and desk.option is None else choice
@@ -58,6 +79,7 @@ def decide(desk: Desk) -> None:
         if choice is None:
             made = incident.decision
             desk.show("note", text=f"{made['actor']} decided {made['option']} at {made['at']}.")
+    approvals.wait(desk)
     desk.note("step_started", phase="decide", capabilities=[], hosts=[])
     desk.note("step_finished", phase="decide", outcome="done")
 
@@ -65,8 +87,13 @@ def decide(desk: Desk) -> None:
 def answer(
     desk: Desk, choice: str, playbook: str | None = None, asked: Data | None = None, instead_of: str | None = None
 ) -> Event:
-    """Record a decision, as record_decision does, unless a guard refuses what is to be done then."""
+    """Record a decision, as record_decision does, unless a guard refuses what is to be done then.
+
+    Where one stands that others must approve, the same answer of another person is an approval.
+    """
     incident, playbook = desk.incident(), _fitting(desk, choice, playbook)
+    if instead_of is None and approval.missing(incident) and approvals.is_for(incident, choice, playbook):
+        return approvals.approve(desk)
     asked = asked or incident.question
     unless_void(desk, incident, choice, playbook, asked, instead_of)
     step, _ = planned(desk, choice, playbook)
@@ -102,6 +129,14 @@ def planned(desk: Desk, option: str, playbook: str | None) -> tuple[PlannedStep,
     return plan.step("recover", (own,), desk.hosts(), affected), {}
 
 
+def way(desk: Desk, option: str) -> planning.Way:
+    """Return the step that an option's plan is of, and its variables: of custom playbooks all, whichever is chosen."""
+    if option != "custom":
+        return planned(desk, option, None)
+    steps = [planned(desk, option, name)[0] for name in sorted(desk.settings.custom_playbooks)]
+    return dataclasses.replace(steps[0], capabilities=tuple(name for step in steps for name in step.capabilities)), {}
+
+
 def _mitigations(desk: Desk) -> tuple[str, ...]:
     """What a mitigation does: what the question said of it, of which no more may stand in the settings than then."""
     said = next((option for option in desk.incident().options if option["key"] == "mitigate"), {})
@@ -125,17 +160,19 @@ def _named(desk: Desk, choice: str | None) -> str | None:
 
 def decide_again(desk: Desk) -> None:
     """An answer that came with the command, for an incident that has one already: it counts where another may be given."""
-    before: Data = desk.incident().decision or {}
-    same = before.get("option") == desk.option and desk.playbook in (None, before.get("playbook"))
-    if before and desk.option and not same:
+    incident = desk.incident()
+    same = approvals.is_for(incident, str(desk.option), desk.playbook)
+    if incident.decision and desk.option and (approval.missing(incident) or not same):
         answer(desk, desk.option, desk.playbook, instead_of=desk.instead_of)
 
 
 def taken_up(desk: Desk, decision: Event, patience_s: float = 30.0) -> bool:
     """Wait for whoever holds the incident to begin with a decision; False when nobody does, so that it is ours to carry out.
 
-    Raise LockedError if they hold it and do not begin.
+    Raise LockedError if they hold it and do not begin, DecisionAwaited if they wait for more approvals.
     """
+    if approval.missing(desk.incident()):
+        raise approvals.awaited(desk.incident())
     until = time.monotonic() + patience_s
     while (holder := desk.incident().holder) is not None:
         later = (event for event in desk.record.events(desk.incident_id) if event.seq > decision.seq)
@@ -155,7 +192,7 @@ def taken_up(desk: Desk, decision: Event, patience_s: float = 30.0) -> bool:
 def _put(desk: Desk) -> Data | None:
     """Put the question; one that was put before is put again if its figures have changed. Return it."""
     before = desk.incident()
-    found = list(before.options) if before.question is None else _weighed(desk)
+    found = list(before.options) if before.question is None else _weighed(desk, before.plans)
     if found != list(before.options):
         _unless_decided(desk, "options_assessed", options=found)
     if before.question is None or found != list(before.options):
@@ -172,11 +209,14 @@ def _question(desk: Desk) -> dict[str, Any]:
     return {"question": "Which recovery?", "options": [option["key"] for option in desk.incident().options]}
 
 
-def _weighed(desk: Desk) -> list[dict[str, Any]]:
-    """The options as the record will give them back."""
+def _weighed(desk: Desk, plans: Mapping[str, Data]) -> list[dict[str, Any]]:
+    """The options as the record will give them back; what the hosts say is impossible is so."""
     found: list[dict[str, Any]] = json.loads(
         json.dumps([dataclasses.asdict(option) for option in options.assess(situation(desk))])
     )
+    for option in found:
+        if option["feasible"] and (why := approval.impossible(plans.get(option["key"]))):
+            option.update(feasible=False, recommended=False, why_not=why)
     return found
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from incidentctl import ledgers, report, retry
+from incidentctl import approval, ledgers, report, retry
 from incidentctl.desk import Desk, skip_step, tell
-from incidentctl.errors import NotRecovered, Partial, RefusedError, UsageError
-from incidentctl.outcome import SUCCESS, Outcome
-from incidentctl.phases.decision import ask_anew, planned
+from incidentctl.errors import NotRecovered, Partial, PlanChangedError, RefusedError, UsageError
+from incidentctl.outcome import SUCCESS, HostOutcome, Outcome
+from incidentctl.phases import approvals, planning
+from incidentctl.phases.decision import ask_anew, planned, way
 from incidentctl.phases.verification import unless_held
 from incidentctl.plan import PlannedStep
 from incidentctl.steps import ask_hosts, finish_step, run_rolling, run_step
@@ -20,13 +21,15 @@ def recover(desk: Desk) -> None:
     """Carry out the answer."""
     incident = desk.incident()
     decision: Mapping[str, Any] = incident.decision or {}
+    approvals.wait(desk)
     tell(desk, "decided")
     option = decision["option"]
     if option == "wait":  # the verification looks whether it recovers by itself
         skip_step(desk, "recover")
         return
     step, variables = planned(desk, option, decision.get("playbook"))
-    outcome = run_rolling(desk, replace(step, hosts=_unsettled(desk, "recover", step.hosts)), variables)
+    step = replace(step, hosts=_unsettled(desk, "recover", step.hosts))
+    outcome = run_rolling(desk, step, variables, _unless_changed(desk, decision, step.hosts))
     if outcome.worst == "failed":
         ask_anew(desk)  # before the phase is finished: cut off in between, it would be tried again unasked
     finish_step(desk, outcome)
@@ -36,6 +39,30 @@ def recover(desk: Desk) -> None:
             "\n".join(f"{row.host}: {row.reason}" for row in outcome.rows if row.outcome == "failed"),
             f"containment stays; choose another way: incidentctl decide {desk.incident_id} OPTION",
         )
+
+
+def _unless_changed(desk: Desk, decision: Mapping[str, Any], hosts: tuple[str, ...]) -> tuple[HostOutcome, ...]:
+    """Look at the hosts right before they are acted on; return the rows of those that do not answer, which are let be.
+
+    Where something else would be done than what was approved, nothing is: the question is put anew. Raise PlanChangedError.
+    """
+    option = str(decision["option"])
+    approved = desk.incident().plans.get(option)
+    if approved is None or approved["hash"] != decision.get("plan"):  # decided before there were plans
+        return ()
+    step, variables = way(desk, option)
+    now, away = planning.now(desk, replace(step, hosts=hosts), variables)
+    begun = retry.begun(desk.record.events(desk.incident_id), "recover")
+    changed = approval.differences(approved, now, hosts, begun)
+    if not changed:
+        return away
+    ask_anew(desk)
+    found = approval.short(desk.incident().plans.get(option))
+    raise PlanChangedError(
+        f"{desk.incident_id}: {option} is not what was approved any more (plan {approval.short(approved)}). Nothing was done.",
+        "\n".join(changed),
+        f"the question was put anew; incidentctl decide {desk.incident_id} {option} --plan {found} carries out what it is now",
+    )
 
 
 def _unsettled(desk: Desk, phase: str, hosts: tuple[str, ...]) -> tuple[str, ...]:
