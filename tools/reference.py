@@ -79,7 +79,8 @@ KEYS = {
     "verify.window": "How long health must hold before an incident counts as recovered.",
     "verify.within": "How long health may take to come back. A rollback goes forward again after it.",
     "deadlines.phase": "How long one phase may take, on all hosts together.",
-    "mitigate": "What option C, mitigate, does to the affected services: names of containments.",
+    "mitigate": "What option C, mitigate, does, in this order: names of containments, and `restart`. Of these it does what "
+    "touches the likeliest cause, where one does, and on that cause's service.",
     "custom_playbooks": "Recoveries of your own, by name: a playbook's path, or these three.",
     "custom_playbooks.NAME.playbook": "The playbook. It is run on the incident's hosts.",
     "custom_playbooks.NAME.for": "The kinds of causes that it is for ([kinds](../diagnosis.md#kinds-of-findings)). "

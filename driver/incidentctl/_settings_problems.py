@@ -59,6 +59,7 @@ def dangling(
     data: Mapping[Any, Any],
     severities: Iterable[str],
     capabilities: frozenset[str] | None,
+    mitigations: frozenset[str] | None,
 ) -> Iterator[Problem]:
     """Yield each name in the data that names nothing: severities, capabilities, audiences, kinds of causes."""
     known = list(severities)
@@ -79,10 +80,10 @@ def dangling(
             what, fix = f"{then} is outside, and cannot take an incident", "name an audience of your own people"
             yield _problem(document, ("audiences", str(name), "then"), what, fix)
     for index, word in enumerate(_list(data.get("mitigate"))):
-        if capabilities is not None and isinstance(word, str) and word not in capabilities:
-            yield _unknown(document, ("mitigate", index), f"there is no capability {word}", word, capabilities)
+        if mitigations is not None and isinstance(word, str) and word not in mitigations:
+            yield _unknown(document, ("mitigate", index), f"there is no capability {word}", word, mitigations)
     for name in _mapping(data.get("custom_playbooks")):
-        if capabilities is not None and name in capabilities:
+        if mitigations is not None and name in mitigations:
             what, fix = "a capability of ours has this name", "choose another name"
             yield _problem(document, ("custom_playbooks", name), what, fix)
     yield from _unknown_causes(document, _mapping(data.get("custom_playbooks")))

@@ -214,6 +214,7 @@ def _each(fact: Data) -> str:
 _WORDS: Mapping[str, Callable[[Data], str]] = {
     "release": _release,
     "runs": lambda fact: f"runs {', '.join(fact['runs'])}" if fact["runs"] else "stopped",
+    "restarted": lambda fact: f"{', '.join(fact['parts'])}, restarted" if fact["restarted"] else "as it is",
     "on": lambda fact: {True: "on", False: "off"}.get(fact["on"], "unknown"),
     "rules": _rules,
     "playbook": lambda fact: f"playbook {str(fact['playbook'])[:SHORT]}",

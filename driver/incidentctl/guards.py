@@ -17,7 +17,7 @@ NAMES = ("max_hosts_changed", "max_fraction_changed", "never_isolate", "controll
 # These take a service away from everybody: they stop it, or cut its host off.
 ISOLATING = ("isolation", "quarantine")
 # What changes the hosts that it is meant for; alerting rules change Prometheus.
-CHANGING = LIFTABLE - {"enhanced_monitoring"}
+CHANGING = (LIFTABLE - {"enhanced_monitoring"}) | {"restart"}
 # A fraction of a small inventory says little: one host of two is already half.
 FRACTION_FROM_HOSTS = 4
 SICK, SILENT, CONTAINED = "is sick", "does not answer", "is contained already"

@@ -25,6 +25,8 @@ CONTAINMENTS: Mapping[str, str] = {
     "rate_limit": "limit new connections, each source by itself",
     "scale_down": "stop what is not essential",
 }
+# What `mitigate` may name, in words for the options: those, and what there is no taking back of.
+MITIGATIONS: Mapping[str, str] = {**CONTAINMENTS, "restart": "restart it, and see health hold"}
 # Those that change a host and are taken back by lift.
 LIFTABLE = frozenset(
     {
@@ -219,6 +221,7 @@ def is_meant_for(capability: str, service: Service) -> bool:
         "prepare_rollback": "releases",
         "rollback": "releases",
         "hotfix": "releases",
+        "restart": "manager",
         "rate_limit": "ports",
     }
     return capability not in needs or needs[capability] in service.spec

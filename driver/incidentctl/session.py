@@ -82,7 +82,8 @@ def open_session(config: str | None, inventory: Iterable[str] = ()) -> Iterator[
 def load_settings(config: str | None) -> Settings:
     """Read incidentctl.yml from where it is looked for. Raise ConfigurationError with all its errors at once."""
     path = Path(config) if config else None
-    return configuration.load(path, os.environ, Path.cwd(), capabilities=frozenset(plan.CONTAINMENTS))
+    names = frozenset(plan.CONTAINMENTS), frozenset(plan.MITIGATIONS)
+    return configuration.load(path, os.environ, Path.cwd(), *names)
 
 
 def whoami() -> str:

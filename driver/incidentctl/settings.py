@@ -152,7 +152,7 @@ class Settings(Part):
     guards: Guards = Guards()
     verify: Verify = Verify()
     deadlines: Deadlines = Deadlines()
-    mitigate: Names = ("enhanced_monitoring", "rate_limit")  # what option C does to the affected services
+    mitigate: Names = ("enhanced_monitoring", "rate_limit", "restart")  # what option C does, in this order
     custom_playbooks: dict[str, CustomPlaybook] = Field(default_factory=dict)
     drills: Drills = Drills()
     memory_bank: PathFromFile = Path("memory_bank")
@@ -176,11 +176,12 @@ def load(
     environ: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     capabilities: frozenset[str] | None = None,
+    mitigations: frozenset[str] | None = None,
 ) -> Settings:
     """Read the settings from `path`, else from where `find_file` finds them, else take all defaults.
 
-    $INCIDENTCTL_STATE_DIR goes before `state_dir`. `capabilities` are the names that `contain` may hold; without them
-    they are not checked. Raise
+    $INCIDENTCTL_STATE_DIR goes before `state_dir`. `capabilities` are the names that `contain` may hold, `mitigations` those
+    that `mitigate` may; without them they are not checked. Raise
     ConfigurationError that tells everything that is wrong at once, each with file, line and fix.
     """
     here, environ = Path.cwd() if cwd is None else cwd, os.environ if environ is None else environ
@@ -196,7 +197,7 @@ def load(
     if not isinstance(data, dict):
         problems.append(_yaml_lines.Problem(1, "", "must be a mapping of keys", "begin with, say, `inventory: …`"))
     elif document.root is not None:
-        problems += _settings_problems.dangling(document, data, DEFAULT_SEVERITIES, capabilities)
+        problems += _settings_problems.dangling(document, data, DEFAULT_SEVERITIES, capabilities, mitigations)
         try:
             settings = _settings({**data, **elsewhere}, file.parent)
         except ValidationError as error:

@@ -33,7 +33,7 @@ from incidentctl.text import nearest
 _NARROW, _AGAIN = "the same with --limit or --service", "the same with"
 # These act also on hosts that do not run the service: the one with Prometheus, any with something in its ledger.
 _ELSEWHERE = ("enhanced_monitoring", "lift")
-_RECOVERIES = ("hotfix", "rollback")
+_RECOVERIES = ("hotfix", "restart", "rollback")
 # What may be played; `verdict` alone means nothing.
 CAPABILITIES = (*plan.CONTAINMENTS, *plan.TRIAGE, "diagnosis", "lift", *_RECOVERIES)
 
@@ -193,7 +193,7 @@ def _planned(play: Play, inventory: Inventory, left: Left | None) -> tuple[Play,
             "With --service it would take back all of it.",
             "name hosts with --limit; one entry alone: incidentctl lift INC --only CAPABILITY/TARGET",
         )
-    if play.name in ("hotfix", "isolation", "quarantine", "rollback") and not play.services:
+    if play.name in (*_RECOVERIES, "isolation", "quarantine") and not play.services:
         raise RefusedError(f"{play.name}: of which service?", fix="name it with --service")
     hosts = _hosts(play, inventory, left)
     services = plan.in_scope(inventory, hosts, play.services)
@@ -221,6 +221,8 @@ def _variables(play: Play) -> dict[str, Any]:
     found: dict[str, Any] = {"incident_evidence_dir": str(Path.cwd() / "evidence")}
     # A recovery that made one host worse goes on to no other: in its playbook's batches, Ansible stops at a failed task.
     found["incident_continue"] = play.check or play.name not in _RECOVERIES
+    if play.name == "restart":
+        found["restart_again"] = True  # who asks for it by hand does not mean the one before
     if play.services:
         found["incident_only"] = list(play.services)
     return found

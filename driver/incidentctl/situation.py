@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from incidentctl import history, options, plan, precedents
+from incidentctl import history, mitigation, options, plan, precedents
 from incidentctl.desk import Desk
 from incidentctl.incident import Incident
 from incidentctl.outcome import HostOutcome
@@ -127,11 +127,13 @@ def _past(before: Sequence[Precedent], affected: Sequence[str]) -> dict[str, dic
 
 
 def _mitigations(desk: Desk) -> Iterator[options.Mitigation]:
-    """What `mitigate` of incidentctl.yml would do, with the affected services that it fits."""
+    """What `mitigate` of incidentctl.yml would do, with the services that each is for."""
+    judged = desk.incident().judged
     for name in desk.settings.mitigate:
-        fits = tuple(service.name for service in desk.at_issue() if plan.is_meant_for(name, service))
+        fits = mitigation.services(name, judged, desk.at_issue(), desk.services())
         if fits:
-            yield options.Mitigation(name, plan.CONTAINMENTS[name], fits)
+            lasts = ", until it is lifted" if name in plan.LIFTABLE else ""
+            yield options.Mitigation(name, plan.MITIGATIONS[name] + lasts, tuple(service.name for service in fits))
 
 
 def _rows(incident: Incident, phase: str) -> tuple[HostOutcome, ...]:

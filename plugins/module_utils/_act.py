@@ -14,7 +14,7 @@ Run = Callable[[dict[str, Any], bool], Result]
 IN_TURN = frozenset(
     {
         "circuit_breaker", "enhanced_monitoring", "hotfix", "isolation", "lift", "maintenance_mode", "quarantine",
-        "rate_limit", "rollback", "scale_down",
+        "rate_limit", "restart", "rollback", "scale_down",
     }
 )  # fmt: skip
 

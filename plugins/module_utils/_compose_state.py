@@ -20,6 +20,7 @@ _CREATE_S = 300.0
 _HEALTHY_S = 30.0  # what others need is waited for, if it has a check of its own
 _STEADY_S = 0.5
 _PAUSE_S = 0.1
+_LOGS_S = 10.0
 
 Known = dict[str, str]  # a container as the ledger has it: {id, name, service}
 
@@ -48,6 +49,40 @@ def plan(service: dict[str, Any]) -> Plan:
     paused = [one for one in found if one.status == "paused"]
     said = f"{_names(paused)} is paused, and stays so" if paused else ""
     return Plan(runs, list(dict.fromkeys(one.service for one in found)), said)
+
+
+def idle(service: dict[str, Any]) -> list[Known]:
+    """Return the containers of a service that stand still and are to run, in the order in which they are started.
+
+    What is one service of a file runs with all its containers. Of a whole file, what ended well has done its work, as a
+    migration does: those count alone that ended badly, unless nothing of it runs. Raise ComposeError.
+    """
+    found = _ordered(_compose.look(service).containers)
+    if not found:
+        raise ComposeError(
+            f"{service['name']}: no container of {service['compose_file']} is on this host. Fix: deploy it"
+        )
+    down = [one for one in found if not one.alive and one.status != "paused"]
+    if "compose_service" not in service and len(down) < len(found):
+        down = [one for one in down if one.exit_code]
+    return [{"id": one.id, "name": one.name, "service": one.service} for one in down]
+
+
+def lives(service: dict[str, Any], containers: list[Known]) -> dict[str, str | None]:
+    """Return of each service of these containers which life it lives: "" between two, None where it is down."""
+    deployment = _compose.look(service)
+    wanted = {one["service"] for one in containers}
+    there = [one for one in deployment.containers if one.service in wanted]
+    said = _compose.inspect(deployment.engine, [one.id for one in there])
+    began = {each["Id"]: str(each["State"]["StartedAt"]) for each in said}
+    lives = {one.name: began.get(one.id, "") if one.status == "running" else "" for one in there}
+    return {one.name: lives[one.name] if one.alive else None for one in there if one.alive or one.exit_code}
+
+
+def last_words(service: dict[str, Any], lines: int) -> str:
+    """Return the last lines that the containers of a service said; nothing if their engine does not tell."""
+    finished = [_command.run(log.argv(lines), _LOGS_S) for log in _compose.logs(service)]
+    return "\n".join(each.said for each in finished if each.ok)
 
 
 def stop(service: dict[str, Any], containers: list[Known], grace_s: float) -> list[str]:

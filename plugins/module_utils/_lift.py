@@ -22,6 +22,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._outcome impo
 Undo = Callable[[_ledger.Entry, bool], "tuple[str, bool]"]
 UNDO: dict[str, Undo] = {
     "service_start": _service_state.start_again,
+    "service_restart": _service_state.start_again,  # one that was cut off in between
     "http_call": _http_toggle.turn_off,
     "traffic_rule": _traffic_rule.take_away,
     "monitoring_rule": _monitoring_rule.remove,

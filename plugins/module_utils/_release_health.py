@@ -1,23 +1,27 @@
-"""Health around a change of release: before, after, and how it is told."""
+"""Health around a change that a service is to get well by: before, after, and how it is told."""
 
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Callable
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _health
 
+Ask = Callable[[dict[str, Any]], dict[str, Any]]
 
-def verify(service: dict[str, Any], params: dict[str, Any]) -> tuple[dict[str, Any] | None, float | None]:
-    """Return what health says in the end, and when it first said so (monotonic seconds)."""
+
+def verify(
+    service: dict[str, Any], params: dict[str, Any], ask: Ask = _health.probe
+) -> tuple[dict[str, Any] | None, float | None]:
+    """Return what health, as `ask` sees it, says in the end, and when it first said so (monotonic seconds)."""
     if "health" not in service:
         return None, None
     deadline = time.monotonic() + params["within_s"]
-    first = _health.hold(service["health"], 0, params["within_s"])
+    first = _health.hold(service["health"], 0, params["within_s"], ask)
     healthy_at = time.monotonic()
     if not first["healthy"]:
         return first, None
-    seen = _health.hold(service["health"], params["window_s"], max(0.0, deadline - healthy_at))
+    seen = _health.hold(service["health"], params["window_s"], max(0.0, deadline - healthy_at), ask)
     return seen, healthy_at if seen["healthy"] else None
 
 

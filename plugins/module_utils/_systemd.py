@@ -10,7 +10,8 @@ from ansible_collections.incidentctl.response.plugins.module_utils import _captu
 BRINGS_DOWN = ("RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf", "PropagatesStopTo")
 PULLS_IN = ("Requires", "Wants", "BindsTo", "Upholds")
 _ASKED = (
-    "Id", "LoadState", "ActiveState", "SubState", "Result", "CanStart", "Transient", "Type", "RemainAfterExit", "ControlGroup",
+    "Id", "InvocationID", "LoadState", "ActiveState", "SubState", "Result", "CanStart", "Transient", "Type", "RemainAfterExit",
+    "ControlGroup",
     "FragmentPath", "DropInPaths", "NeedDaemonReload", "Triggers", "TriggeredBy", "UpheldBy", *BRINGS_DOWN, *PULLS_IN,
 )  # fmt: skip
 TRIGGERS = (".socket", ".timer", ".path", ".automount")

@@ -17,6 +17,7 @@ _LOGINS = ("ssh.service", "sshd.service", "ssh.socket", "sshd.socket")
 _START_S = 100.0  # systemd itself gives a unit 90 s, unless it says otherwise
 _STEADY_S = 0.5  # what crashes at once is not running
 _PAUSE_S = 0.1
+_JOURNAL_S = 10.0
 _SLACK_S = 20.0  # beyond the grace: to be killed, to clear up
 _TOLD = 5  # processes that are named
 
@@ -126,6 +127,40 @@ def start(units: list[str], down: list[str]) -> list[str]:
     return [f"{each.name} is {each.state}" for each in now if each.state == "activating"]
 
 
+def idle(unit: str) -> list[str]:
+    """Return what of a service's unit stands still and is to run, in the order in which it is started.
+
+    Of a template with instances that run, only those that failed: others may have been stopped for good. Raise UnitError.
+    """
+    own = [_systemd.require(each) for each in _systemd.own(unit)]
+    failed = [each for each in own if each.state == "failed"]
+    down = failed if any(not each.is_down for each in own) else own
+    masked = [each.name for each in down if each.said.get("LoadState") == "masked"]
+    if masked:
+        raise UnitError(f"{_listed(masked)} is masked. Fix: systemctl unmask {masked[0]}")
+    # Beside a service that failed too often its socket fails, too; beside one that runs it could not be started.
+    triggers = [each for each in look(n for one in down for n in one.names("TriggeredBy")) if each.state == "failed"]
+    return [each.name for each in (*triggers, *down)]
+
+
+def forgive(units: list[str]) -> None:
+    """Have systemd forget how often these units failed: else it may refuse to start them once more."""
+    _command.run(["systemctl", "reset-failed", "--", *units])  # one that is not loaded has nothing to be forgiven
+
+
+def lives(units: list[str]) -> dict[str, str | None]:
+    """Return of each of these units that is to go on running which life it lives: "" between two, None where it is down."""
+    lasting = [each for each in look(units) if not each.runs_once and not each.is_trigger]
+    return {each.name: None if each.is_down else _life(each) for each in lasting}
+
+
+def last_words(units: list[str], lines: int) -> str:
+    """Return the last lines that the journal has of these units; nothing if it cannot be read."""
+    words = [word for unit in units for word in ("--unit", unit)]
+    finished = _command.run(["journalctl", "--no-pager", "--output=cat", f"--lines={lines}", *words], _JOURNAL_S)
+    return finished.said if finished.ok else ""
+
+
 def changes(unit: str, definition: str) -> str:
     """Given what a unit's files said when it was stopped, return in words what became of them; mostly nothing."""
     own = _systemd.own(unit)
@@ -180,6 +215,10 @@ def _how(unit: Unit) -> str:
     if unit.said.get("LoadState") == "masked":
         return f"{unit.name} is masked, and stays so"
     return f"{unit.name} failed ({unit.said.get('Result', 'unknown')})" if unit.state == "failed" else ""
+
+
+def _life(unit: Unit) -> str:
+    return "" if unit.said.get("SubState") == "auto-restart" else unit.said.get("InvocationID", "?")
 
 
 def _definition(units: list[Unit]) -> str:

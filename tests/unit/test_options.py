@@ -132,9 +132,9 @@ def test_a_mitigation_is_narrowed_to_what_touches_the_cause_and_says_why() -> No
     breaker = Mitigation("circuit_breaker", "open the circuit breakers", ("shop",))
     found = option(replace(SHOP, mitigations=(WATCH, LIMIT, breaker), causes=(FLOOD,)), "mitigate")
     assert found.capabilities == ("enhanced_monitoring", "rate_limit")
-    assert found.steps[0] == "shop: load alerting rules, until it is lifted"
+    assert found.steps[0] == "shop: load alerting rules"
     assert found.steps[1].startswith(
-        "shop: limit new connections, until it is lifted, because it touches the likeliest cause: 10.0.0.9 has 486"
+        "shop: limit new connections, because it touches the likeliest cause: 10.0.0.9 has 486"
     )
     assert any("one that rate_limit touches" in line for line in found.because)
 

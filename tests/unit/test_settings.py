@@ -27,7 +27,7 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def read(tmp_path: Path, text: str) -> Settings:
     file = tmp_path / "incidentctl.yml"
     file.write_text(text, encoding="utf-8")
-    return load(file, {}, tmp_path, CAPABILITIES)
+    return load(file, {}, tmp_path, CAPABILITIES, CAPABILITIES)
 
 
 def complaints(tmp_path: Path, text: str) -> list[str]:
@@ -460,7 +460,7 @@ def settle(tmp_path: Path, text: str) -> None:
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
     said = "Fix: "
     try:
-        load(file, {}, tmp_path, CAPABILITIES)
+        load(file, {}, tmp_path, CAPABILITIES, CAPABILITIES)
     except ConfigurationError as error:
         said = str(error)
     assert "Fix: " in said

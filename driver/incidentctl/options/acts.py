@@ -67,7 +67,7 @@ def mitigate(situation: Situation) -> Way:
 
 def _step(one: Mitigation, cause: Cause | None) -> str:
     why = f", because it touches the likeliest cause: {quoted(cause.title)}" if cause else ""
-    return f"{', '.join(one.services)}: {one.does}, until it is lifted{why}"
+    return f"{', '.join(one.services)}: {one.does}{why}"
 
 
 def wait(situation: Situation) -> Way:

@@ -28,7 +28,7 @@ class Own(NamedTuple):
 
 
 class Mitigation(NamedTuple):
-    """One capability under `mitigate`: what it does, in words, and the affected services that it fits."""
+    """One capability under `mitigate`: what it does, in words, and the services that it is for."""
 
     capability: str
     does: str

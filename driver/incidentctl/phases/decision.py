@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from incidentctl import approval, gate, options, plan
+from incidentctl import approval, gate, mitigation, options, plan
 from incidentctl.desk import Desk, record_decision, unless_void
 from incidentctl.errors import DecisionAwaited, LockedError, UsageError
 from incidentctl.incident import ENDED, Data, Event, Incident
@@ -108,25 +108,28 @@ def answer(
 
 def planned(desk: Desk, option: str, playbook: str | None) -> tuple[PlannedStep, dict[str, Any]]:
     """Return the step that carries an option out, and its variables."""
-    affected, verify = desk.at_issue(), desk.settings.verify
+    affected = desk.at_issue()
     if option in ("rollback", "hotfix"):
         able = tuple(service for service in affected if "releases" in service.spec)
-        variables = {
-            f"{option}_only": [service.name for service in able],
-            f"{option}_within_s": verify.within,
-            f"{option}_window_s": min(verify.window, 3.0),
-            f"{option}_serial": "100%",  # one after the other, and when to stop, is decided here
-        }
+        variables = {f"{option}_only": [service.name for service in able], **_carefully(desk, option)}
         return plan.step("recover", (option,), desk.hosts_of(able), able), variables
     if option == "mitigate":
-        # On all hosts: Prometheus does not run where the service does.
-        names = _mitigations(desk)
-        only = {f"{name}_only": [service.name for service in affected] for name in names}
-        return plan.step("recover", names, desk.hosts(), affected), only
+        judged = desk.incident().judged
+        step, only = mitigation.step(_mitigations(desk), judged, affected, desk.services(), desk.hosts())
+        return step, {**only, **(_carefully(desk, "restart") if "restart" in step.capabilities else {})}
     if option == "wait":
         return plan.step("recover", (), (), affected), {}
     own = str(desk.settings.custom_playbooks[str(playbook)].playbook)
     return plan.step("recover", (own,), desk.hosts(), affected), {}
+
+
+def _carefully(desk: Desk, capability: str) -> dict[str, Any]:
+    verify = desk.settings.verify
+    return {
+        f"{capability}_within_s": verify.within,
+        f"{capability}_window_s": min(verify.window, 3.0),
+        f"{capability}_serial": "100%",  # one after the other, and when to stop, is decided here
+    }
 
 
 def way(desk: Desk, option: str) -> planning.Way:

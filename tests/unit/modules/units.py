@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 # `start` brings up what a unit requires and wants, `stop` takes down what requires it, as systemd does; a unit that is `deaf`
-# goes on deactivating until it is killed.
+# goes on deactivating until it is killed, and one that is `crashing` lives another life whenever it is looked at.
 _PROGRAM = r"""#!{python}
-import fnmatch, json, pathlib, sys
+import fnmatch, json, pathlib, sys, time
 home, words = pathlib.Path({home!r}), sys.argv[1:]
 state = home / "units.json"
 units = json.loads(state.read_text())
@@ -27,6 +27,8 @@ def reverse(name, *keys):
 def show(name):
     unit = units.get(name, {{"LoadState": "not-found"}})
     said = {{"Id": name, "LoadState": "loaded", "ActiveState": "inactive", "CanStart": "yes", "Result": "success", **unit}}
+    if said.get("InvocationID") == "crashing":
+        said["InvocationID"] = str(time.monotonic_ns())
     if said["LoadState"] != "loaded":
         said["CanStart"] = "no"
     said["RequiredBy"], said["BoundBy"] = reverse(name, "Requires"), reverse(name, "BindsTo")
@@ -60,6 +62,8 @@ elif verb == "list-units":
         if fnmatch.fnmatch(name, wanted[0]) and "@." not in name))
 elif verb == "list-unit-files":
     print("\n".join(f"{{name}} static -" for name in units if name == wanted[0]))
+elif verb == "reset-failed":
+    note()
 elif verb in ("start", "stop", "kill", "restart"):
     note()
     for name in wanted:
