@@ -78,6 +78,13 @@ def test_each_option_keeps_its_letter_and_the_recommended_one_comes_first() -> N
     assert sure == sorted(sure, reverse=True)
 
 
+def test_what_the_hosts_refuse_is_impossible_and_the_next_best_is_recommended() -> None:
+    found = assess(replace(SHOP, refused={"rollback": "web1: the switch is held by another incident"}))
+    assert (found[0].key, found[0].recommended) == ("mitigate", True)
+    assert found[-1].key in ("rollback", "hotfix", "custom")
+    assert option(replace(SHOP, refused={"rollback": "held"}), "rollback").why_not == "held"
+
+
 def test_it_says_why_it_is_that_release() -> None:
     why = "the last one seen healthy here, 2026-01-01 02:11 UTC"
     (step,) = option(with_rollback(why=why), "rollback").steps

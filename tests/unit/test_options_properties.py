@@ -99,6 +99,7 @@ situations = st.builds(
         st.builds(Own, st.sampled_from(PLAYBOOKS), st.frozensets(st.sampled_from(sorted(KINDS)))),
         unique_by=lambda own: own.name,
     ).map(tuple),
+    refused=st.dictionaries(st.sampled_from(("rollback", "hotfix", "mitigate", "custom")), st.just("no"), max_size=1),
     tried=st.lists(st.sampled_from(WAYS), max_size=2).map(tuple),
 )
 

@@ -13,7 +13,7 @@ from incidentctl.errors import UsageError
 from incidentctl.options import points
 from incidentctl.options.acts import hotfix, mitigate, wait
 from incidentctl.options.custom import custom
-from incidentctl.options.facts import Backup, Cause, Errors, Look, Mitigation, Option, Own, Situation, Way
+from incidentctl.options.facts import Backup, Cause, Errors, Look, Mitigation, Option, Own, Situation, Way, impossible
 from incidentctl.options.rollback import rollback
 from incidentctl.options.weighing import in_a_sentence
 
@@ -50,11 +50,17 @@ def assess(situation: Situation) -> tuple[Option, ...]:
     not tried yet, and something is known of it: of waiting, that it recovers.
     """
     situation = replace(situation, affected=tuple(sorted(situation.affected)))
-    ways = [weigh(situation) for weigh in (rollback, hotfix, mitigate, custom, wait)]
+    ways = [_unless_refused(weigh(situation), situation) for weigh in (rollback, hotfix, mitigate, custom, wait)]
     able = [way for way in ways if way.may_be_recommended and _confidence(way) >= points.RECOMMENDED_FROM]
     best = max(able, key=_confidence, default=None)
     options = [_chosen(way) if way is best else way.option for way in ways]
     return tuple(sorted(options, key=lambda o: (not o.recommended, not o.feasible, -(o.confidence or 0), o.letter)))
+
+
+def _unless_refused(way: Way, situation: Situation) -> Way:
+    option = way.option
+    why = situation.refused.get(option.key)
+    return impossible(option.key, option.letter, option.title, why) if option.feasible and why else way
 
 
 def _confidence(way: Way) -> int:

@@ -76,6 +76,7 @@ class Situation:
     within_s: float = 120.0  # how long a recovery may take to become healthy (verify.within)
     mitigations: tuple[Mitigation, ...] = ()
     custom: tuple[Own, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)  # option key → why the hosts say that it cannot be done
     tried: tuple[str, ...] = ()  # ways (precedents.way) that were carried out in this incident and did not recover it
 
 

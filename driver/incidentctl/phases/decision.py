@@ -214,12 +214,9 @@ def _question(desk: Desk) -> dict[str, Any]:
 
 def _weighed(desk: Desk, plans: Mapping[str, Data]) -> list[dict[str, Any]]:
     """The options as the record will give them back; what the hosts say is impossible is so."""
-    found: list[dict[str, Any]] = json.loads(
-        json.dumps([dataclasses.asdict(option) for option in options.assess(situation(desk))])
-    )
-    for option in found:
-        if option["feasible"] and (why := approval.impossible(plans.get(option["key"]))):
-            option.update(feasible=False, recommended=False, why_not=why)
+    refused = {key: why for key in plans if (why := approval.impossible(plans.get(key)))}
+    weighed = options.assess(dataclasses.replace(situation(desk), refused=refused))
+    found: list[dict[str, Any]] = json.loads(json.dumps([dataclasses.asdict(option) for option in weighed]))
     return found
 
 
