@@ -54,6 +54,25 @@ def _follow(session: Session, console: Console, incident_id: str, as_json: bool)
                 last = line
 
 
+@click.command(short_help="Brief somebody: conditions, actions, needs.")
+@common.incident
+@common.as_json
+@common.config
+def brief(incident: str | None, as_json: bool, config: str | None) -> None:
+    """Brief an incident commander, or who takes over: what is wrong, what was done, what is needed. From the record alone.
+
+    \b
+    incidentctl brief INC-20260101-0300-abcd
+    """
+    with common.opened(config) as (session, console):
+        from datetime import UTC, datetime
+
+        from incidentctl import briefing
+
+        found = briefing.of(session.record.incident(session.record.find(incident)), datetime.now(UTC))
+        console.data(json.dumps(found.as_data(), indent=1) if as_json else found.text())
+
+
 @click.command(short_help="Every event of an incident, in order.")
 @common.incident
 @common.as_json
@@ -106,4 +125,4 @@ def metrics(as_json: bool, config: str | None) -> None:
         console.data(json.dumps(asdict(found), indent=1) if as_json else figures.in_words(found))
 
 
-COMMANDS = (status, timeline, report, metrics)
+COMMANDS = (status, brief, timeline, report, metrics)
