@@ -82,7 +82,8 @@ KEYS = {
     "mitigate": "What option C, mitigate, does, in this order: names of containments, and `restart`. Of these it does what "
     "touches the likeliest cause, where one does, and on that cause's service.",
     "custom_playbooks": "Recoveries of your own, by name: a playbook's path, or these three.",
-    "custom_playbooks.NAME.playbook": "The playbook. It is run on the incident's hosts.",
+    "custom_playbooks.NAME.playbook": "The playbook. It is run on the hosts of the likeliest cause that it is for, "
+    "which it gets as `incident_cause: {kind, hosts, service}`; without such a cause, on the incident's hosts.",
     "custom_playbooks.NAME.for": "The kinds of causes that it is for ([kinds](../diagnosis.md#kinds-of-findings)). "
     "Where the likeliest cause is of one of them it is weighed, and may be recommended; without any, nothing is known of it.",
     "custom_playbooks.NAME.title": "What it does, in a few words, for the question.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from incidentctl import approval, gate, mitigation, options, plan
@@ -119,8 +119,24 @@ def planned(desk: Desk, option: str, playbook: str | None) -> tuple[PlannedStep,
         return step, {**only, **(_carefully(desk, "restart") if "restart" in step.capabilities else {})}
     if option == "wait":
         return plan.step("recover", (), (), affected), {}
-    own = str(desk.settings.custom_playbooks[str(playbook)].playbook)
-    return plan.step("recover", (own,), desk.hosts(), affected), {}
+    own = desk.settings.custom_playbooks[str(playbook)]
+    cause = _cause_for(desk, own.causes)
+    hosts = tuple(host for host in desk.hosts() if not cause or host in cause["hosts"])
+    return plan.step("recover", (str(own.playbook),), hosts, affected), {"incident_cause": cause} if cause else {}
+
+
+def _cause_for(desk: Desk, kinds: Iterable[str]) -> dict[str, Any]:
+    """The likeliest cause of these kinds: its kind, and what of its hosts and its service the incident has; {} if there is none.
+
+    A playbook that says which causes it is for is run where the cause is, and nowhere else.
+    """
+    services = {service.name for service in desk.services()}
+    for cause in (desk.incident().judged or {}).get("causes", ()):
+        hosts = [host for host in desk.hosts() if host in cause.get("hosts", ())]
+        if cause.get("kind") in kinds and hosts:
+            service = cause.get("service")
+            return {"kind": cause["kind"], "hosts": hosts, "service": service if service in services else ""}
+    return {}
 
 
 def _carefully(desk: Desk, capability: str) -> dict[str, Any]:
@@ -137,7 +153,10 @@ def way(desk: Desk, option: str) -> planning.Way:
     if option != "custom":
         return planned(desk, option, None)
     steps = [planned(desk, option, name)[0] for name in sorted(desk.settings.custom_playbooks)]
-    return dataclasses.replace(steps[0], capabilities=tuple(name for step in steps for name in step.capabilities)), {}
+    # A playbook that is for a cause goes to its hosts alone.
+    hosts = tuple(host for host in desk.hosts() if any(host in step.hosts for step in steps))
+    names = tuple(name for step in steps for name in step.capabilities)
+    return dataclasses.replace(steps[0], capabilities=names, hosts=hosts), {}
 
 
 def _mitigations(desk: Desk) -> tuple[str, ...]:

@@ -43,6 +43,8 @@ def lay_out() -> None:
         run_there(host, HERE / "site", f"{part}.sh")
     authority = lab.ssh("web1", "cat", AUTHORITY).stdout
     lab.ssh("mon1", "sudo", "tee", AUTHORITY, feed=authority)
+    for host in lab.HOSTS:
+        run_there(host, HERE / "site", "snapshot.sh")
     run_there("mon1", HERE / "site", "customers.sh")
     age()
 
