@@ -51,11 +51,12 @@ _KINDS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 _OPTIONAL = {
     "symlink": ("migrations", "hotfix"),
-    "compose_image": ("history", "hotfix"),
+    "compose_image": ("history", "hotfix", "build"),
     "command": ("hotfix", "forward"),
     "postgresql": ("user", "host", "port", "shrinks"),
     "sqlite": ("shrinks",),
 }
+_BUILD = ("context", "file", "target", "args")
 _HEALTH = ("url", "expect_status", "timeout_s", "ca_file")
 _TOGGLE = ("on", "off", "status")
 _BREAKER = ("open", "close", "status")
@@ -171,7 +172,30 @@ def _check_image(service: dict[str, Any]) -> list[str]:
         needed.append(f"releases.image must be an image's name without a tag: {releases['image']!r}")
     if not _VARIABLE.fullmatch(str(releases["variable"])):
         needed.append(f"releases.variable must be a variable's name, as in the compose file: {releases['variable']!r}")
-    return needed
+    return needed + (_check_build(releases) if "build" in releases else [])
+
+
+def _check_build(releases: dict[str, Any]) -> list[str]:
+    build = releases["build"]
+    problems = _check_keys(build, _BUILD, ("context",), "releases.build.")
+    if not isinstance(build, dict):
+        return problems
+    if "hotfix" in releases:
+        problems.append("releases.build and releases.hotfix exclude each other: a hotfix is built, or a command")
+    if "context" in build and not _is_absolute(build["context"]):
+        problems.append(f"releases.build.context must be an absolute path: {build['context']!r}")
+    problems += [
+        f"releases.build.{key} must be text, and not begin with a dash: {build[key]!r}"
+        for key in ("file", "target")
+        if key in build
+        and not (isinstance(build[key], str) and re.fullmatch(r"[^\x00-\x1f-][^\x00-\x1f]*", build[key]))
+    ]
+    arguments = build.get("args", {})
+    if not isinstance(arguments, dict) or not all(_VARIABLE.fullmatch(str(name)) for name in arguments):
+        problems.append("releases.build.args must be a mapping of names to values")
+    elif not all(isinstance(value, (str, int, float)) and str(value).isprintable() for value in arguments.values()):
+        problems.append("releases.build.args: each value must be text on one line, or a number")
+    return problems
 
 
 def _check_probes(service: dict[str, Any]) -> list[str]:

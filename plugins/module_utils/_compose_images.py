@@ -5,6 +5,7 @@ A registry is never asked for anything here.
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import Any, NamedTuple
 
@@ -45,13 +46,29 @@ def identity(engine: str, name: str) -> str:
     return finished.said.strip() if finished.ok else ""
 
 
-def room(engine: str) -> int | None:
-    """Return the free bytes where the engine keeps containers; None if it does not say where that is."""
+def described(engine: str, name: str) -> dict[str, Any] | None:
+    """Return all that the engine says of an image, tag and all; None if it is not on this host."""
+    if not identity(engine, name):
+        return None
+    try:
+        return dict(json.loads(_ask([engine, "image", "inspect", name]))[0])
+    except (ValueError, TypeError, LookupError) as error:
+        raise _compose.ComposeError(f"{engine} image inspect {name} cannot be understood: {error}") from error
+
+
+def place(engine: str) -> str | None:
+    """Return the folder where the engine keeps images and containers; None if it does not say."""
     for field in ("{{.Store.GraphRoot}}", "{{.DockerRootDir}}"):
         finished = _command.run([engine, "info", f"--format={field}"])
         if finished.ok and finished.said.startswith("/"):
-            return shutil.disk_usage(finished.said.splitlines()[0]).free
+            return finished.said.splitlines()[0]
     return None
+
+
+def room(engine: str) -> int | None:
+    """Return the free bytes where the engine keeps containers; None if it does not say where that is."""
+    where = place(engine)
+    return None if where is None else shutil.disk_usage(where).free
 
 
 def renew(service: dict[str, Any], outdated: list[Instance]) -> None:

@@ -71,7 +71,7 @@ def _diagnose(services: list[Facts], params: dict[str, Any]) -> Result:
 
 def _service(service: Facts, health: Facts, params: dict[str, Any], until: float) -> tuple[Facts, list[str]]:
     """Return the facts of one service, and what of it could not be looked at."""
-    release, note = _releases_info.look(service) if "releases" in service else (None, None)
+    release, note = _releases_info.look(service, params) if "releases" in service else (None, None)
     deployed_at = release["deployed_at"] if release else None
     reading = _service_errors.read(service, params["log_bytes"], deployed_at, until)
     blind = [health["detail"]] if health["healthy"] is None and "manager" in service else []

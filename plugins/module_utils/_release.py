@@ -104,7 +104,8 @@ def _ends(service: dict[str, Any], facts: dict[str, Any], state: str) -> tuple[d
     before = {"release": facts["from"]}
     if command not in service["releases"]:
         image = {"image": facts["image"]} if "image" in facts else {}
-        return before, {"release": facts["to"], **image}
+        built = {"built_from": facts["build"]["digest"]} if facts.get("build") else {}
+        return before, {"release": facts["to"], **image, **built}
     argv = service["releases"][command]
     files = {word: digest for word in argv if (digest := _digest(Path(word)))}
     return before, {"release": "unknown", "command": argv, "files": files}
@@ -121,8 +122,9 @@ def _digest(path: Path) -> str:
 
 
 def _diff(name: str, facts: dict[str, Any], state: str) -> dict[str, Any]:
-    rollback = facts["to"] or "what its rollback command chooses"
-    after = "what its hotfix command deploys" if state == "hotfixed" else rollback
+    after = facts["to"] or "what its rollback command chooses"
+    if state == "hotfixed" and after == facts["from"]:
+        after = "what its hotfix command deploys"
     return {"before_header": name, "before": f"current -> {facts['from']}\n", "after": f"current -> {after}\n"}
 
 

@@ -30,6 +30,16 @@ def probe(service: dict[str, Any]) -> dict[str, Any] | None:
     return _health.probe(service["health"]) if "health" in service else None
 
 
+def settled(service: dict[str, Any], before: dict[str, Any], within_s: float) -> dict[str, Any]:
+    """Return the first look at which the service is as well as it was before; the last one, if there is none in time."""
+    deadline = time.monotonic() + within_s
+    while True:
+        seen = _health.probe(service["health"])
+        if _health.rank(seen) >= _health.rank(before) or time.monotonic() > deadline:
+            return seen
+        time.sleep(_health.INTERVAL_S)
+
+
 def figure(seen: dict[str, Any] | None) -> str:
     """Return what health said in a few characters."""
     if seen is None:

@@ -37,8 +37,8 @@ def seen(params: dict[str, Any], service: str, release: str) -> Row | None:
     return next((row for row in _read(_path(params, service))["seen"] if row["release"] == release), None)
 
 
-def condemn(params: dict[str, Any], service: str, bad: str, good: str) -> None:
-    """Note one release as bad, and that another has proved good. Raise OSError if it cannot be written."""
+def condemn(params: dict[str, Any], service: str, bad: str, good: str | None = None) -> None:
+    """Note one release as bad, and if there is one, that another has proved good. Raise OSError if it cannot be written."""
     with _changing(params, service) as known:
         kept = [row for row in known["bad"] if row["release"] not in (bad, good)]
         known["bad"] = [*kept, {"release": bad, "at": _ledger.now(), "incident": params["incident_id"]}]

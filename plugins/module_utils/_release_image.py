@@ -19,6 +19,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _env_file,
     _ledger,
     _migrations,
+    _release_builds,
     _release_history,
     _timestamps,
 )
@@ -46,10 +47,8 @@ def plan(service: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
     facts.update(_migrations.undeclared("what images hold is not looked into"))
     try:
         now = facts["from"] = current(service)
-        engine, found = _look(service)
+        engine, found = ready(service, params, "rollback", now)
         facts["deployed_at"] = _deployed_at(found)
-        _require_used(service)
-        _require_agreed(service, params, found, now)
         if params["to"]:
             facts.update(to=params["to"], why=_release_history.why_named(params, service["name"], params["to"]))
         else:
@@ -98,11 +97,22 @@ def go_forward(service: dict[str, Any], to: str) -> None:
     go(service, current(service), to)
 
 
-def look(service: dict[str, Any]) -> tuple[str, list[str], str | None]:
-    """Return the current tag, all on this host in their order, and since when it runs. Raise OSError if that is unknown."""
+def look(service: dict[str, Any], params: dict[str, Any] | None = None) -> tuple[str, list[str], str | None]:
+    """Return the current tag, all on this host in their order, and since when it runs. Raise OSError if that is unknown.
+
+    With the module's parameters also what was built here is put in its place.
+    """
     now = current(service)
     engine, found = _look(service)
-    return now, _ordered(service, engine, now), _deployed_at(found)
+    return now, _ordered(service, engine, now, params), _deployed_at(found)
+
+
+def ready(service: dict[str, Any], params: dict[str, Any], capability: str, now: str) -> tuple[str, list[Instance]]:
+    """Return the engine and what runs of the image, where a switch of the variable would move it. Raise OSError if not."""
+    engine, found = _look(service)
+    _require_used(service)
+    _require_agreed(service, params, capability, found, now)
+    return engine, found
 
 
 def _deployed_at(found: list[Instance]) -> str | None:
@@ -149,10 +159,13 @@ def _require_used(service: dict[str, Any]) -> None:
         raise ImageError(f"{file} does not use ${{{variable}}}: changing it would move nothing")
 
 
-def _require_agreed(service: dict[str, Any], params: dict[str, Any], found: list[Instance], now: str) -> None:
+def _require_agreed(
+    service: dict[str, Any], params: dict[str, Any], capability: str, found: list[Instance], now: str
+) -> None:
     """What is said and what runs must be one, else nobody knows where we come from; unless we were cut off ourselves."""
-    entry = _ledger.latest_open(params, "rollback", service["name"])
-    ours = {entry["undo"]["from"]} if entry is not None and entry["state"] == "intended" else set()
+    entry = _ledger.latest_open(params, capability, service["name"])
+    cut_off = entry is not None and entry["state"] == "intended"
+    ours = {entry["undo"]["from"], entry["undo"]["to"]} if entry is not None and cut_off else set()
     others = sorted({one.tag for one in found if one.alive} - {now} - ours)
     if others:
         told = f"{', '.join(others)} of {service['releases']['image']} runs, but {service['releases']['variable']}"
@@ -161,7 +174,7 @@ def _require_agreed(service: dict[str, Any], params: dict[str, Any], found: list
 
 def _choose(service: dict[str, Any], params: dict[str, Any], engine: str, now: str) -> tuple[str, str]:
     releases = service["releases"]
-    names = _ordered(service, engine, now)
+    names = _ordered(service, engine, now, params)
     if now not in names:
         named = releases.get("history", f"the list of {releases['image']} on this host")
         raise ImageError(f"{named} does not name {now}: which release came before it is unknown")
@@ -169,17 +182,29 @@ def _choose(service: dict[str, Any], params: dict[str, Any], engine: str, now: s
     return _release_history.choose(params, service["name"], now, names[: names.index(now)], place)
 
 
-def _ordered(service: dict[str, Any], engine: str, now: str) -> list[str]:
+def _ordered(service: dict[str, Any], engine: str, now: str, params: dict[str, Any] | None) -> list[str]:
     """Return `now` and the other tags on this host, oldest first.
 
     That is as the history has them; else in natural order, of those alone that are written like `now`: 41 and 42, or
-    v1.9.2 and v1.10, but neither `latest` nor 42-debug. Tags that do not sort by age need a history.
+    v1.9.2 and v1.10, but neither `latest` nor 42-debug. Tags that do not sort by age need a history. What was built here
+    stands right behind what it came after.
     """
     releases = service["releases"]
     here = {now, *_compose_images.tags(engine, releases["image"])}
+    rows = _built(service, params)
     if "history" in releases:
-        return [tag for tag in _history(Path(releases["history"])) if tag in here]
-    return sorted((tag for tag in here if _shape(tag) == _shape(now)), key=natural)
+        names = [tag for tag in _history(Path(releases["history"])) if tag in here]
+    else:
+        shape = _shape(_release_builds.origin(now, rows))
+        names = sorted((tag for tag in here if _shape(tag) == shape), key=natural)
+    return _release_builds.placed(names, rows, here)
+
+
+def _built(service: dict[str, Any], params: dict[str, Any] | None) -> list[_release_builds.Row]:
+    try:
+        return _release_builds.built(params, service["name"]) if params else []
+    except PermissionError:  # root's, and we only look
+        return []
 
 
 def _shape(tag: str) -> str:

@@ -21,18 +21,19 @@ NAME_CHARS = 100
 COMMAND_S = 20.0
 
 
-def look(service: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None]:
+def look(service: dict[str, Any], params: dict[str, Any] | None = None) -> tuple[dict[str, Any] | None, str | None]:
     """Given a service that has `releases`, return {kind, current, previous, available, deployed_at}, and a note.
 
     None, and the note says why, where the release cannot be told.
     """
-    kinds = {"symlink": _by_symlink, "command": _by_command, "compose_image": _by_image}
-    return kinds[service["releases"]["kind"]](service)
+    if service["releases"]["kind"] == "compose_image":
+        return _by_image(service, params)
+    return {"symlink": _by_symlink, "command": _by_command}[service["releases"]["kind"]](service)
 
 
-def _by_image(service: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None]:
+def _by_image(service: dict[str, Any], params: dict[str, Any] | None) -> tuple[dict[str, Any] | None, str | None]:
     try:
-        current, available, deployed_at = _release_image.look(service)
+        current, available, deployed_at = _release_image.look(service, params)
     except OSError as error:
         return None, f"the release cannot be told: {error}"
     before = available[: available.index(current)] if current in available else []

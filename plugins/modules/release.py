@@ -18,10 +18,13 @@ description:
   - Releases of kind C(symlink) are folders under C(root); the symlink C(current) is switched in one step.
   - Releases of kind C(compose_image) are tags of C(image) on this host. The variable C(variable) in the C(.env) beside
     the compose file is switched in one step, and the services of the file that run this image are made anew. None is
-    pulled or built.
+    pulled.
   - Releases of kind C(command) are switched by the service's own commands C(rollback) and, if declared, C(forward).
   - With O(state=hotfixed) each service in O(only) runs its own command C(hotfix), once in an incident, and must become
     healthy. If it is no better than before, the release from before is switched back to and the act is failed.
+  - One that declares C(build) has a new tag of its image built instead, C(hotfix-<incident>-<number>), from what lies in its
+    C(context) now, without a cache and without a registry, and is switched to it. An image that did not help is kept, and
+    known to be bad. What is built from other files is another hotfix.
   - A second run in the same incident goes no further back, unless O(to) names another release.
   - Each rollback is recorded in the host's ledger before it happens. M(incidentctl.response.lift) leaves it in place.
 version_added: 0.1.0
@@ -53,6 +56,24 @@ options:
     description: Seconds for which it must then stay healthy.
     type: float
     default: 3
+  build_within_s:
+    description: With O(state=hotfixed), seconds that the hotfix command or the build may take. What is not done then is ended.
+    type: float
+    default: 900
+  reserve_mb:
+    description: With O(state=hotfixed), megabytes that must stay free where images are kept, before and during a build.
+    type: int
+    default: 200
+  number:
+    description: With O(state=hotfixed), the number at the end of the tag that is built, or the first one after it that is free.
+    type: int
+    default: 1
+  reviewed:
+    description:
+      - With O(state=hotfixed), by service the SHA-256 of the build that was reviewed, as RV(incident.facts) has it. What is
+        not that any more is not built.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -86,6 +107,10 @@ incident:
       if unknown), C(reason), and C(operations) in words, the worst first."
     - "For O(state=rolled_back): C(from), C(to), C(why), C(forward_again), C(seconds) (from the switch to the first healthy
       answer, null if there was none), C(health_before) and C(health_after)."
+    - "For O(state=hotfixed): C(from), C(to), C(switched_back), C(seconds) (from the switch, or the start of the command),
+      C(health_before), C(health_after), and C(build), null for a command: C(context), C(file), C(tag), C(digest), C(files),
+      C(bytes), C(changed) (C(count), C(names), C(since), or null if unknown), C(revision) (C(commit), C(subject),
+      C(uncommitted), or null) and C(seconds)."
   returned: always
   type: dict
   sample:
@@ -119,6 +144,10 @@ ARGUMENT_SPEC = options(
     remember={"type": "bool", "default": False},
     within_s={"type": "float", "default": 60},
     window_s={"type": "float", "default": 3},
+    build_within_s={"type": "float", "default": 900},
+    reserve_mb={"type": "int", "default": 200},
+    number={"type": "int", "default": 1},
+    reviewed={"type": "dict", "default": {}},
 )
 
 if __name__ == "__main__":

@@ -116,6 +116,19 @@ def test_an_image_is_named_without_its_tag_and_its_compose_file_with_it() -> Non
         ({"root": "/srv"}, "unknown key releases.root"),
     ):
         assert any(told in problem for problem in check([{**service, "releases": {**good, **more}}])), told
+    build = {"context": "/srv/shop/src", "file": "deploy/Containerfile", "target": "slim", "args": {"V": 2}}
+    assert check([{**service, "releases": {**good, "build": build}}]) == []
+    for wrong, told in (
+        ({"context": "src"}, "releases.build.context must be an absolute path: 'src'"),
+        ({"file": "--privileged"}, "releases.build.file must be text, and not begin with a dash"),
+        ({"args": {"-V": "2"}}, "releases.build.args must be a mapping of names to values"),
+        ({"args": {"V": "a\nb"}}, "releases.build.args: each value must be text on one line"),
+        ({"network": "host"}, "unknown key releases.build.network"),
+    ):
+        problems = check([{**service, "releases": {**good, "build": {**build, **wrong}}}])
+        assert any(told in problem for problem in problems), told
+    both = check([{**service, "releases": {**good, "build": build, "hotfix": ["/srv/fix"]}}])
+    assert both == ["shop: releases.build and releases.hotfix exclude each other: a hotfix is built, or a command"]
     (one, two) = check([{"name": "shop", "hosts": "web", "releases": good}])
     assert (one, two) == tuple(
         f"shop: releases of kind compose_image need {key}" for key in ("manager", "compose_file")

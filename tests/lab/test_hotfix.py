@@ -1,0 +1,198 @@
+"""A hotfix of a site under podman-compose is built on real hosts from what lies there: reviewed, one first, then the rest."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.incidentctl.response.plugins.action.release import ActionModule
+from ansible_collections.incidentctl.response.plugins.plugin_utils import _cargo
+from tests.lab.play import Hosts, Play, lab
+
+HOSTS = {"hot1": lab.Host(55, "web"), "hot2": lab.Host(56, "web")}
+FOLDER, SOURCE = "/srv/site", "/srv/site/src"
+URL = "http://127.0.0.1:8600/health"
+APP = """
+import http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response({status})
+        self.end_headers()
+http.server.HTTPServer(("", 8600), Handler).serve_forever()
+"""
+RUN = 'RUN ["/usr/bin/python3", "-c", "{what}"]\n'
+CONTAINERFILE = """FROM localhost/python
+COPY app.py /srv/app.py
+{run}CMD ["/usr/bin/python3", "/srv/app.py"]
+"""
+QUICK, SLOW, NEVER = (RUN.format(what=f"import time; time.sleep({s})") for s in (0, 3, 600))
+SITE = {"image": "localhost/site:${SITE_TAG}", "ports": ["8600:8600"]}
+CACHE = {"image": "localhost/python", "command": ["/usr/bin/python3", "-c", "import signal; signal.pause()"]}
+FILE = {"services": {"site": SITE, "cache": CACHE}, "networks": {"default": {"external": True, "name": "shop"}}}
+SERVICE = {
+    "name": "site",
+    "hosts": "web",
+    "manager": "compose",
+    "compose_file": f"{FOLDER}/compose.yml",
+    "health": {"url": URL, "timeout_s": 3},
+    "releases": {
+        "kind": "compose_image",
+        "image": "localhost/site",
+        "variable": "SITE_TAG",
+        "build": {"context": SOURCE},
+    },
+}
+
+
+class Site:
+    """The site on its hosts, in an incident of a test's own."""
+
+    def __init__(self, hosts: Hosts, inventory: Path) -> None:
+        self.hosts, self.inventory, self.id = hosts, inventory, f"INC-{secrets.token_hex(4)}"
+        self.tag = f"hotfix-{self.id.lower()}-1"
+
+    def play(self, playbook: str, *flags: str, limit: str = "hot1", **variables: Any) -> Play:
+        own = {"incident_id": self.id, "incident_only": ["site"], "incident_services": [SERVICE]}
+        quick = {"hotfix_within_s": 20, "hotfix_window_s": 1} if playbook == "hotfix" else {}
+        return self.hosts.play(playbook, limit, "-i", str(self.inventory), *flags, **{**own, **quick, **variables})
+
+    def source(self, host: str, status: int, run: str = QUICK) -> None:
+        """Let a site that answers so lie in the context."""
+        for name, text in (("app.py", APP.format(status=status)), ("Containerfile", CONTAINERFILE.format(run=run))):
+            lab.ssh(host, f"sudo tee {SOURCE}/{name} >/dev/null", feed=text.encode())
+
+    def at(self, host: str, tag: str) -> None:
+        """Let the site run at a tag, with nothing of other tests here."""
+        self.says(host, "podman-compose", "-f", f"{FOLDER}/compose.yml", "down", "-t", "0")
+        lab.ssh(host, f"sudo tee {FOLDER}/.env >/dev/null", feed=f"SECRET=s3cret\nSITE_TAG={tag}\n".encode())
+        self.hosts.run(host, "podman-compose", "-f", f"{FOLDER}/compose.yml", "up", "-d")
+        self.says(host, "rm", "-rf", "/var/lib/incidentctl/releases")
+
+    def says(self, host: str, *words: str) -> str:
+        return self.hosts.says(host, *words)
+
+    def runs(self, host: str) -> dict[str, str]:
+        """What runs: the image of each container, by name."""
+        lines = self.hosts.run(host, "podman", "ps", "--format='{{.Names}} {{.Image}}'").splitlines()
+        return dict(line.split() for line in lines)
+
+    def tags(self, host: str) -> list[str]:
+        lines = self.hosts.run(host, "podman", "images", "--format={{.Tag}}", "localhost/site").splitlines()
+        return [tag for tag in lines if self.id.lower() in tag]
+
+    def leftovers(self, host: str) -> str:
+        """What an ended build left: containers that it worked in, and processes."""
+        containers = self.hosts.run(host, "podman", "ps", "--all", "--external", "--format='{{.Status}} {{.Command}}'")
+        working = [line for line in containers.splitlines() if line == "Storage buildah"]
+        return "\n".join([*working, self.says(host, "pgrep", "--list-full", "--full", "'podman [b]uild|[t]ime.sleep'")])
+
+    def states(self, host: str) -> list[str]:
+        folder = f"/var/lib/incidentctl/ledger/{self.id}"
+        names = self.says(host, "ls", folder).split()
+        return [json.loads(self.hosts.run(host, "cat", f"{folder}/{name}"))["state"] for name in names]
+
+
+SICK = {"site_site_1": "localhost/site:42", "site_cache_1": "localhost/python:latest"}
+
+
+@pytest.fixture(scope="module")
+def hot_hosts(hosts: Hosts) -> Iterator[Hosts]:
+    """Two more web servers, with a site of their own, whose release 42 is sick."""
+    lab.HOSTS.update(HOSTS)
+    try:
+        hosts.fresh(*HOSTS)
+        for host in HOSTS:
+            hosts.run(host, "systemctl", "disable", "--quiet", "--now", "shop.service")
+            # What the lab's image says of run and create, for what a build runs as well.
+            hosts.run(host, "sed", "-i", "'s/run | create)/run | create | build)/'", "/usr/local/bin/podman")
+            hosts.run(host, "mkdir", "-p", SOURCE)
+            site = Site(hosts, Path())
+            for tag, status in (("41", 200), ("42", 500)):
+                site.source(host, status)
+                hosts.run(host, "podman", "build", "--quiet", "--tag", f"localhost/site:{tag}", SOURCE)
+            lab.ssh(host, f"sudo tee {FOLDER}/compose.yml >/dev/null", feed=yaml.safe_dump(FILE).encode())
+        yield hosts
+        lab.remove(list(HOSTS))
+    finally:
+        for host in HOSTS:
+            del lab.HOSTS[host]
+
+
+@pytest.fixture
+def site(hot_hosts: Hosts, tmp_path: Path) -> Site:
+    inventory = tmp_path / "more.yml"
+    hosts = {name: {"ansible_host": host.addresses[0], "lab_dir": str(lab.STATE)} for name, host in HOSTS.items()}
+    inventory.write_text(yaml.safe_dump({"all": {"children": {"web": {"hosts": hosts}}}}))
+    site = Site(hot_hosts, inventory)
+    for host in HOSTS:
+        site.at(host, "42")
+        site.source(host, 200)
+    return site
+
+
+def test_by_hand_it_is_built_and_seen_healthy_and_a_second_run_finds_it(site: Site) -> None:
+    check = site.play("hotfix", "--check", "--diff")
+    assert f"{site.tag} would be built from 2 file(s) in {SOURCE}" in check.block("hot1")["actions"][0]["summary"]
+    assert (site.runs("hot1"), site.tags("hot1"), site.states("hot1")) == (SICK, [], [])
+    block = site.play("hotfix").block("hot1")
+    facts = block["facts"]["services"]["site"]
+    assert (block["outcome"], block["actions"][0]["verified"]) == ("done", True), block
+    assert (facts["health_before"]["status"], facts["health_after"]["status"]) == (500, 200)
+    print(f"built in {facts['build']['seconds']} s, healthy {facts['seconds']} s after the switch")
+    assert site.runs("hot1") == {**SICK, "site_site_1": f"localhost/site:{site.tag}"}
+    again = site.play("hotfix")
+    assert (again.results["hot1"]["changed"], again.block("hot1")["outcome"]) == (False, "unchanged")
+    assert site.tags("hot1") == [site.tag]
+    back = site.play("prepare_rollback").block("hot1")["facts"]["services"]["site"]
+    assert (back["from"], back["to"]) == (site.tag, "41")
+
+
+def test_a_build_that_does_not_end_is_ended_with_all_that_it_started(site: Site) -> None:
+    site.source("hot1", 200, NEVER)
+    began = time.monotonic()
+    answer = site.play("hotfix", hotfix_build_within_s=3)
+    assert time.monotonic() - began < 60
+    assert "did not end in 3 s and was ended: still at 42" in answer.block("hot1")["actions"][0]["summary"]
+    assert (site.runs("hot1"), site.tags("hot1"), site.leftovers("hot1")) == (SICK, [], "")
+    assert site.states("hot1") == ["lifted"]
+
+
+def test_what_cannot_be_built_is_said_and_changes_nothing(site: Site) -> None:
+    lab.ssh("hot1", f"sudo tee {SOURCE}/Containerfile >/dev/null", feed=b"FROM docker.io/library/python:3.12\n")
+    summary = site.play("hotfix").block("hot1")["actions"][0]["summary"]
+    assert "it builds on docker.io/library/python:3.12, not on this host, and nothing is pulled" in summary
+    site.source("hot1", 200, RUN.format(what="raise SystemExit('no such module')"))
+    summary = site.play("hotfix").block("hot1")["actions"][0]["summary"]
+    assert "podman build exited 1: " in summary
+    assert "no such module" in summary
+    assert (site.runs("hot1"), site.tags("hot1"), site.leftovers("hot1")) == (SICK, [], "")
+
+
+# Seconds after which the module is killed: before it builds, while it does (for three seconds), and on the way to health.
+@pytest.mark.parametrize("after_s", [0.6, 1.5, 3.0, 4.5, 5.5, 6.5, 8.0])
+def test_killed_at_any_moment_it_is_gone_on_with_and_never_built_twice_at_once(site: Site, after_s: float) -> None:
+    site.source("hot1", 200, SLOW)
+    cargo = ActionModule.cargo
+    given = {
+        "state": "hotfixed", "to": None, "remember": False, "within_s": 20.0, "window_s": 1.0, "build_within_s": 60.0,
+        "reserve_mb": 200, "number": 1, "reviewed": {}, "services": [SERVICE], "only": ["site"], "host_name": "hot1",
+        "host_groups": ["web"], "incident_id": site.id, "keep_going": True, "state_dir": "/var/lib/incidentctl",
+    }  # fmt: skip
+    message = {
+        "module": "release", "run": cargo.run, "capability": "hotfix", "params": given, "paths": cargo.paths,
+        "check_mode": False, "environment": {}, "log": False,
+    }  # fmt: skip
+    program = _cargo.program("cut", cargo.library, message)
+    said = lab.ssh("hot1", f"sudo timeout --signal=KILL {after_s} python3 -I -S -B - || true", feed=program)
+    left = site.says("hot1", "pgrep", "--count", "--full", "'podman [b]uild'")
+    block = site.play("hotfix").block("hot1")
+    print(f"killed after {after_s} s: {left.strip() or 0} build(s) left running; then {block['actions'][0]['summary']}")
+    assert block["outcome"] == ("unchanged" if b'"outcome"' in said.stdout else "done"), block
+    assert site.runs("hot1") == {**SICK, "site_site_1": f"localhost/site:{site.tag}"}
+    assert (site.tags("hot1"), site.states("hot1"), site.leftovers("hot1")) == ([site.tag], ["applied"], "")
