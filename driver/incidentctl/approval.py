@@ -197,6 +197,8 @@ def _in_words(fact: Any) -> str:
 def _release(fact: Data) -> str:
     if "command" in fact:
         return f"what {' '.join(map(str, fact['command']))} brings ({digest(fact)[:SHORT]})"
+    if "built_from" in fact:
+        return f"{fact['release']} (built from {str(fact['built_from'])[:SHORT]})"
     image = str(fact.get("image", "")).removeprefix("sha256:")[:SHORT]
     return f"{fact['release']} ({image})" if image else str(fact["release"])
 

@@ -271,6 +271,11 @@ class Console:
                 return "yes" if word[0] == "y" else None
         return None
 
+    def _ask_review(self) -> str | None:
+        answer = self._read("Reviewed by whom? (name, or no) ", lambda: False)
+        name = (answer or "").strip()
+        return None if name.lower() in ("", "n", "no") else name
+
     def _read(self, prompt: str, answered: Callable[[], bool]) -> str | None:
         """Read a line; None at the end of input, or when somebody answered elsewhere meanwhile."""
         self._rich.print(prompt, end="", style="bold")

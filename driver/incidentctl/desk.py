@@ -40,6 +40,7 @@ class Desk:
     instead_of: str | None = None  # the decision that `option` replaces
     take_over: int | None = None  # the `locked` event of a process on another host that a person says is gone
     limit: tuple[str, ...] | None = None  # of the incident's hosts, only these this time
+    reviewed_by: str | None = None  # who has looked at a hotfix, as a person says
     override: tuple[str, ...] = ()  # the guards that a person names
 
     def incident(self) -> Incident:

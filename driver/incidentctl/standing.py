@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from incidentctl import approval
@@ -13,7 +14,10 @@ _HEALTHY = "every service says that it is healthy"
 
 @dataclass(frozen=True)
 class Standing:
-    """`waits_for` is decision, approval, phase, responder, resume, recovery, fix or nothing; `by` is who asked, acts or acted."""
+    """`waits_for` is decision, approval, review, phase, responder, resume, recovery, fix or nothing.
+
+    `by` is who asked, acts or acted.
+    """
 
     waits_for: str
     told: str
@@ -40,6 +44,20 @@ def decided(incident: Incident) -> Data | None:
     if decision is None or (decision.get("option") == "mitigate" and phase_done(incident, "recover")):
         return None
     return None if _fell_ill_again(incident) else decision
+
+
+def reviewed_as(incident: Incident) -> Mapping[str, str] | None:
+    """Return by service the SHA-256 of what was reviewed, for the decision that stands; None while nobody has reviewed it."""
+    seq = (incident.decision or {}).get("seq")
+    found = [row for row in incident.approvals if row.get("what") == "review" and row.get("reviewed") == seq]
+    return dict(found[-1].get("builds") or {}) if found else None
+
+
+def awaits_review(incident: Incident) -> bool:
+    """Say whether a hotfix is decided that nobody has reviewed."""
+    option = (incident.decision or {}).get("option")
+    begun = any(phase.name == "recover" for phase in incident.phases)
+    return option == "hotfix" and not begun and reviewed_as(incident) is None
 
 
 def _held(incident: Incident, holder: Data) -> Standing:
@@ -76,9 +94,20 @@ def _free(incident: Incident) -> Standing:
             (f"{_command(incident, 'decide')} OPTION", f"{resume} looks again"),
         )
         return Standing("decision", "a decision: it was not healthy after the lift", since, None, steps)
-    told = f"somebody to go on: {decision.get('option')} was decided, and is not at its end"
-    recovery = Standing("recovery", told, str(decision["at"]), str(decision["actor"]), (resume,))
-    return _for_approval(incident) if approval.missing(incident) else recovery
+    return _for_recovery(incident, decision)
+
+
+def _for_recovery(incident: Incident, decision: Data) -> Standing:
+    option, since, who = str(decision.get("option")), str(decision["at"]), str(decision["actor"])
+    resume = _command(incident, "resume")
+    if approval.missing(incident):
+        return _for_approval(incident)
+    if awaits_review(incident):
+        steps = (f"{resume} --reviewed-by NAME", f"{_command(incident, 'decide')} OPTION --instead-of hotfix")
+        return Standing("review", "a review: by whom was the hotfix reviewed?", since, who, steps)
+    return Standing(
+        "recovery", f"somebody to go on: {option} was decided, and is not at its end", since, who, (resume,)
+    )
 
 
 def _for_responder(incident: Incident) -> Standing:

@@ -48,6 +48,15 @@ def _guards(_context: click.Context, _option: click.Parameter, names: tuple[str,
     return guards.known_names(names)
 
 
+def _name(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """A name that cannot be one must be told before anything is done."""
+    if value is None:
+        return None
+    from incidentctl.phases import review
+
+    return review.reviewer(value)
+
+
 config = click.option(
     "--config", metavar="FILE", help="Use this incidentctl.yml instead of the one that is looked for."
 )
@@ -76,6 +85,9 @@ recovery = click.option(
 )
 playbook = click.option(
     "--playbook", metavar="NAME", help="With custom: the name under custom_playbooks. Without it, the one that fits."
+)
+reviewed_by = click.option(
+    "--reviewed-by", metavar="NAME", callback=_name, help="With hotfix: who has reviewed what it deploys; recorded."
 )
 
 

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
 def decides(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of all that carry a decision out; it receives them as `how`."""
-    for option in (common.config, common.as_json, common.playbook, common.plan, common.override, common.inventory):
+    for option in (
+        common.config,
+        common.as_json,
+        common.playbook,
+        common.plan,
+        common.reviewed_by,
+        common.override,
+        common.inventory,
+    ):
         command = option(command)
     return command
 
@@ -55,7 +63,7 @@ def drive(desk: Desk, session: Session, console: Console, *, as_json: bool, **ho
     from incidentctl import workflow
     from incidentctl.steps import Interrupted
 
-    answers = {key: how[key] for key in ("option", "playbook", "plan", "override") if key in how}
+    answers = {key: how[key] for key in ("option", "playbook", "plan", "reviewed_by", "override") if key in how}
     try:
         workflow.drive(replace(desk, contain_approved=how.get("yes", False), **answers))
     except (Interrupted, KeyboardInterrupt):

@@ -56,6 +56,7 @@ def decide(words: tuple[str, ...], instead_of: str | None, **how: Any) -> None:
     if len(words) not in (1, 2):
         raise click.UsageError("decide takes the option, and before it the incident unless it is the newest open one.")
     with common.opened(how["config"], how["inventory"], False, how["as_json"]) as (session, console):
+        from incidentctl import standing
         from incidentctl.phases import decision
 
         driving.known(words[-1])
@@ -64,6 +65,9 @@ def decide(words: tuple[str, ...], instead_of: str | None, **how: Any) -> None:
         desk = replace(desk, override=how["override"], plan=how["plan"])
         if instead_of is not None:  # what it had begun must be known first: that needs the lock
             driving.drive(replace(desk, instead_of=instead_of), session, console, **how, option=words[-1])
+            return
+        if how["reviewed_by"] is not None and words[-1] == "hotfix" and standing.awaits_review(desk.incident()):
+            driving.drive(desk, session, console, **how)
             return
         decided = decision.answer(desk, words[-1], how["playbook"])
         holder = desk.incident().holder

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from incidentctl import remedies
 from incidentctl.options import points
 from incidentctl.options.facts import Cause, Fact, Mitigation, Option, Situation, Way, impossible
@@ -13,10 +16,14 @@ from incidentctl.options.words import quoted, span
 def hotfix(situation: Situation) -> Way:
     """Weigh it: possible where every affected service has a command for it."""
     title, affected = "Deploy a hotfix", situation.affected
-    without = [n for n in affected if "hotfix" not in (situation.specs.get(n, {}).get("releases") or {})]
+    releases = {name: situation.specs.get(name, {}).get("releases") or {} for name in affected}
+    without = [name for name, how in releases.items() if not {"hotfix", "build"} & set(how)]
     if without or not affected:
         return impossible(
-            "hotfix", "B", title, f"{', '.join(without) or 'nothing'}: no hotfix command in the catalogue"
+            "hotfix",
+            "B",
+            title,
+            f"{', '.join(without) or 'nothing'}: no hotfix command, and no build, in the catalogue",
         )
     facts = (
         Fact(points.NOT_REVIEWED, "what the hotfix holds is not known here: have it reviewed"),
@@ -30,9 +37,18 @@ def hotfix(situation: Situation) -> Way:
         data_at_risk="unknown: it may change the schema",
         confidence=confidence(facts),
         because=(*told(facts), its_source, backup),
-        steps=tuple(f"{name}: run its hotfix command, see health hold, switch back if it is no better" for name in affected),
+        steps=tuple(
+            f"{name}: {_does(how)}, once it is reviewed, see health hold, switch back if it is no better"
+            for name, how in releases.items()
+        ),
     )  # fmt: skip
     return Way(option, facts, "hotfix" not in situation.tried)
+
+
+def _does(releases: Mapping[str, Any]) -> str:
+    if "build" not in releases:
+        return "run its hotfix command"
+    return f"build a new image from {(releases['build'] or {}).get('context')} without cache, run it"
 
 
 def mitigate(situation: Situation) -> Way:

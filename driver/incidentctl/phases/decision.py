@@ -12,7 +12,7 @@ from incidentctl import approval, gate, mitigation, options, plan
 from incidentctl.desk import Desk, record_decision, unless_void
 from incidentctl.errors import DecisionAwaited, LockedError, UsageError
 from incidentctl.incident import ENDED, Data, Event, Incident
-from incidentctl.phases import approvals, planning
+from incidentctl.phases import approvals, planning, review
 from incidentctl.plan import PlannedStep
 from incidentctl.situation import situation
 from incidentctl.standing import standing
@@ -112,6 +112,8 @@ def planned(desk: Desk, option: str, playbook: str | None) -> tuple[PlannedStep,
     if option in ("rollback", "hotfix"):
         able = tuple(service for service in affected if "releases" in service.spec)
         variables = {f"{option}_only": [service.name for service in able], **_carefully(desk, option)}
+        if option == "hotfix":
+            variables["hotfix_number"] = review.number(desk)
         return plan.step("recover", (option,), desk.hosts_of(able), able), variables
     if option == "mitigate":
         judged = desk.incident().judged

@@ -10,7 +10,7 @@ from incidentctl import approval, ledgers, report, retry
 from incidentctl.desk import Desk, skip_step, tell
 from incidentctl.errors import NotRecovered, Partial, PlanChangedError, RefusedError, UsageError
 from incidentctl.outcome import SUCCESS, HostOutcome, Outcome
-from incidentctl.phases import approvals, planning
+from incidentctl.phases import approvals, planning, review
 from incidentctl.phases.decision import ask_anew, planned, way
 from incidentctl.phases.verification import unless_held
 from incidentctl.plan import PlannedStep
@@ -29,7 +29,11 @@ def recover(desk: Desk) -> None:
         return
     step, variables = planned(desk, option, decision.get("playbook"))
     step = replace(step, hosts=_unsettled(desk, "recover", step.hosts))
+    if option == "hotfix":
+        variables |= review.reviewed(desk, step, variables)
     outcome = run_rolling(desk, step, variables, _unless_changed(desk, decision, step.hosts))
+    for text in review.unfinished(outcome) if option == "hotfix" else ():
+        desk.note("follow_up", text=text, owner=desk.actor)
     if outcome.worst == "failed":
         ask_anew(desk)  # before the phase is finished: cut off in between, it would be tried again unasked
     finish_step(desk, outcome)
