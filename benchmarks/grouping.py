@@ -24,6 +24,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (  # n
     _grouping,
     _log_errors,
     _log_lines,
+    _log_messages,
     _patterns,
 )
 
@@ -38,7 +39,7 @@ def accuracy(truth: Sequence[str], found: Sequence[str]) -> float:
     return right / len(truth)
 
 
-def groups(errors: Sequence[_log_errors.Error]) -> list[str]:
+def groups(errors: Sequence[_log_messages.Error]) -> list[str]:
     """Return the group of each error."""
     keys = [_patterns.key(error) for error in errors]
     template = _grouping.merged(dict.fromkeys(keys))
@@ -68,7 +69,7 @@ def of_csv(path: Path) -> tuple[list[str], list[str]]:
     """Read a file of labelled messages; return the true groups and the ones that were found."""
     with path.open(encoding="utf-8", errors="replace", newline="") as stream:
         rows = list(csv.DictReader(stream))
-    errors = [_log_errors.Error(_log_errors.masked(row["Content"]), row["Content"], None, None) for row in rows]
+    errors = [_log_messages.Error(_log_messages.masked(row["Content"]), row["Content"], ()) for row in rows]
     return [row["EventTemplate"] for row in rows], groups(errors)
 
 

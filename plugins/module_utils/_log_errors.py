@@ -1,129 +1,200 @@
-"""The errors of a log, each with when it was and the cause that its stack trace ends with."""
+"""The errors of a log: what each says, when it was, and the cause that its stack trace ends with.
+
+Lines that differ in nothing but numbers, ids and paths say the same, so that most of a log is like what was before: the
+lines of a block are looked up, and only what is new is understood.
+"""
 
 from __future__ import annotations
 
-import functools
-import re
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _log_levels, _masks, _timestamps
+from ansible_collections.incidentctl.response.plugins.module_utils._log_alike import Alike
 from ansible_collections.incidentctl.response.plugins.module_utils._log_lines import Line, Source
-from ansible_collections.incidentctl.response.plugins.module_utils._log_scan import LINE_LIMIT, Scan
-from ansible_collections.incidentctl.response.plugins.module_utils._log_traces import (
-    TRACEBACK,
-    Trace,
-    last_word,
-    raised,
-)
-from ansible_collections.incidentctl.response.plugins.module_utils._text import clean, plain
+from ansible_collections.incidentctl.response.plugins.module_utils._log_messages import Error, Understanding, text_of
+from ansible_collections.incidentctl.response.plugins.module_utils._log_scan import LINE_LIMIT, Block, Scan
+from ansible_collections.incidentctl.response.plugins.module_utils._log_traces import Trace, following, may_follow
 
-_SAID_CHARS = 400
-_ALIKE_CHARS, _ALIKE_KEPT = 600, 16_000  # bytes of a line that is remembered for others; how many are
-_NO_DIGITS = bytes.maketrans(b"123456789", b"000000000")
-_IDS = re.compile(rb"[0-9a-f]{6,}(?:-[0-9a-f]{4,}){0,4}")
-_LEVEL_NUMBER = re.compile(rb"(?:evel|everity|everity_?[Nn]umber|riority|RIORITY|velno|el_value)\" ?: ?\"?\d+")
-_UNKNOWN = "\0"
-_UNCAUGHT = "uncaught exception"
-_TIMES = ("time", "timestamp", "ts", "@timestamp", "t", "asctime", "datetime", "date")
-_CAUSES = (
-    "exc_info",
-    "exception",
-    "stack_trace",
-    "stacktrace",
-    "stack",
-    "traceback",
-    "err",
-    "error",
-    "error.stack_trace",
-)
+_ALIKE_BYTES, _ALIKE_KEPT = 600, 8_000  # of a line that is remembered for others; how many are
+_HELD_BYTES = 1200  # of a line that is not: enough for a sample
+_HELD = 4 << 20  # bytes of lines, until the times of the errors among them are read and they are told
+_PEEKED = 256  # bytes: enough to see whether a line may belong to the one before
+_TRACE, _LONG_TRACE = 4 * 1024, 64 * 1024  # bytes in which the end of a trace is looked for
+_TRACES_KEPT = 1000  # of the shorter ones
+_DASH = ord("-")
+_DIGITS = frozenset((b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8", b"9"))
+_Key, _Value = TypeVar("_Key"), TypeVar("_Value")
 
 
-class Error(NamedTuple):
-    """One error of a log: what it says, masked; the line itself; when (seconds since 1970); what its trace ends with."""
+class _Kind:
+    """Lines that are alike: what they say, and those errors among them that are not told yet."""
 
-    said: str
-    line: str
-    at: float | None
-    cause: str | None
+    __slots__ = ("by_field", "cause", "follows", "lines", "passed_on", "said", "times")
+
+    def __init__(self, said: str | None, cause: str | None = None) -> None:
+        """Begin with none; `said` is None if they are no errors."""
+        self.said, self.cause = said, cause
+        self.follows = self.passed_on = self.by_field = False
+        self.times: tuple[float | None, ...] = ()  # known already, where no other line is like this one
+        self.lines: list[bytes] = []
+
+    def goes_on(self, after: bytes) -> bool:
+        """Say whether the line right after one of these may belong to it."""
+        return (self.passed_on or after[:1] not in _DIGITS) and may_follow(after)
+
+    def told(self, understanding: Understanding) -> Error:
+        """Return its errors, and begin anew."""
+        lines, self.lines = self.lines, []
+        times = self.times or understanding.times(lines, self.by_field)
+        return Error(str(self.said), text_of(lines[0]), times, self.cause)
+
+    def with_cause(self, cause: str | None) -> _Kind:
+        """Return the kind of those that say the same, but whose trace ends with this cause."""
+        if cause == self.cause:
+            return self
+        kind = _Kind(self.said, cause)
+        kind.times, kind.by_field = self.times, self.by_field
+        return kind
 
 
 class Reader:
     """Reads the errors of one log."""
 
-    def __init__(self, count: Callable[[str, float | None], bool] | None = None) -> None:
-        """Begin with a log of which nothing is known yet.
-
-        `count` is told what an error without a cause says, and when: it returns True where it has counted the error by
-        that alone, which then is not given.
-        """
-        self._count = count or _never
-        self._clock = _timestamps.Clock()
-        self._known: dict[bytes, str | None] = {}
-        self._by_number = False  # whether any line says its level by a number
+    def __init__(self) -> None:
+        """Begin with a log of which nothing is known yet."""
+        self._understanding, self._alike = Understanding(), Alike()
+        self._by_numbers: dict[bytes, _Kind] = {}
+        self._by_looks: dict[bytes, _Kind] = {}
+        self._traces: dict[tuple[_Kind, bytes], tuple[_Kind, Trace]] = {}
+        self._untold: list[_Kind] = []
+        self._passed = 0  # up to where what follows an error was taken with it
 
     def of_source(self, source: Source) -> Iterator[Error]:
-        """Give the errors of an open log one by one, each with the stack trace that follows it, but those that are counted."""
+        """Give the errors of an open log, each with the stack trace that follows it; several that are alike as one."""
         for scan in source.scans:
-            yield from self._found(scan)
+            self._passed, held = 0, 0
+            try:
+                for block in scan.blocks():
+                    for width, lines in _by_width(block.lines.split(b"\n")):
+                        self._take(scan, block, width, lines)
+                    held += len(block.lines)
+                    if held > _HELD:
+                        yield from self._told()
+                        held = 0
+            except OSError:
+                yield from self._told()
+                raise
+            yield from self._told()
         yield from self.errors(source.lines)
 
-    def _found(self, scan: Scan) -> Iterator[Error]:
-        """Understand whole blocks of what may be errors at once: a line that is like one before costs little more.
+    def _told(self) -> Iterator[Error]:
+        untold, self._untold = self._untold, []
+        for kind in untold:
+            if kind.lines:
+                yield kind.told(self._understanding)
 
-        Lines that differ in nothing but numbers and ids say the same, so that most of a log is like what was before.
-        """
-        known, count, take, goes_on, at_of = self._known, self._count, scan.take, scan.goes_on, self._clock.at
-        for base, block, more in scan.blocks():
-            lines = block.split(b"\n")
-            for line, alike in zip(lines, self._alike(block, lines)):
-                said = known.get(alike, _UNKNOWN)
-                if said is None:
+    def _take(self, scan: Scan, block: Block, width: int, lines: list[bytes]) -> None:
+        """Take the errors among lines of a block, whose offsets are written in `width` bytes."""
+        found = [line[width + 1 :] for line in lines if line[width] != _DASH]
+        alike = self._alike.by_numbers(b"\n".join(found)).split(b"\n")
+        known = zip(found, alike, map(self._by_numbers.get, alike))
+        untold, before, line_before = self._untold, None, b""  # the error in the line before
+        for line in lines:
+            if line[width] == _DASH:
+                if before is not None and before.goes_on(line[width + 1 :]):
+                    self._with_trace(scan, block.base + int(line[:width]), before)
+                before = None
+                continue
+            raw, key, kind = next(known)
+            if self._passed:
+                if block.base + int(line[:width]) < self._passed:
                     continue
-                number, _colon, raw = line.partition(b":")
-                if not take(base + int(number), len(raw) + more):
+                self._passed = 0
+            if kind is None:
+                kind, raw = self._learned(key, raw), raw[:_HELD_BYTES]
+            if kind.follows and before is not None and int(line[:width]) == _after(line_before, width):
+                self._with_trace(scan, block.base + int(line[:width]), before)
+                if block.base + int(line[:width]) < self._passed:
+                    before = None
                     continue
-                followed, error = goes_on(), None
-                if said is not _UNKNOWN:
-                    at = at_of(raw)
-                    if at is not None or raw[:1] != b"{":  # a time that is a field is read with all the others
-                        if not followed and count(said, at):
-                            continue
-                        error = Error(said, raw.decode("utf-8", "replace"), at, None)
-                if error is None:
-                    error = self._of_raw(raw[:LINE_LIMIT], alike)
-                if error is not None:
-                    yield self._with_trace(error, scan) if followed else error
+            if kind.said is None:
+                before = None
+                continue
+            if not kind.lines:
+                untold.append(kind)
+            kind.lines.append(raw)
+            before, line_before = kind, line
+        if before is not None:  # what follows it was not given
+            after = block.base + _after(line_before, width) + block.more
+            if before.goes_on(scan.peek(after, _PEEKED).partition(b"\n")[0]):
+                self._with_trace(scan, after, before)
 
-    def _alike(self, block: bytes, lines: list[bytes]) -> list[bytes]:
-        """Return for each line of a block what those have in common that say the same."""
-        alike = _without_numbers(block).split(b"\n")
-        levels = [_levels(line) for line in lines] if self._by_number else []
-        if levels:
-            alike = [each + level for each, level in zip(alike, levels)]
-        # Ids are looked for only where it is worth it: that costs more than all the rest.
-        new = [place for place, each in enumerate(alike) if each not in self._known]
-        if new:
-            without = _without_numbers(_IDS.sub(b"0", b"\n".join([lines[place] for place in new]))).split(b"\n")
-            for place, each in zip(new, without):
-                alike[place] = each + levels[place] if levels else each
-        return alike
+    def _learned(self, key: bytes, raw: bytes) -> _Kind:
+        """Return of which kind a line is; if others can be like it, keep that for them."""
+        looks = self._alike.by_looks(raw)
+        kind = self._by_looks.get(looks)
+        if kind is None:
+            kind = self._new(raw)
+            if len(raw) > _ALIKE_BYTES or raw.startswith(b"<") or not self._alike.tells(raw):
+                return kind  # of longer lines hardly two are alike; the number at the start of some is their priority
+            kind.times = ()
+            _keep(self._by_looks, looks, kind)
+        _keep(self._by_numbers, key, kind)
+        return kind
 
-    def _with_trace(self, error: Error, scan: Scan) -> Error:
-        trace = Trace(error.line, error.cause)
-        for raw in scan.following():
-            if not trace.takes(_text(raw)):
+    def _new(self, raw: bytes) -> _Kind:
+        error = self._understanding.of_line(Line(text_of(raw[:LINE_LIMIT])))
+        kind = _Kind(None) if error is None else _Kind(error.said, error.cause)
+        kind.follows = may_follow(raw)
+        if error is not None:
+            kind.passed_on = Trace(error.line).passed_on
+            kind.times = tuple(error.times)
+            kind.by_field = self._understanding.is_by_field(raw, error.times[0])
+        return kind
+
+    def _with_trace(self, scan: Scan, at: int, kind: _Kind) -> None:
+        """Give the last error of a kind the cause that the trace ends with which may begin at the offset `at`."""
+        text = scan.peek(at, _TRACE)
+        trace = following(text, kind.passed_on)
+        if len(trace) == len(text):
+            text = scan.peek(at, _LONG_TRACE)
+            trace = following(text, kind.passed_on)
+        key = kind, self._alike.by_numbers(trace)
+        after, more, _rest = text[len(trace) :].partition(b"\n")
+        caused, known = self._traces.get(key, (kind, None))
+        if known is None or not more or not known.ends_before(text_of(after)):
+            caused, known, self._passed = self._read_trace(scan, at, kind)
+            if self._passed == at + len(trace) and more and len(trace) < _TRACE:
+                _keep(self._traces, key, (caused, known), _TRACES_KEPT)
+        else:
+            self._passed = at + len(trace)
+        if caused is not kind:
+            raw = kind.lines.pop()
+            if not kind.lines:
+                self._untold.pop()
+            if not caused.lines:
+                self._untold.append(caused)
+            caused.lines.append(raw)
+
+    def _read_trace(self, scan: Scan, at: int, kind: _Kind) -> tuple[_Kind, Trace, int]:
+        """Take a trace line by line; return the kind of the error with its cause, and where it ends."""
+        trace = Trace(text_of(kind.lines[-1]), kind.cause)
+        for after, raw in scan.following(at):
+            if not trace.takes(text_of(raw)):
                 break
-        return _with_cause(error, trace)
+            at = after
+        return kind.with_cause(trace.cause), trace, at
 
     def errors(self, lines: Iterable[Line]) -> Iterator[Error]:
-        """Given all lines of a log, do the same."""
+        """Given all lines of a log, do the same, but one by one."""
         current: Error | None = None
         trace: Trace | None = None
         for line in lines:
             if current is not None:
-                trace = trace or Trace(current.line, current.cause)
-                if trace.takes(line.text):
+                if trace is None and may_follow(line.text.encode("utf-8", "replace")):
+                    trace = Trace(current.line, current.cause)
+                if trace is not None and trace.takes(line.text):
                     continue
                 yield _with_cause(current, trace)
                 trace = None
@@ -134,109 +205,40 @@ class Reader:
     def of_line(self, line: Line) -> Error | None:
         """Return the error that a line is, without what follows it; None if it is none."""
         if line.error:
-            return self._understood(line)
+            return self._understanding.of_line(line)
         raw = line.text.encode("utf-8", "replace")
-        (alike,) = self._alike(raw, [raw])
-        said = self._known.get(alike, _UNKNOWN)
-        if said is None:
+        key = self._alike.by_numbers(raw)
+        kind = self._by_numbers.get(key) or self._learned(key, raw)
+        if kind.said is None:
             return None
-        error = None
-        if said is not _UNKNOWN:
-            error = _like(said, raw, self._clock.at(raw) if line.at is None else line.at)
-        return error or self._of_raw(raw, alike, line.at)
-
-    def _of_raw(self, raw: bytes, alike: bytes, at: float | None = None) -> Error | None:
-        """Understand a line; keep what it says for all those that are `alike`."""
-        error = self._understood(Line(_text(raw), at))
-        levels = _levels(raw)
-        self._by_number = self._by_number or bool(levels)
-        # Of longer lines hardly two are alike; the number at the start of some is their priority.
-        forgotten = len(raw) > _ALIKE_CHARS or raw.startswith(b"<") or not alike.endswith(levels)
-        if not forgotten and (error is None or error.cause is None):
-            if len(self._known) >= _ALIKE_KEPT:
-                self._known.clear()
-            self._known[alike] = error.said if error else None
-        return error
-
-    def _understood(self, line: Line) -> Error | None:
-        text = plain(line.text)
-        fields = _log_levels.fields_of(text)
-        found = self._structured(line, text, fields) if fields else None
-        if found is not None:
-            return found or None
-        at, rest = self._clock.split(text)
-        is_error, message = _log_levels.of_plain(text, rest)
-        if not is_error and not line.error:
-            return None
-        cause = raised(message)
-        if TRACEBACK in message or message.startswith("Exception in thread "):
-            message = _UNCAUGHT
-        return Error(masked(message), text, at if line.at is None else line.at, cause)
-
-    def _structured(self, line: Line, text: str, fields: dict[str, Any]) -> Error | bool | None:
-        """Return the error that these fields tell of, False if it is none, None if they tell no level."""
-        is_error = _log_levels.of_fields(fields)
-        at = _when(fields) if line.at is None else line.at
-        message = _log_levels.message_of(fields)
-        if is_error is None and text.startswith("{") and message:  # what a container said, within what its engine says
-            inner = self._understood(Line(message.split("\n", 1)[0], at, line.error))
-            return inner._replace(line=text) if inner else False
-        if is_error is None:
-            return None
-        if not is_error and not line.error:
-            return False
-        cause = _cause(_log_levels.first(fields, _CAUSES))
-        at = self._clock.split(text)[0] if at is None else at
-        said, embedded = (message or cause or text), None
-        if message and "\n" in message:  # the trace stands in the message itself
-            said, embedded = message.split("\n", 1)[0], last_word(message)
-            embedded = None if embedded == said else embedded
-        return Error(masked(_UNCAUGHT if TRACEBACK in said else said), text, at, cause or embedded)
+        times = (line.at,) if line.at is not None else kind.times or self._understanding.times([raw], kind.by_field)
+        return Error(kind.said, line.text, times, kind.cause)
 
 
-def _without_numbers(raw: bytes) -> bytes:
-    return raw.translate(_NO_DIGITS).replace(b"0000", b"0").replace(b"000", b"0").replace(b"00", b"0")
+def _keep(known: dict[_Key, _Value], key: _Key, value: _Value, most: int = _ALIKE_KEPT) -> None:
+    if len(known) >= most:
+        known.clear()
+    known[key] = value
 
 
-def _levels(raw: bytes) -> bytes:
-    """Return the levels that a line of JSON says by their numbers: what it says, they say."""
-    return b"".join(_LEVEL_NUMBER.findall(raw)) if b"{" in raw else b""
+def _by_width(lines: list[bytes]) -> Iterator[tuple[int, list[bytes]]]:
+    """Give lines by how many digits their offset has: all of them at once, nearly always."""
+    width = _width(lines[0])
+    if width == _width(lines[-1]):
+        yield width, lines
+    else:
+        for each, some in itertools.groupby(lines, _width):
+            yield each, list(some)
 
 
-def _like(said: str, raw: bytes, at: float | None) -> Error | None:
-    """Return the error that a line is which says the same as one before, None if it has to be understood itself."""
-    if at is None and raw[:1] == b"{":  # a time that is a field is read with all the others
-        return None
-    return Error(said, raw.decode("utf-8", "replace"), at, None)
+def _after(line: bytes, width: int) -> int:
+    """Return at which offset the line after this one begins."""
+    return int(line[:width]) + len(line) - width
 
 
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "replace").rstrip("\r")
-
-
-@functools.lru_cache(maxsize=1024)  # the same few messages come again and again
-def masked(message: str) -> str:
-    """Return what a message says with what varies masked."""
-    return _masks.mask(clean(_timestamps.split(message)[1], _SAID_CHARS))
-
-
-def _never(_said: str, _at: float | None) -> bool:
-    return False
+def _width(line: bytes) -> int:
+    return len(line) - len(line.lstrip(b"0123456789"))
 
 
 def _with_cause(error: Error, trace: Trace | None) -> Error:
     return error if trace is None or trace.cause is None else error._replace(cause=trace.cause)
-
-
-def _when(fields: dict[str, Any]) -> float | None:
-    at = _timestamps.moment(_log_levels.first(fields, _TIMES))
-    return None if at is None else at.timestamp()
-
-
-def _cause(value: Any) -> str | None:
-    """Given the field that holds an exception, in any of its shapes, return its last word."""
-    if isinstance(value, dict):
-        stack = _log_levels.first(value, ("stack", "stack_trace", "stacktrace"))
-        named = [str(value[key]) for key in ("type", "name", "class", "message", "msg") if key in value]
-        return ": ".join(named[:2]) or _cause(stack)
-    return last_word(value) if isinstance(value, str) else None

@@ -12,6 +12,7 @@ from typing import IO, NamedTuple
 from ansible_collections.incidentctl.response.plugins.module_utils import (
     _log_errors,
     _log_lines,
+    _log_messages,
     _log_scan,
     _rotated,
 )
@@ -21,7 +22,7 @@ TIME_S = 10.0  # for all older parts of a service: what goes on now is in none o
 _PIECE = 8 << 20  # of what comes out of a compressed part, so much is held, in memory, and searched at a time
 _TRACE = 64 * 1024  # bytes at the end of a piece in which the error is looked for that its last lines stand under
 
-Add = Callable[[Iterable[_log_errors.Error]], None]
+Add = Callable[[Iterable[_log_messages.Error]], None]
 
 
 class Known(NamedTuple):

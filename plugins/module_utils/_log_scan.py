@@ -15,13 +15,12 @@ from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _log_hints
-from ansible_collections.incidentctl.response.plugins.module_utils._log_traces import may_follow
 
 LINE_LIMIT = 32 * 1024  # of a longer line, the rest is passed over
 GREP_KIB = 32 * 1024  # grep's memory, in which it holds whole lines
 _CHUNK = 1 << 20
-_SAID = 32 * 1024  # of what grep says, so much is taken at once
-_PEEKED = 256  # bytes: enough to see whether a line may belong to the one before
+_SAID = 128 * 1024  # of what grep says, so much is taken at once
+_OFFSET = re.compile(rb"(\d+)[:-]")
 _BLOCK = 64 * 1024
 _FIRST_BLOCK = 4 * 1024  # most traces are no longer
 
@@ -35,9 +34,10 @@ class OutOfTime(OSError):
 
 
 class Block(NamedTuple):
-    """Lines that may be errors, as grep tells them: each after how many bytes from `base` on it begins, and a colon.
+    """Lines that may be errors, as grep tells them: after how many bytes from `base` on each begins, a colon, the line.
 
-    Of the last one, `more` bytes are left out.
+    A dash in place of the colon: this line was not found, but comes right after the one before it. Not after the last
+    one. Of that one, `more` bytes are left out.
     """
 
     base: int
@@ -54,46 +54,36 @@ class Scan:
     def __init__(self, descriptor: int, start: int, end: int, until: float) -> None:
         """Nothing is read yet."""
         self._descriptor, self._start, self._end, self._until = descriptor, start, end, until
-        self._last = start  # where what was taken ends
 
     def blocks(self) -> Iterator[Block]:
-        """Give the lines. Each is to be taken before the next one, if it is an error."""
-        self._last = _line_start(self._descriptor, self._start, self._end, self._until)
-        yield from _candidates(self._descriptor, self._last, self._end, self._until)
+        """Give the lines."""
+        start = _line_start(self._descriptor, self._start, self._end, self._until)
+        yield from _candidates(self._descriptor, start, self._end, self._until)
 
-    def take(self, offset: int, length: int) -> bool:
-        """Take the line that begins at `offset`; return False if it was taken already, with what follows another."""
-        if offset < self._last:
-            return False
-        self._last = offset + length + 1
-        return True
+    def peek(self, at: int, size: int) -> bytes:
+        """Return at most `size` bytes from the offset `at` on."""
+        _check(self._until)
+        return os.pread(self._descriptor, max(0, min(size, self._end - at)), at)
 
-    def goes_on(self) -> bool:
-        """Say whether what comes after the line that was taken last may belong to it."""
-        if self._last >= self._end:
-            return False
-        return may_follow(os.pread(self._descriptor, _PEEKED, self._last).partition(b"\n")[0])
-
-    def following(self) -> Iterator[bytes]:
-        """Give the lines after the one that was taken last. Each is taken when the next one is asked for."""
+    def following(self, at: int) -> Iterator[tuple[int, bytes]]:
+        """Give the lines from the offset `at` on, each with where the next one begins."""
         block, begun, size = b"", 0, _FIRST_BLOCK
-        while self._last < self._end:
-            _check(self._until)
+        while at < self._end:
             stop = block.find(b"\n", begun)
             if stop < 0:
-                block, begun = os.pread(self._descriptor, min(size, self._end - self._last), self._last), 0
+                block, begun = self.peek(at, size), 0
                 stop = block.find(b"\n")
-                if stop < 0 and self._last + len(block) < self._end:
+                if stop < 0 and at + len(block) < self._end:
                     if size == _BLOCK:
                         return  # a line as long as that is no part of a trace
                     size = _BLOCK
                     continue
                 size = _BLOCK
                 stop = len(block) if stop < 0 else stop
-            if self._last + stop - begun > self._end or not block:
+            if not block:
                 return
-            yield block[begun:stop][:LINE_LIMIT]
-            self._last += stop - begun + 1
+            at += stop - begun + 1
+            yield at, block[begun:stop][:LINE_LIMIT]
             begun = stop + 1
 
 
@@ -126,7 +116,7 @@ def _candidates(descriptor: int, start: int, end: int, until: float) -> Iterator
 def _by_grep(descriptor: int, start: int, end: int, until: float, hint: _log_hints.Hint) -> Generator[Block, None, int]:
     """Let grep search; return up to where it did."""
     os.lseek(descriptor, start, os.SEEK_SET)
-    limited = f'ulimit -v {GREP_KIB} && exec grep -a -b "$@"'
+    limited = f'ulimit -v {GREP_KIB} && exec grep -a -b -A 1 --no-group-separator "$@"'
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
     process = subprocess.Popen(
         ["sh", "-c", limited, "sh", *hint.options()],
@@ -141,9 +131,8 @@ def _by_grep(descriptor: int, start: int, end: int, until: float, hint: _log_hin
     reached = start
     try:
         for block in _whole_lines(process, start):
-            last = block.lines[block.lines.rfind(b"\n") + 1 :]
-            number, _colon, text = last.partition(b":")
-            reached = start + int(number) + len(text) + block.more + 1
+            offset, text = _parted(block.lines[block.lines.rfind(b"\n") + 1 :])
+            reached = start + offset + len(text) + block.more + 1
             if reached > end:
                 yield from _before(block, end)
                 return end
@@ -184,12 +173,19 @@ def _before(block: Block, end: int) -> Iterator[Block]:
     """Give those lines of a block that begin before `end`, the last one as far as that."""
     kept = []
     for line in block.lines.split(b"\n"):
-        number, _colon, text = line.partition(b":")
-        at = block.base + int(number)
+        offset, text = _parted(line)
+        at = block.base + offset
         if at < end:
-            kept.append(b"%d:%s" % (int(number), text[: end - at]))
+            kept.append(line[: len(line) - len(text)] + text[: end - at])
     if kept:
         yield Block(block.base, b"\n".join(kept))
+
+
+def _parted(line: bytes) -> tuple[int, bytes]:
+    """Return at which offset a line of a block begins, and the line."""
+    told = _OFFSET.match(line)
+    assert told is not None  # noqa: S101 - grep was told to
+    return int(told.group(1)), line[told.end() :]
 
 
 def _by_hand(
@@ -217,13 +213,23 @@ def _by_hand(
 
 
 def _matches(read: bytes, pattern: re.Pattern[bytes]) -> Iterator[bytes]:
-    match = pattern.search(read)
+    """Give each line that is found, and the one after it, as grep does."""
+    after, match = len(read), pattern.search(read)
     while match:
         begun = read.rfind(b"\n", 0, match.start()) + 1
-        stop = read.find(b"\n", match.start())
-        stop = len(read) if stop < 0 else stop
-        yield b"%d:%s" % (begun, read[begun:stop])
-        match = pattern.search(read, stop)
+        if after < begun:
+            yield b"%d-%s" % (after, _line_at(read, after))
+        line = _line_at(read, begun)
+        yield b"%d:%s" % (begun, line)
+        after = begun + len(line) + 1
+        match = pattern.search(read, after - 1)
+    if after < len(read):
+        yield b"%d-%s" % (after, _line_at(read, after))
+
+
+def _line_at(read: bytes, begun: int) -> bytes:
+    stop = read.find(b"\n", begun)
+    return read[begun : stop if stop >= 0 else len(read)]
 
 
 def _check(until: float) -> None:

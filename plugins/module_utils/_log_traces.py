@@ -33,6 +33,9 @@ _BARE = (
 )
 _FOLLOWS = re.compile(_BARE.encode())
 _PASSED_ON_FOLLOWS = re.compile(f"{_PASSED_ON}{_BARE}".encode())
+_FOLLOWING = tuple(
+    re.compile(rf"(?:{before}{_BARE}[^\n]*\n)*".encode(), re.MULTILINE) for before in ("", f"(?:{_PASSED_ON})?")
+)
 
 
 def may_follow(line: bytes) -> bool:
@@ -42,6 +45,14 @@ def may_follow(line: bytes) -> bool:
     if not passed_on and _FOLLOWS.match(line):
         return True
     return _PASSED_ON_FOLLOWS.match(line) is not None
+
+
+def following(text: bytes, passed_on: bool) -> bytes:
+    """Return those of the first lines of `text`, each whole, that may follow an error, by their looks alone.
+
+    `passed_on`: syslog or Kubernetes had the error go through their hands.
+    """
+    return _FOLLOWING[passed_on].match(text).group()  # type: ignore[union-attr] # it matches any bytes
 
 
 def raised(text: str) -> str | None:
@@ -56,7 +67,7 @@ class Trace:
 
     def __init__(self, first: str, cause: str | None = None) -> None:
         """Take the line of the error itself, where the trace may begin, and the cause that it tells."""
-        self._prefixed = _PREFIX.match(first) is not None
+        self.passed_on = _PREFIX.match(first) is not None
         text = self._bare(first)
         self._in_frames = TRACEBACK in text
         self._in_go = text.startswith(_GO_STARTS)
@@ -64,15 +75,18 @@ class Trace:
         self._chained = False
         self.cause = cause
 
+    def ends_before(self, text: str) -> bool:
+        """Say whether all is taken where the next line is none that may follow by its looks."""
+        return not (self._in_frames or (self._in_go and _GO_LINE.match(text[:_GO_CHARS])))
+
     def takes(self, text: str) -> bool:
         """Take the next line if it belongs to the trace, else return False."""
-        text = self._bare(text) if self._prefixed else text
+        text = self._bare(text) if self.passed_on else text
         if not text or text[0] in " \t":
             return self._takes_indented(text)
         if self._in_frames:
-            self._in_frames = False
             if _RAISED.match(text):
-                self.cause = text
+                self.cause, self._in_frames = text, False
                 return True
             return False
         return self._takes_heading(text)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _grouping, _masks
 from ansible_collections.incidentctl.response.plugins.module_utils._bursts import Bursts
-from ansible_collections.incidentctl.response.plugins.module_utils._log_errors import Error, masked
+from ansible_collections.incidentctl.response.plugins.module_utils._log_messages import Error, masked
 from ansible_collections.incidentctl.response.plugins.module_utils._rate import Rate
 from ansible_collections.incidentctl.response.plugins.module_utils._text import clean
 
 TEMPLATE_CHARS, SAMPLE_CHARS = 200, 300
 KEPT = 1000  # groups; twice as many, and they are merged or the rarest go: memory stays bounded on a log of nonsense
-_AT_ONCE = 64
+_AT_ONCE = 250
 CAUSE = "\x1e"  # between what an error says and its cause
 
 
@@ -43,18 +43,18 @@ class Group:
         """When the last of them came."""
         return self.bursts.last if self.bursts else None
 
-    def add(self, at: float | None, origin: str | None) -> None:
-        """Count one more, of the log `origin`."""
-        self.count += 1
+    def add(self, times: Sequence[float | None], origin: str | None) -> None:
+        """Count more, which came at these times, of the log `origin`."""
+        self.count += len(times)
         if self.origin != origin:
             self.origin = None
-        if at is not None:
-            self.times.append(at)
-            if len(self.times) >= _AT_ONCE:
-                self.settle()
+        self.times += times if None not in times else [at for at in times if at is not None]
+        if len(self.times) >= _AT_ONCE:
+            self.settle()
 
     def settle(self) -> None:
         """Have the times of all that were counted in its bursts and its rate."""
+        self.times.sort()
         self.bursts.add(self.times)
         self.rate.add(self.times)
         self.times.clear()
@@ -106,22 +106,7 @@ class Patterns:
             if group is None:
                 self._make_room()
                 group = self._groups[found] = Group(found, error, origin)
-            group.add(error.at, origin)
-
-    def counter(self, origin: str | None = None) -> Callable[[str, float | None], bool]:
-        """Return what counts an error of a log, named `origin`, by what it says and when alone, if it has no cause.
-
-        It returns False, and counts nothing, where no such error was added before.
-        """
-
-        def count(said: str, at: float | None) -> bool:
-            group = self._groups.get(said)
-            if group is None:
-                return False
-            group.add(at, origin)
-            return True
-
-        return count
+            group.add(error.times, origin)
 
     def groups(self) -> list[Group]:
         """Return the groups, largest first; of equals the one that was there first."""

@@ -114,7 +114,7 @@ def _newest(log: dict[str, Any], limit: int, patterns: Patterns, reading: Readin
         return
     try:
         with opened(log, limit, until) as source:
-            patterns.add(_log_errors.Reader(patterns.counter(name)).of_source(source), name)
+            patterns.add(_log_errors.Reader().of_source(source), name)
     except FileNotFoundError as error:
         reading.notes.append(f"log {name}: {error.strerror or error}")
         return

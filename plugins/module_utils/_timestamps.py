@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any, ClassVar
+from typing import Any
 
 SEARCHED = 120  # a log line says its time near its start
 _CLOCK = r"(?P<H>\d\d):(?P<M>\d\d):(?P<S>\d\d)(?:[.,](?P<f>\d{1,9}))?"
@@ -43,14 +44,12 @@ class Clock:
     """Reads the times of one log, whose lines say them all alike: an hour is understood once, then only counted on."""
 
     _KNOWN = 1000
-    _MINUTES: ClassVar = {b":%02d" % minute: 60.0 * minute for minute in range(60)}
-    _SECONDS: ClassVar = {b":%02d" % second: float(second) for second in range(60)}
-    _PARTS: ClassVar = {b"%s%03d" % (point, part): part / 1000 for point in (b".", b",") for part in range(1000)}
 
     def __init__(self) -> None:
         """Begin without knowing how this log says its times."""
         self._hour = slice(0, 0)  # where a line says everything down to the hour
         self._hours: dict[bytes, float] = {}
+        self._seconds, self._parts = _Seconds(), _Parts()
 
     def split(self, text: str) -> tuple[float | None, str]:
         """Do as `split` does, with the time in seconds since 1970."""
@@ -65,15 +64,16 @@ class Clock:
                 return None if found is None else found.timestamp(), text[: match.start()] + text[match.end() :]
         return None, text
 
-    def at(self, raw: bytes) -> float | None:
-        """Return the time of a line, to the millisecond."""
-        hour = self._hours.get(raw[self._hour])
-        end = self._hour.stop
-        minute, second = self._MINUTES.get(raw[end : end + 3]), self._SECONDS.get(raw[end + 3 : end + 6])
-        part = self._PARTS.get(raw[end + 6 : end + 10])
-        if hour is None or minute is None or second is None or (part is None and raw[end + 6 : end + 7] in _POINTS):
-            return self.split(raw[: 4 * SEARCHED].decode("utf-8", "replace"))[0]
-        return hour + minute + second + (part or 0.0)
+    def times(self, lines: Sequence[bytes]) -> list[float | None]:
+        """Return the times of lines, to the millisecond."""
+        hour, hours, seconds, parts = self._hour, self._hours, self._seconds, self._parts
+        minutes, part = slice(hour.stop, hour.stop + 6), slice(hour.stop + 6, hour.stop + 10)
+        try:
+            return [hours[line[hour]] + seconds[line[minutes]] + parts[line[part]] for line in lines]
+        except KeyError:
+            if len(lines) > 1:
+                return [self.times([line])[0] for line in lines]
+            return [self.split(lines[0][: 4 * SEARCHED].decode("utf-8", "replace"))[0]]
 
     def _learn(self, match: re.Match[str], found: datetime) -> None:
         if len(self._hours) >= self._KNOWN:
@@ -82,6 +82,33 @@ class Clock:
         self._hour = slice(begin, end)
         hour = found.replace(minute=0, second=0, microsecond=0).timestamp()
         self._hours[match.string[match.start() : match.end("H")].encode()] = hour
+
+
+class _Seconds(dict[bytes, float]):
+    """How many seconds of an hour are over, by what stands after it: `:05:01`."""
+
+    def __missing__(self, said: bytes) -> float:
+        minute, second = said[1:3], said[4:]
+        if not (said[::3] == b"::" and len(second) == 2 and (minute + second).isdigit() and minute < b"60" > second):
+            raise KeyError(said)
+        self[said] = seconds = 60.0 * int(minute) + int(second)
+        return seconds
+
+
+class _Parts(dict[bytes, float]):
+    """The part of a second that four bytes after it say: `,123`; none where they begin with anything else."""
+
+    _KNOWN = 4000
+
+    def __missing__(self, said: bytes) -> float:
+        part = 0.0
+        if said[:1] in _POINTS:
+            if len(said) < 4 or not said[1:].isdigit():
+                raise KeyError(said)
+            part = int(said[1:]) / 1000
+        if len(self) < self._KNOWN:
+            self[said] = part
+        return part
 
 
 def moment(value: Any) -> datetime | None:

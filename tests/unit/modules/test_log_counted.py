@@ -1,15 +1,23 @@
-"""Errors that are like one before are counted without being made: what is told stays the same."""
+"""Errors that are like one before are counted without being understood: what is told stays the same."""
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.incidentctl.response.plugins.module_utils import _log_errors, _log_lines, _patterns
+from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _log_errors,
+    _log_lines,
+    _log_messages,
+    _log_scan,
+    _patterns,
+)
 from benchmarks import labelled_logs
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from .test_patterns import BROKEN, JAVA, PYTHON, WELL
 
@@ -33,83 +41,151 @@ HOSTILE = [
 ]
 
 
-def told(path: Path, counts: bool, origins: tuple[str, ...]) -> tuple[list[Any], int]:
-    """All that is told of a log that is read once under each name, and how many errors were made for it."""
-    patterns, made = _patterns.Patterns(), 0
+def told(path: Path, *origins: str) -> list[Any]:
+    """All that is told of a log that is read once under each name."""
+    patterns = _patterns.Patterns()
     for origin in origins:
-        reader = _log_errors.Reader(patterns.counter(origin) if counts else None)
         with _log_lines.of_file(str(path), 1 << 40, time.monotonic() + 30) as source:
-            for error in reader.of_source(source):
-                patterns.add([error], origin)
-                made += 1
-    return [_all_of(group) for group in patterns.groups()], made
+            patterns.add(_log_errors.Reader().of_source(source), origin)
+    return [_all_of(group) for group in patterns.groups()]
 
 
-@pytest.fixture
-def afresh(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, tuple[str, ...]], list[Any]]:
-    """What is told of a log when each of its lines is understood on its own."""
+class Plain(_log_errors.Reader):
+    """Reads a log line by line, and understands each line on its own."""
 
-    def told_afresh(path: Path, origins: tuple[str, ...]) -> list[Any]:
-        with monkeypatch.context() as patch:
-            patch.setattr(_log_errors, "_ALIKE_CHARS", -1)
-            return told(path, False, origins)[0]
+    def of_line(self, line: _log_lines.Line) -> _log_messages.Error | None:
+        return self._understanding.of_line(line)
 
-    return told_afresh
+
+def told_plainly(path: Path, *origins: str) -> list[Any]:
+    """The same of a log of which all lines are read plainly."""
+    patterns = _patterns.Patterns()
+    lines = path.read_bytes().decode("utf-8", "replace").removesuffix("\n").split("\n")
+    for origin in origins:
+        patterns.add(Plain().errors(map(_log_lines.Line, lines)), origin)
+    return [_all_of(group) for group in patterns.groups()]
 
 
 def _all_of(group: _patterns.Group) -> tuple[Any, ...]:
     latest = group.bursts.latest() if group.bursts else None
-    return group.told(), group.first, group.last, group.origin, latest
+    # The cause that is shown may be that of another one of the group.
+    return {**group.told(), "cause": None}, group.first, group.last, group.origin, latest
 
 
 @pytest.mark.parametrize("form", labelled_logs.FORMATS)
-def test_counted_errors_tell_the_same_as_made_ones(
-    form: str, tmp_path: Path, afresh: Callable[[Path, tuple[str, ...]], list[Any]]
-) -> None:
+def test_log_that_is_looked_up_in_blocks_tells_the_same_as_read_plainly(form: str, tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     entries = labelled_logs.log(form, 300, 1)
     log.write_text(
         "".join(f"{entry}\n" if isinstance(entry, str) else "\n".join([*entry.lines, ""]) for entry in entries)
     )
-    assert told(log, True, ("a", "b"))[0] == told(log, False, ("a", "b"))[0] == afresh(log, ("a", "b")) != []
+    assert told(log, "a", "b") == told_plainly(log, "a", "b") != []
 
 
-def test_counted_errors_tell_the_same_as_made_ones_whatever_the_lines(tmp_path: Path) -> None:
+def test_lines_whatever_they_are_tell_the_same_as_read_plainly(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     lines = [*HOSTILE, *BROKEN.strip().splitlines(), *WELL.strip().splitlines()]
     lines = [line for turn in range(4) for line in (lines if turn % 2 else lines[::-1])]
     text = "\n".join(f"{line}\n{CALM}" if number % 3 else line for number, line in enumerate(lines))
     log.write_text(text, errors="surrogateescape")
-    assert told(log, True, ("a",))[0] == told(log, False, ("a",))[0] != []
+    assert _counts(told(log, "a")) == _counts(told_plainly(log, "a")) != []
 
 
-def test_counted_errors_tell_the_same_as_made_ones_where_groups_have_to_go(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def _counts(groups: list[Any]) -> list[Any]:
+    return sorted((group[0]["template"], str(group[0]["cause_template"]), group[0]["count"]) for group in groups)
+
+
+HEADS = (
+    "2026-11-28 02:{m:02}:{s:02},{n:03} ERROR [exec-{n}] c.shop.Orders - ",
+    "2026-11-28 02:{m:02}:{s:02},{n:03} INFO  [exec-{n}] c.shop.Orders - ",
+    "2026-11-28 02:{m:02}:{s:02} no ERROR here: ",
+    "2026-11-28T0{h}:{m:02}:{s:02}.{n:03}Z [shop] error: ",
+    "Nov 28 02:{m:02}:{s:02} web1 sshd[{n}]: error: ",
+    "Nov 28 02:{m:02}:{s:02} web1 shop[{n}]: ",
+    "E1128 02:{m:02}:{s:02}.{n:03}000   12 kubelet.go:{n}] ",
+    "ERROR{n}: ",
+    "ERROR: ",
+    "",
+)
+SAID = (
+    "order {n} of {name} failed",
+    "order  of {name} failed",
+    "user{n} at {path} and {path} is gone",
+    "cannot read {path}: {what} denied",
+    "mail {hex} to {name}@example.com bounced {n} times",
+    "GET {path} took {n}.{n}ms, id={hex}",
+    "java.lang.IllegalStateException: {what} {n}",
+    "Caused by: java.io.IOException: {what}",
+    "\tat com.shop.Db.call(Db.java:{n})",
+    "Traceback (most recent call last):",
+    '  File "a.py", line {n}, in ask',
+    "KeyError: {what}",
+    "CustomFailure: {what}",
+    "panic: {what} {n}",
+    "goroutine {n} [running]:",
+    "main.(*Shop).order({hex}, 0x1)",
+    "",
+    '{{"level": {level}, "time": 17638914{n}0, "msg": "order {n} of {name} failed"}}',
+    '{{"level": "error", "ts": "2026-11-28T02:{m:02}:{s:02}Z", "msg": "{path} of {name}", "err": "{what} {n}"}}',
+    '{{"time": 17638914{n}0, "level": "error", "msg": "since 2026-11-28 02:{m:02}:{s:02}"}}',
+)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(*map(st.sampled_from, (HEADS, SAID))), min_size=1, max_size=8), st.randoms(), st.booleans())
+def test_made_logs_tell_the_same_as_read_plainly(
+    tmp_path: Path, templates: list[tuple[str, str]], draw: random.Random, ends: bool
 ) -> None:
-    monkeypatch.setattr(_patterns, "KEPT", 3)
+    lines = []
+    for _ in range(30):
+        head, said = draw.choice(templates)
+        most = {"h": 3, "m": 60, "s": 60, "n": 10 ** draw.randrange(1, 4)}
+        numbers = {name: draw.randrange(each) for name, each in most.items()}
+        words = {
+            "name": draw.choice(("bob", "carol", "dave")),
+            "path": draw.choice(("/srv/a", "/var/lib/b.json", "/x/in", "/data/c/part-00012.", "~/d")),
+            "level": draw.choice(("30", "50", "60")),
+            "what": draw.choice(("Permission", "access", "ERROR")),
+            "hex": f"{draw.getrandbits(64):016x}",
+        }
+        lines.append((head if draw.random() < 0.9 else "") * (not said.startswith("{")) + said)
+        lines[-1] = lines[-1].format(**numbers, **words)
     log = tmp_path / "a.log"
-    entries = labelled_logs.log("java", 500, 1)
-    log.write_text(
-        "".join(f"{entry}\n" if isinstance(entry, str) else "\n".join([*entry.lines, ""]) for entry in entries)
-    )
-    assert told(log, True, ("a",))[0] == told(log, False, ("a",))[0] != []
+    log.write_text("\n".join(lines) + "\n" * ends)
+    assert told(log, "a") == told_plainly(log, "a")
 
 
-def test_error_that_is_like_one_before_is_only_counted(tmp_path: Path) -> None:
+def test_error_that_is_like_one_before_is_not_understood_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "a.log"
     log.write_text("".join(f"2026-11-28 02:00:00,{n:03} ERROR order {n} failed\n{CALM}\n" for n in range(500)))
-    groups, made = told(log, True, ("a",))
-    assert made == 1
-    assert groups[0][0]["count"] == 500
+    understood, plain = [], _log_messages.Understanding.of_line
+
+    def counting(self: _log_messages.Understanding, line: _log_lines.Line) -> _log_messages.Error | None:
+        understood.append(line)
+        return plain(self, line)
+
+    monkeypatch.setattr(_log_messages.Understanding, "of_line", counting)
+    assert [group[0]["count"] for group in told(log, "a")] == [500]
+    assert len(understood) == 1
 
 
-def test_error_with_a_trace_under_it_is_not_only_counted(tmp_path: Path) -> None:
+def test_error_with_a_trace_under_it_is_another_than_one_without(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     plain, traced = (
         "2026-11-28 02:00:00,123 ERROR order 1 failed\n",
         f"2026-11-28 02:00:00,123 ERROR order 1 failed\n{JAVA}",
     )
     log.write_text((plain + CALM + "\n" + traced + CALM + "\n") * 5)
-    groups, made = told(log, True, ("a",))
-    assert made == 6
-    assert sorted(group[0]["count"] for group in groups) == [5, 5]
+    assert sorted(group[0]["count"] for group in told(log, "a")) == [5, 5]
+
+
+@pytest.mark.parametrize("gap", [CALM, JAVA.splitlines()[1], ""])
+def test_trace_is_found_across_the_blocks_that_grep_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gap: str
+) -> None:
+    monkeypatch.setattr(_log_scan, "_SAID", 100)
+    log = tmp_path / "a.log"
+    log.write_text(
+        "".join(f"2026-11-28 02:00:00,{n:03} ERROR order {n} failed\n{JAVA}{gap}\n{JAVA}" for n in range(100, 140))
+    )
+    assert told(log, "a") == told_plainly(log, "a")

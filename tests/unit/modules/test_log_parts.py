@@ -17,12 +17,14 @@ import pytest
 from ansible_collections.incidentctl.response.plugins.module_utils import (
     _log_errors,
     _log_lines,
+    _log_messages,
     _log_parts,
     _log_scan,
     _rotated,
     _service_errors,
 )
 
+from .test_log_scan import counted
 from .test_patterns import JAVA, PYTHON
 
 HOUR = 3600.0
@@ -157,7 +159,7 @@ def test_what_is_unpacked_in_pieces_tells_the_same_as_the_whole(
     )
     text += f"{head} ERROR end\n{'no line ' * 2000}\n{head} ERROR last"
     (tmp_path / f"x.log.1{kind}").write_bytes(PACKERS[kind](text.encode()))
-    found: list[_log_errors.Error] = []
+    found: list[_log_messages.Error] = []
     _log_parts.read(
         _rotated.older(tmp_path / "x.log"),
         _log_parts.Known(None, 0, ""),
@@ -167,7 +169,7 @@ def test_what_is_unpacked_in_pieces_tells_the_same_as_the_whole(
         time.monotonic() + 60,
     )
     whole = _log_errors.Reader().errors(_log_lines.Line(line) for line in text.splitlines())
-    assert found == list(whole)
+    assert counted(found) == counted(whole)
 
 
 def test_log_rotated_while_it_is_read_is_not_counted_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

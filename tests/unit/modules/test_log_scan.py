@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,7 +17,9 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _log_errors,
     _log_hints,
     _log_lines,
+    _log_messages,
     _log_scan,
+    _patterns,
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -45,21 +49,42 @@ def scanned(path: Path, start: int = 0, end: int | None = None) -> list[bytes]:
 
 
 def lines_of(blocks: Iterable[_log_scan.Block]) -> list[bytes]:
-    """The lines in blocks, no longer than they are looked at."""
-    return [line[line.index(b":") + 1 :][:LIMIT] for block in blocks for line in block.lines.split(b"\n")]
+    """The lines in blocks that were found, no longer than they are looked at."""
+    return [line for mark, line in told_of(blocks) if mark == b":"]
 
 
-def told(text: str) -> list[tuple[str, str | None]]:
-    """What all lines of a text tell of errors."""
+def told_of(blocks: Iterable[_log_scan.Block]) -> list[tuple[bytes, bytes]]:
+    """The lines in blocks, with what stands before each: that it was found, or only follows one that was."""
+    lines = [re.sub(rb"^\d+", b"", line) for block in blocks for line in block.lines.split(b"\n")]
+    return [(line[:1], line[1:][:LIMIT]) for line in lines]
+
+
+@pytest.mark.usefixtures("way")
+def test_line_after_one_that_is_found_is_given_with_it(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("fine\nERROR a\n\tat b\nfine\nERROR c\nERROR d\nfine\n")
+    with log.open("rb") as stream:
+        found = told_of(_log_scan.Scan(stream.fileno(), 0, log.stat().st_size, time.monotonic() + 30).blocks())
+    assert found == [
+        *((b":", b"ERROR a"), (b"-", b"\tat b")),
+        *((b":", b"ERROR c"), (b":", b"ERROR d"), (b"-", b"fine")),
+    ]
+
+
+def told(text: str) -> Counter[str]:
+    """What all lines of a text tell of errors, one by one."""
     lines = (_log_lines.Line(line) for line in text.splitlines())
-    return [(error.said, error.cause) for error in _log_errors.Reader().errors(lines)]
+    return counted(_log_errors.Reader().errors(lines))
 
 
-def read(path: Path) -> list[tuple[str, str | None]]:
+def read(path: Path) -> Counter[str]:
     """What those lines of a file tell that are found in it."""
     with _log_lines.of_file(str(path), 1 << 40, time.monotonic() + 30) as source:
-        found = _log_errors.Reader().of_source(source)
-        return [(error.said, error.cause) for error in found]
+        return counted(_log_errors.Reader().of_source(source))
+
+
+def counted(errors: Iterable[_log_messages.Error]) -> Counter[str]:
+    return Counter(_patterns.key(error) for error in errors for _time in error.times)
 
 
 @pytest.mark.usefixtures("way")
@@ -153,7 +178,7 @@ def test_large_log_with_one_line_of_another_kind_is_searched_for_everything(
     monkeypatch.setattr(_log_hints, "LARGE", 1 << 16)
     log = tmp_path / "a.log"
     log.write_text("2025-11-23 INFO fine\n" * 2000 + "app: error: it broke\n" + "2025-11-23 INFO fine\n" * 2000)
-    assert read(log) == [("it broke", None)]
+    assert read(log) == {"it broke": 1}
 
 
 def test_line_too_long_for_grep_hides_nothing_before_or_after(tmp_path: Path) -> None:
@@ -231,12 +256,10 @@ def test_what_follows_an_error_is_read_no_longer_than_there_is_time(
     until = time.monotonic() + 30
     with log.open("rb") as stream:
         scan = _log_scan.Scan(stream.fileno(), 0, log.stat().st_size, until)
-        assert lines_of(scan.blocks()) == [b"ERROR a"]
-        assert scan.take(0, len(b"ERROR a"))
-        assert scan.goes_on()
+        assert told_of(scan.blocks()) == [(b":", b"ERROR a"), (b"-", b"\tat b")]
+        assert list(scan.following(8)) == [(14, b"\tat b")]
         with monkeypatch.context() as over:
             over.setattr(time, "monotonic", lambda: until + 1)
             with pytest.raises(OSError, match="longer than there is time"):
-                list(scan.following())
-        assert list(scan.following()) == [b"\tat b"]
-        assert not scan.take(0, len(b"ERROR a")), "it was taken before"
+                list(scan.following(8))
+        assert list(scan.following(8)) == [(14, b"\tat b")]

@@ -13,6 +13,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _grouping,
     _log_errors,
     _log_lines,
+    _log_messages,
     _patterns,
     _service_errors,
     _text,
@@ -43,7 +44,7 @@ def read(path: Path, *more: dict[str, Any], limit: int = 1 << 20, deployed_at: s
     return _service_errors.read({"logs": logs}, limit, deployed_at, time.monotonic() + 60)
 
 
-def errors(text: str) -> list[_log_errors.Error]:
+def errors(text: str) -> list[_log_messages.Error]:
     """The errors of a text, what they say as a person reads it."""
     found = _log_errors.Reader().errors(_log_lines.Line(line) for line in text.splitlines())
     return [error._replace(said=_patterns.shown(error.said)) for error in found]
@@ -348,7 +349,7 @@ def test_cause_is_found_in_the_fields_of_a_structured_line() -> None:
 
 
 def templates(*messages: str) -> list[str]:
-    keys = [_log_errors.masked(message) for message in messages]
+    keys = [_log_messages.masked(message) for message in messages]
     template = _grouping.merged(dict.fromkeys(keys))
     return [_patterns.shown(template[key]) for key in keys]
 
