@@ -71,6 +71,11 @@ def _filling(disk: Facts, folders: Facts | None) -> Iterator[Finding]:
         pace = growing["bytes_per_minute"]
         text = f"{growing['path']} grows by {_size(pace)} a minute: {_full_in(disk, pace)}"
         yield finding(worst, "folder_growing", text, **{**about, "path": growing["path"]})
+    elif worst and (file := folders["recent_file"])["bytes"] >= _RECENT * (disk["total_bytes"] or 0):
+        # Once a disk is full, what has filled it does not grow any more.
+        state = f"which is {disk['used_percent']:g} % full" if full else _full_in(disk, pace)
+        text = f"{file['path']}, written within the last hour, holds {_size(file['bytes'])} of {disk['path']}, {state}"
+        yield finding(worst, "folder_growing", text, path=file["path"], bytes=file["bytes"], **about)
     elif worst and recent["bytes"] >= _RECENT * (disk["total_bytes"] or 0):
         text = f"files in {recent['path']} that were written within the last hour hold {_size(recent['bytes'])} of {disk['path']}"
         yield finding(worst, "folder_growing", text, path=recent["path"], bytes=recent["bytes"], **about)

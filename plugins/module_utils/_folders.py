@@ -29,7 +29,7 @@ class Walk(NamedTuple):
     recent_entries: Weights
     files: dict[
         str, tuple[int, int]
-    ]  # those that were written last: (bytes, when looked at, in ns on the monotonic clock)
+    ]  # those of them that were written last, and the largest: (bytes, when looked at, in ns on the monotonic clock)
     looked_at: int
     whole: bool  # or was there no time for all of it
 
@@ -54,10 +54,16 @@ def walk(root: str, first: Iterable[str], now: float, cpu_s: float = CPU_S) -> W
         seen.add(folder)
         looked_at += _look_into(folder, device, found, waiting, files, now)
         if len(files) > 4 * _LATELY:
-            files = sorted(files, reverse=True)[:_LATELY]
+            files = _kept(files)
     at = time.monotonic_ns()
-    last = {path: (size, at) for _when, path, size in sorted(files, reverse=True)[:_LATELY]}
+    last = {path: (size, at) for _when, path, size in _kept(files)}
     return found._replace(files=last, looked_at=looked_at, whole=whole)
+
+
+def _kept(files: list[tuple[float, str, int]]) -> list[tuple[float, str, int]]:
+    """Return those that were written last, and the largest of all."""
+    last = sorted(files, reverse=True)[:_LATELY]
+    return list(dict.fromkeys([*last, *sorted(files, key=lambda row: -row[2])[:1]]))
 
 
 def _look_into(

@@ -43,8 +43,9 @@ def look(services: Sequence[Facts], begun: Begun, processes: dict[int, Process])
     """Return {disks, folders, growing, deleted}: as they are now, and what has changed since the start.
 
     Each disk has `bytes_per_minute` by which it fills. `folders` tells of those that were looked through: {disk, largest:
-    {path, bytes}, most_entries: {path, entries}, recent: {path, bytes, entries}, growing: {path, bytes_per_minute}, whole};
-    recent is what was written within the last hour. What is not known is None.
+    {path, bytes}, most_entries: {path, entries}, recent: {path, bytes}, recent_file: {path, bytes}, recent_entries: {path,
+    entries}, growing: {path, bytes_per_minute}, whole}; recent is what was written within the last hour, recent_file the
+    largest of it. What is not known is None.
     """
     answered = [disk["path"] for disk in begun.disks if disk["free_bytes"] is not None]
     now = {disk["path"]: disk for disk in _disks.disks_of(answered) if disk}
@@ -97,6 +98,7 @@ def _walks(roots: Sequence[str], places: Sequence[str]) -> dict[str, _folders.Wa
 
 def _told(disk: str, found: _folders.Walk) -> Facts:
     largest, recent = _folders.heaviest(found.held, disk), _folders.heaviest(found.recent, disk)
+    newest = max(found.files, key=lambda path: found.files[path][0], default="")
     crowded, new = _folders.heaviest(found.entries, disk), _folders.heaviest(found.recent_entries, disk)
     grown, seconds = _folders.growth(found)
     by_folder: dict[str, int] = {}
@@ -109,6 +111,7 @@ def _told(disk: str, found: _folders.Walk) -> Facts:
         "largest": {"path": clean(largest[0], _PATH_CHARS), "bytes": largest[1]},
         "most_entries": {"path": clean(crowded[0], _PATH_CHARS), "entries": crowded[1]},
         "recent": {"path": clean(recent[0], _PATH_CHARS), "bytes": recent[1]},
+        "recent_file": {"path": clean(newest, _PATH_CHARS), "bytes": found.files.get(newest, (0, 0))[0]},
         "recent_entries": {"path": clean(new[0], _PATH_CHARS), "entries": new[1]},
         "growing": {
             "path": clean(growing[0], _PATH_CHARS),

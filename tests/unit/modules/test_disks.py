@@ -142,6 +142,15 @@ def test_heaviest_folder_is_the_deepest_that_holds_most(tmp_path: Path) -> None:
     assert _folders.heaviest({}, root) == (root, 0)
 
 
+def test_the_largest_new_file_is_known_however_many_came_after_it(tmp_path: Path) -> None:
+    fill(tmp_path / "logs", flood=500_000)
+    os.utime(tmp_path / "logs" / "flood", (time.time() - 600,) * 2)
+    fill(tmp_path / "cache", **{f"f{number}": 1 for number in range(5 * _folders._LATELY)})
+    found = _folders.walk(str(tmp_path), [], time.time())
+    assert max(found.files, key=lambda path: found.files[path][0]) == str(tmp_path / "logs" / "flood")
+    assert len(found.files) <= _folders._LATELY + 1
+
+
 def test_named_folders_are_looked_at_first_when_there_is_no_time_for_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,7 +249,8 @@ DISK = {
 FULL = {**DISK, "used_percent": 97.0, "free_bytes": 300 * MIB}
 FOLDERS = {
     "disk": "/srv", "largest": {"path": "/srv/old", "bytes": 8 * GIB}, "most_entries": {"path": "/srv/old", "entries": 9},
-    "recent": {"path": "/srv/cache", "bytes": 0}, "recent_entries": {"path": "/srv/cache", "entries": 0},
+    "recent": {"path": "/srv/cache", "bytes": 0}, "recent_file": {"path": "", "bytes": 0},
+    "recent_entries": {"path": "/srv/cache", "entries": 0},
     "growing": {"path": "/srv/cache", "bytes_per_minute": 0}, "looked_at": 9, "whole": True,
 }  # fmt: skip
 FLOOD = {"path": "/srv/web.log", "bytes_per_minute": 100 * MIB, "by": ["nginx"], "disk": "/srv", "log": True}
@@ -253,7 +263,16 @@ def told(**change: Any) -> list[tuple[str, str, str]]:
 def test_folder_that_fills_a_disk_is_named_by_what_grows_or_is_new_or_else_large() -> None:
     growing = {**FOLDERS, "growing": {"path": "/srv/cache", "bytes_per_minute": 100 * MIB}}
     new = {**FOLDERS, "recent": {"path": "/srv/cache", "bytes": 4 * GIB}}
+    file = {**new, "recent_file": {"path": "/srv/cache/app.log", "bytes": 3 * GIB}}
     for found, words in (
+        (
+            file,
+            (
+                "critical",
+                "folder_growing",
+                "/srv/cache/app.log, written within the last hour, holds 3.0 GiB of /srv, which is 97 % full",
+            ),
+        ),
         (growing, ("critical", "folder_growing", "/srv/cache grows by 100.0 MiB a minute: full in 3 min")),
         (
             new,
