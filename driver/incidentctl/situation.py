@@ -84,16 +84,26 @@ def _new_errors(diagnosed: Iterable[HostOutcome]) -> dict[str, options.Errors | 
 
 
 def _looks(incident: Incident) -> Iterator[options.Look]:
-    """Give how services were when they were looked at after the triage: by the diagnosis, and by `watch`."""
+    """Give how services that the triage found sick were when they were looked at after it: by the diagnosis, by `watch`.
+
+    Where a health check saw nothing of the trouble from the start, that it sees nothing later says nothing.
+    """
+    sick = {
+        name
+        for name, health in _told(_rows(incident, "triage"), "health_check")
+        if isinstance(health, Mapping) and health.get("healthy") is False
+    }
     ends = {phase.name: phase.finished_at for phase in incident.phases}
     if ends.get("diagnose"):
         for name, facts in _told(_rows(incident, "diagnose"), "diagnosis"):
             health = facts.get("health") if isinstance(facts, Mapping) else None
-            if isinstance(health, Mapping) and health.get("healthy") is not None:
+            if name in sick and isinstance(health, Mapping) and health.get("healthy") is not None:
                 yield options.Look(str(ends["diagnose"]), name, health["healthy"] is True)
     for note in incident.notes:
         seen = note.get("watch")
         for name, state in seen.items() if isinstance(seen, Mapping) else ():
+            if name not in sick:
+                continue
             yield options.Look(str(note["at"]), str(name), state == "well")
 
 

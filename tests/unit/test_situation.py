@@ -125,14 +125,21 @@ def test_errors_that_are_new_since_the_release_are_counted_over_all_hosts(
     assert situation(desk).new_errors == {"shop": expected}
 
 
-def test_looks_are_those_after_the_triage(desk: Desk) -> None:
+def test_looks_are_those_after_the_triage_at_what_it_found_sick(desk: Desk) -> None:
     said(desk, ONE, "triage", "health_check", {"healthy": False})
     note(desk, ONE, "step_started", phase="diagnose", capabilities=[], hosts=[])
     said(desk, ONE, "diagnose", "diagnosis", {"health": {"healthy": True}})
     note(desk, ONE, "step_finished", phase="diagnose", outcome="done")
-    note(desk, ONE, "note", text="watch", watch={"shop": "well", "mail": "down"})
-    seen = [(look.service, look.healthy) for look in situation(desk).looks]
-    assert sorted(seen) == [("mail", False), ("shop", True), ("shop", True)]
+    note(desk, ONE, "note", text="watch", watch={"shop": "down", "mail": "well"})
+    assert [(look.service, look.healthy) for look in situation(desk).looks] == [("shop", True), ("shop", False)]
+
+
+def test_where_no_health_check_saw_the_trouble_none_says_that_it_is_over(desk: Desk) -> None:
+    said(desk, ONE, "triage", "health_check", {"healthy": True})
+    note(desk, ONE, "step_started", phase="diagnose", capabilities=[], hosts=[])
+    said(desk, ONE, "diagnose", "diagnosis", {"health": {"healthy": True}})
+    note(desk, ONE, "step_finished", phase="diagnose", outcome="done")
+    assert situation(desk).looks == ()
 
 
 def test_mitigations_and_playbooks_are_those_of_the_settings(desk: Desk) -> None:
