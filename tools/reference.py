@@ -67,6 +67,9 @@ KEYS = {
     "lift. A server is its URL, or `{url, user, password, token, ca_file}`: `password` (of `user`) and `token` are secrets, "
     "`ca_file` is the authority that signed its certificate.",
     "monitoring.alertmanager": "Each Alertmanager that is asked for its active alerts, likewise.",
+    "monitoring.queries": "What Prometheus is asked when a recovery is verified: PromQL by a name for it, five at most, of "
+    "which less is better, as latency or an error rate. `$service` stands for each affected service. Compared is what it "
+    "gives before the onset, when the recovery began, and now: so a range in it should not be longer than `verify.window`.",
     "alerts.token": "The bearer token that `watch --listen` asks Alertmanager for. Without it, none is asked for.",
     "alerts.severities": "What other words of the label `severity` mean, beside the names and aliases of `--severity`. "
     "What is written here takes the place of the whole default.",
@@ -78,6 +81,8 @@ KEYS = {
     "guards.never_isolate": "Hosts and groups on which isolation and quarantine are refused.",
     "verify.window": "How long health must hold before an incident counts as recovered.",
     "verify.within": "How long health may take to come back. A rollback goes forward again after it.",
+    "verify.on_worse": "When a rollback made it worse, as by rows that are gone: ask whether to go forward again, or go "
+    "`forward`.",
     "deadlines.phase": "How long one phase may take, on all hosts together.",
     "mitigate": "What option C, mitigate, does, in this order: names of containments, and `restart`. Of these it does what "
     "touches the likeliest cause, where one does, and on that cause's service.",

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, Validat
 from incidentctl._settings_values import ExistingFile, Part, PathFromFile, Secret, Url, existing, wrong
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9_-]{1,100}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
+_QUERY_NAME, _MOST_QUERIES = re.compile(r"[a-z][a-z0-9_]{0,39}"), 5
 _HERE = ("127.0.0.1", "::1", "localhost")
 
 SeverityName = Literal["critical", "high", "medium", "low"]
@@ -93,11 +94,21 @@ def _servers(value: Any) -> Any:
 Servers = Annotated[tuple[Server, ...], BeforeValidator(_servers)]
 
 
+def _queries(value: dict[str, str]) -> dict[str, str]:
+    if len(value) > _MOST_QUERIES:
+        raise wrong(f"has more than {_MOST_QUERIES} queries", "keep those by which users notice: latency, error_rate")
+    for name, query in value.items():
+        if not _QUERY_NAME.fullmatch(name) or not query.strip():
+            raise wrong("names a query by something else than a word, or one that is empty", "write latency: PROMQL")
+    return value
+
+
 class Monitoring(Part):
-    """The monitoring that there is already."""
+    """The monitoring that there is already, and what of it is compared when a recovery is verified."""
 
     prometheus: Servers = ()
     alertmanager: Servers = ()
+    queries: Annotated[dict[str, str], AfterValidator(_queries)] = Field(default_factory=dict)
 
 
 class Alerts(Part):

@@ -228,6 +228,10 @@ class Console:
             return None
         return "yes" if answer.strip().lower() in ("", "y", "yes") else "no"
 
+    def _ask_forward(self, named: str) -> str | None:
+        answer = self._read(f"The rollback made it worse. Go forward again, {plain(named)}? [y/N] ", lambda: False)
+        return answer and ("yes" if answer.strip().lower() in ("y", "yes") else "no")
+
     def _ask_decide(self, options: Sequence[Mapping[str, Any]], poll: Callable[[], Incident]) -> str | None:
         able = {o["letter"].lower(): o["key"] for o in options if o["feasible"]}
         best = next((o["letter"] for o in options if o["recommended"]), None)

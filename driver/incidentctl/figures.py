@@ -6,7 +6,7 @@ Given is what hosts said, of whatever shape: a figure that is not there is unkno
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -132,9 +132,12 @@ def _slots(rate: Facts) -> Iterator[tuple[datetime, datetime, float]]:
         yield begun, begun + timedelta(seconds=width), number(count) or 0.0
 
 
-def of_query(name: str, service: str, before: float | None, during: float | None, after: float | None) -> Figure:
-    """Compare what a query of the monitoring gives: the less the better."""
-    told = f"{name} {_short(after)} ({_short(before)} before, {_short(during)} during)"
+def of_query(name: str, service: str, values: Sequence[float | None]) -> Figure:
+    """Compare what a query of the monitoring gave before, during and after: the less the better."""
+    before, during, after = values
+    told = (
+        f"{f'{service} ' if service else ''}{name} {_short(after)} ({_short(before)} before, {_short(during)} during)"
+    )
     if after is None:
         well = None if before is None and during is None else False
         return Figure(name, service, "", before, during, None, well, 0, told)

@@ -106,10 +106,11 @@ class Guards(Part):
 
 
 class Verify(Part):
-    """Health must come back `within` these seconds, and then hold for `window` seconds."""
+    """Health must come back `within` these seconds, and then hold for `window` seconds; what follows on a worse verdict."""
 
     window: Duration = 30.0
     within: Positive = 120.0
+    on_worse: Literal["ask", "forward"] = "ask"
 
 
 class Deadlines(Part):

@@ -28,7 +28,7 @@ Rows = Sequence[Mapping[str, Any]]  # outcomes of hosts, as the record keeps the
 class Looks:
     """What hosts said at triage, in the diagnosis, and now; of which services it is about, and what the monitoring gives.
 
-    `queries` are {name: {service: (before, during, after)}}.
+    `queries` are {name: {service: (before, during, after)}}, as `monitoring.measured` gives them.
     """
 
     at_issue: tuple[str, ...]
@@ -36,7 +36,7 @@ class Looks:
     diagnosis: Rows
     after: Rows
     onset: datetime | None = None
-    queries: Mapping[str, Mapping[str, tuple[float | None, float | None, float | None]]] | None = None
+    queries: Mapping[str, Mapping[str, Sequence[float | None]]] | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _figures(looks: Looks) -> Iterator[Figure]:
         yield from figures_data.of_data(host, name, before, after)
     for query, services in (looks.queries or {}).items():
         for name, values in services.items():
-            yield figures.of_query(query, name, *values)
+            yield figures.of_query(query, name, values)
 
 
 def _services(rows: Rows, capability: str) -> dict[tuple[str, str], Facts]:

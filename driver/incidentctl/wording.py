@@ -27,6 +27,8 @@ def status(incident: Incident) -> str:
     for phase in incident.phases:
         seconds = "" if phase.seconds is None else f"{phase.seconds:6.1f} s"
         lines.append(f"  {phase.name:<9} {phase.state:<11} {(phase.outcome or '').replace('_', ' '):<13} {seconds}")
+    if incident.verified and incident.verified.get("told"):
+        lines.append(f"  verified: {plain(incident.verified['told'], 1000)}")
     stands = standing(incident)
     for option in incident.options if stands.waits_for == "decision" else ():
         how = plain(option["title"]) if option["feasible"] else f"not possible: {plain(option['why_not'])}"

@@ -10,6 +10,7 @@ from typing import Any
 from ansible_collections.incidentctl.response.plugins.module_utils import (
     _migrations,
     _release_command,
+    _release_forward,
     _release_health,
     _release_history,
     _release_hotfix,
@@ -26,11 +27,11 @@ _KINDS: dict[str, ModuleType] = {
     "compose_image": _release_image,
 }
 _SMALL = 1 << 20  # bytes: what is longer is an interpreter, which is not what makes the difference
-_CAPABILITIES = {"prepared": "prepare_rollback", "rolled_back": "rollback", "hotfixed": "hotfix"}
+_CAPABILITIES = {"prepared": "prepare_rollback", "rolled_back": "rollback", "forward": "rollback", "hotfixed": "hotfix"}
 
 
 def run(params: dict[str, Any], check_mode: bool) -> Result:
-    """Bring this host's services that declare `releases` into `state`: `prepared`, `rolled_back` or `hotfixed`.
+    """Bring this host's services that declare `releases` into `state`: `prepared`, `rolled_back`, `forward` or `hotfixed`.
 
     `prepared` changes nothing and says in its facts what a rollback would do; the others act on the
     services in `only`, and on none when it names none.
@@ -67,6 +68,8 @@ def _one(service: dict[str, Any], params: dict[str, Any], check_mode: bool) -> _
         return _prepare(service, kind, params, check_mode)
     if params["state"] == "hotfixed":
         return _release_hotfix.deploy(service, kind, params, check_mode)
+    if params["state"] == "forward":
+        return _release_forward.go(service, kind, params, check_mode)
     return _release_rollback.roll_back(service, kind, params, check_mode)
 
 

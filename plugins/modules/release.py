@@ -32,9 +32,12 @@ author: The incidentctl maintainers (@incidentctl)
 extends_documentation_fragment: incidentctl.response.incident
 options:
   state:
-    description: Whether to rehearse a rollback, to do it, or to deploy a hotfix.
+    description:
+      - Whether to rehearse a rollback, to do it, or to deploy a hotfix.
+      - V(forward) undoes the rollback of the same incident, whatever health says of either release, and notes the older one
+        as bad. It is for a rollback that was found to be worse by more than health.
     type: str
-    choices: [prepared, rolled_back, hotfixed]
+    choices: [prepared, rolled_back, forward, hotfixed]
     required: true
   to:
     description:
@@ -139,7 +142,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._module impor
 from ansible_collections.incidentctl.response.plugins.module_utils._release import capability, run
 
 ARGUMENT_SPEC = options(
-    state={"type": "str", "choices": ["prepared", "rolled_back", "hotfixed"], "required": True},
+    state={"type": "str", "choices": ["prepared", "rolled_back", "forward", "hotfixed"], "required": True},
     to={"type": "str"},
     remember={"type": "bool", "default": False},
     within_s={"type": "float", "default": 60},

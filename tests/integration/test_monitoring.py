@@ -10,6 +10,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tests.small_service import endpoint
@@ -52,6 +53,27 @@ def test_something_else_in_its_place_is_said_and_not_fatal(answer: tuple[int, st
     assert seen["down"] is None
     assert seen["alerts"] is None
     assert len(seen["problems"]) == 2
+
+
+def test_a_query_is_asked_for_each_service_at_each_time_and_the_largest_series_counts() -> None:
+    def answer(_method: str, path: str, _body: bytes) -> tuple[int, Any]:
+        asked = {key: values[0] for key, values in parse_qs(urlsplit(path).query).items()}
+        numbers = {"1.000": ["0.1", "0.3"], "2.000": ["NaN"]}.get(asked["time"], [])
+        vector = {"resultType": "vector", "result": [{"value": [0, number]} for number in numbers]}
+        return 200, {"data": vector if "shop" in asked["query"] else {"resultType": "scalar", "result": [0, "7"]}}
+
+    with endpoint(answer) as server:
+        asked = Monitoring(prometheus=server.url, queries={"latency": 'p95{job="$service"}', "all": "scalar(x)"})
+        found, problems = monitoring.measured(asked, ["shop"], [1.0, 2.0, 3.0])
+    assert found == {"latency": {"shop": [0.3, None, None]}, "all": {"": [7.0, 7.0, 7.0]}}
+    assert problems == []
+
+
+def test_a_prometheus_that_is_away_leaves_the_figures_unknown_and_says_so() -> None:
+    asked = Monitoring(prometheus="http://127.0.0.1:1", queries={"latency": "x"})
+    found, problems = monitoring.measured(asked, ["shop"], [1.0])
+    assert found == {"latency": {"": [None]}}
+    assert problems == ["http://127.0.0.1:1: Connection refused"]
 
 
 def ranges(*series: tuple[str, list[float]]) -> dict[str, Any]:

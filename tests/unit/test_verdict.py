@@ -260,7 +260,7 @@ def test_recovered_is_only_what_is_healthy_with_no_row_gone_and_no_damage(
 
 def test_a_query_is_as_before_up_to_twice_and_worse_beyond_twice_of_during() -> None:
     def one(after: float | None, before: float | None = 0.1, during: float | None = 2.0) -> str:
-        return figures.of_query("latency", "shop", before, during, after).judged
+        return figures.of_query("latency", "shop", [before, during, after]).judged
 
     assert [one(value) for value in (0.1, 0.2, 0.5, 1.5, 5.0, None)] == [
         "well", "well", "better", "not well", "worse", "not well",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from incidentctl.audiences.words import Message, title
 from incidentctl.incident import ENDED, Incident
+from incidentctl.text import plain
 
 _DOING = {
     "triage": "looking who is sick, and securing evidence",
@@ -13,6 +14,7 @@ _DOING = {
     "decide": "waiting for a decision",
     "recover": "carrying out the recovery",
     "verify": "watching whether it holds",
+    "forward": "going forward again, for the rollback made it worse",
     "lift": "taking the containment back",
     "lift_only": "taking a part of the containment back",
     "monitor": "watching the services without containment",
@@ -41,6 +43,8 @@ def message(incident: Incident, about: str) -> Message:
         lines.append(f"Contained: {', '.join(_contained(incident))}.")
     if incident.decision:
         lines.append(f"Decided: {incident.decision.get('option')}, by {incident.decision.get('actor')}.")
+    if incident.verified and incident.verified.get("told"):
+        lines.append(f"Verified: {plain(str(incident.verified['told']))}.")
     return Message(
         f"[{incident.severity}] {incident.incident_id} {about.replace('_', ' ')}",
         "\n".join([*lines, f"Next: {_next(incident)}"]),

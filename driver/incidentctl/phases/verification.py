@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from incidentctl import dependency_graph, monitoring, onset, plan, verdict
@@ -16,6 +18,8 @@ from incidentctl.plan import Service
 from incidentctl.steps import finish_step, run_step
 from incidentctl.verdict import Looks, Verdict
 
+_BEFORE_MIN = (5, 15, 30)  # before the onset: what it was like then
+_SICK_S = 15.0  # the release that is gone forward to is as sick as it was: its health is not waited for for long
 _LOOK_S = 1.0  # between two looks at the monitoring
 _SHORT_S = 1.0  # a look after which nothing was lifted: no more has changed since the last one
 
@@ -32,13 +36,43 @@ def verify(desk: Desk) -> None:
     tell(desk, None)
     finish_step(desk, outcome, None if found.recovered else "failed")
     if not found.recovered and (found.verdict == verdict.WORSE or not holds(desk)):
-        ask_anew(desk)
         option = (desk.incident().decision or {}).get("option")
+        forward = go_forward(desk) if found.verdict == verdict.WORSE else ""
+        ask_anew(desk)
         raise NotRecovered(
             f"{desk.incident_id}: {found.verdict.replace('_', ' ')} after {option}.",
-            "\n".join(found.reasons),
+            "\n".join([*found.reasons, *([forward] if forward else [])]),
             f"containment stays; choose another way: incidentctl decide {desk.incident_id} OPTION",
         )
+
+
+def go_forward(desk: Desk) -> str:
+    """Take a rollback that made it worse back, if the settings or a person say so; return what came of it, in words."""
+    rows = [row for row in desk.incident().outcomes.get("recover", ()) if row["capability"] == "rollback"]
+    back = {name: f for row in rows if row["outcome"] == "done" for name, f in row["facts"].get("services", {}).items()}
+    if not back:
+        return ""
+    named = ", ".join(f"{name} to {facts['from']}" for name, facts in back.items())
+    if desk.settings.verify.on_worse != "forward":
+        answer = desk.ask("forward", named=named)
+        if answer is not None:
+            desk.note("approved", what="forward", answer=answer)
+        if answer != "yes":
+            only = json.dumps({"rollback_forward": True, "rollback_only": list(back), "incident_id": desk.incident_id})
+            command = f"ansible-playbook incidentctl.response.rollback -e '{only}'"
+            return f"The release stays as it is; forward again, {named}: {command}"
+    services = tuple(service for service in desk.services() if service.name in back)
+    variables = {
+        "rollback_only": list(back),
+        "rollback_forward": True,
+        "rollback_within_s": min(desk.settings.verify.within, _SICK_S),
+        "rollback_serial": "100%",
+    }
+    hosts = tuple(row["host"] for row in rows if row["outcome"] == "done")
+    outcome = run_step(desk, plan.step("forward", ("rollback",), hosts, services), variables)
+    return "\n".join(
+        f"{row.host}: {row.outcome}: {action['summary']}" for row in outcome.rows for action in row.actions
+    )
 
 
 def holds(desk: Desk) -> bool:
@@ -97,6 +131,7 @@ def _look(desk: Desk, phase: str, affected: tuple[Service, ...], window: float) 
     outcome = run_step(desk, step, variables, finish=False)
     incident = desk.incident()
     began = onset.kept(incident.onset)
+    began_at = None if began is None else onset.moment(began.at)
     return outcome, verdict.of(
         Looks(
             at_issue=tuple(service.name for service in affected),
@@ -104,9 +139,39 @@ def _look(desk: Desk, phase: str, affected: tuple[Service, ...], window: float) 
             diagnosis=incident.outcomes.get("diagnose", ()),
             after=[{"host": row.host, "capability": row.capability, "outcome": row.outcome, "facts": row.facts}
                    for row in outcome.rows],
-            onset=None if began is None else onset.moment(began.at),
+            onset=began_at,
+            queries=_measured(desk, affected, began_at),
         )
     )  # fmt: skip
+
+
+def _measured(
+    desk: Desk, affected: tuple[Service, ...], began: datetime | None
+) -> dict[str, dict[str, list[float | None]]]:
+    """Ask the monitoring's queries: before the onset (the middle of three moments), when the recovery began, and now."""
+    asked = desk.settings.monitoring
+    if not asked.queries:
+        return {}
+    incident, now = desk.incident(), time.time()
+    recovery = next((phase.started_at for phase in reversed(incident.phases) if phase.name == "recover"), None)
+    declared = onset.moment(recovery) or onset.moment(incident.declared_at)
+    before = [began.timestamp() - 60 * minutes for minutes in _BEFORE_MIN] if began else []
+    during = [declared.timestamp()] if declared else []
+    values, problems = monitoring.measured(asked, [service.name for service in affected], [*before, *during, now])
+    for problem in problems:
+        desk.show("note", text=f"  monitoring: {problem}")
+    return {
+        name: {
+            service: [_middle(told[: len(before)]), told[len(before)] if during else None, told[-1]]
+            for service, told in services.items()
+        }
+        for name, services in values.items()
+    }
+
+
+def _middle(values: list[float | None]) -> float | None:
+    known = sorted(value for value in values if value is not None)
+    return known[len(known) // 2] if known else None
 
 
 def _needed_by(desk: Desk, affected: tuple[Service, ...]) -> tuple[Service, ...]:

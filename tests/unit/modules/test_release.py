@@ -572,6 +572,46 @@ def test_a_release_that_is_no_better_goes_forward_again(
     assert (states(given), bad(given)) == (["lifted"], set())
 
 
+def test_forward_undoes_the_rollback_of_the_incident_whatever_health_says_and_marks_the_older_one_bad(
+    shop: SmallService,
+) -> None:
+    deploy(shop, ("41", "200"), ("42", "500"))
+    act(params(shop))
+    forward = params(shop, "forward")
+    assert act(forward, check_mode=True)[0]["summary"] == "shop would go forward again from 41 to 42"
+    assert at(shop) == "releases/41"
+    row, facts = act(forward)
+    assert (row["outcome"], row["verified"], at(shop)) == ("done", False, "releases/42")
+    assert row["summary"] == "shop went forward again from 41 to 42: 500"
+    assert (facts["from"], facts["to"], facts["health_before"]["status"]) == ("41", "42", 200)
+    assert states(forward) == ["lifted"]
+    assert bad(forward) == {"41"}
+    again, _facts = act(forward)
+    assert (again["outcome"], again["summary"]) == ("skipped", "shop: this incident rolled nothing back here")
+
+
+def test_forward_that_was_cut_off_after_the_switch_is_brought_to_its_end(
+    shop: SmallService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(shop, ("41", "200"), ("42", "200"))
+    act(params(shop))
+    with monkeypatch.context() as cut:
+        cut.setattr(_ledger, "mark", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            act(params(shop, "forward"))
+    assert (at(shop), states(params(shop))) == ("releases/42", ["applied"])
+    assert act(params(shop, "forward"))[0]["outcome"] == "done"
+    assert states(params(shop)) == ["lifted"]
+
+
+def test_a_command_that_has_no_way_forward_stays_and_says_so(shop: SmallService) -> None:
+    deploy(shop, ("41", "200"), ("42", "500"))
+    act(params(shop, services=[by_command(shop)]))
+    row, _facts = act(params(shop, "forward", services=[by_command(shop)]))
+    assert (row["outcome"], at(shop)) == ("failed", "releases/41")
+    assert "shop declares no forward command" in row["summary"]
+
+
 def test_a_release_that_is_sick_but_better_stays(shop: SmallService) -> None:
     deploy(shop, ("41", "503"), ("42", "silent"))
     given = params(shop)

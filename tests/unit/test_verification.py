@@ -1,0 +1,208 @@
+"""What follows a verdict: on with it, the question anew, or forward again; and what only holds is not taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from incidentctl import notify
+from incidentctl.desk import Desk
+from incidentctl.errors import DecisionAwaited, NotRecovered
+from incidentctl.outcome import HostOutcome, Outcome, Step
+from incidentctl.phases import recovery, verification
+from incidentctl.plan import Inventory, PlannedStep, Service
+from incidentctl.record import open_record
+from incidentctl.settings import Settings
+
+ONE = "INC-20260101-0000-aaaa"
+DATABASE = Service("database", ("db1",), True, False, (), {"manager": "systemd", "unit": "postgresql.service"})
+OUTSIDE = Service("quiet", ("db1",), True, False, (), {})
+NEEDS = [{"name": "database", "check": "tcp://db1:5432"}, {"name": "quiet", "check": "tcp://db1:1"}]
+SHOP = Service("shop", ("web1",), True, True, (), {"releases": {}, "depends_on": NEEDS})
+SERVICES = (SHOP, DATABASE, OUTSIDE)
+
+
+def seen(rows: int = 1204, healthy: bool = True) -> dict[str, Any]:
+    table = {"rows": rows, "exact": True, "shrinks": False}
+    data = [{"kind": "sqlite", "name": "/srv/shop.db", "whole": True, "damage": [], "tables": {"orders": table}}]
+    return {"healthy": healthy, "status": 200 if healthy else 500, "detail": "", "depends_on": [], "data": data}
+
+
+def row(host: str, name: str, facts: Any, capability: str = "health_check", outcome: str = "unchanged") -> HostOutcome:
+    return HostOutcome(host, capability, outcome, facts={"services": {name: facts}})
+
+
+class Hosts:
+    """What the hosts answer, and what they were asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[PlannedStep, dict[str, Any]]] = []
+        self.rows: tuple[HostOutcome, ...] = (row("web1", "shop", seen()),)
+
+    def run_step(self, _desk: Desk, step: PlannedStep, variables: dict[str, Any], **_finish: bool) -> Outcome:
+        self.asked.append((step, variables))
+        rows = self.rows
+        if step.phase == "forward":
+            told = {"summary": "shop went forward again from 41 to 42: 500"}
+            rows = (HostOutcome("web1", "rollback", "done", actions=(told,)),)
+        return Outcome(Step(step.phase, step.capabilities, step.hosts, deadline_s=1.0), rows, 1.0)
+
+
+@pytest.fixture
+def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
+    hosts = Hosts()
+    monkeypatch.setattr(verification, "run_step", hosts.run_step)
+    return hosts
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A shop that was sick at triage, with 1204 orders, and was rolled back from 42 to 41."""
+    settings = Settings.model_validate({"state_dir": str(tmp_path)}, context={"folder": tmp_path})
+    with open_record(f"sqlite:///{tmp_path}/record.db") as record:
+        names = [service.name for service in SERVICES]
+        facts = {"title": "x", "severity": "medium", "services": names, "hosts": ["web1", "db1"]}
+        inventory = Inventory({"web1": frozenset(), "db1": frozenset()}, SERVICES)
+        found = Desk(ONE, record, settings, inventory, (), "ann", lambda *_, **__: None, lambda *_, **__: None)
+        found.note("declared", **facts, affected=["shop"])
+        of_triage = row("web1", "shop", seen(healthy=False))
+        found.note("host_outcome", phase="triage", **of_triage.__dict__)
+        found.note("decided", option="rollback")
+        done = row("web1", "shop", {"from": "42", "to": "41"}, "rollback", "done")
+        found.note("step_started", phase="recover", capabilities=["rollback"], hosts=["web1"])
+        found.note("host_outcome", phase="recover", **done.__dict__)
+        found.note("step_finished", phase="recover", outcome="done")
+        yield found
+        notify.wait()
+
+
+def events(desk: Desk, kind: str) -> list[dict[str, Any]]:
+    return [event.data for event in desk.record.events(ONE) if event.kind == kind]
+
+
+def test_what_a_service_needs_is_looked_at_with_it_if_it_can_be_asked(desk: Desk, hosts: Hosts) -> None:
+    verification.verify(desk)
+    ((step, variables),) = hosts.asked
+    assert (step.phase, set(step.hosts)) == ("verify", {"web1", "db1"})
+    assert variables["health_check_only"] == ["shop", "database"]
+    assert variables["health_check_figures"] is True
+
+
+def test_recovered_is_recorded_with_its_figures_and_goes_on(desk: Desk, hosts: Hosts) -> None:
+    verification.verify(desk)
+    (verified,) = events(desk, "verified")
+    assert (verified["verdict"], verified["recovered"]) == ("recovered", True)
+    assert {figure["what"] for figure in verified["figures"]} == {"health", "rows"}
+    assert "data" not in verified["services"]["web1"]["shop"]  # it stands in the outcome of the host
+    assert events(desk, "question_asked") == []
+    assert desk.incident().status == "monitoring"
+
+
+def test_rows_that_are_gone_put_the_question_anew_and_say_how_to_go_forward(desk: Desk, hosts: Hosts) -> None:
+    hosts.rows = (row("web1", "shop", seen(rows=1180)),)
+    with pytest.raises(NotRecovered) as caught:
+        verification.verify(desk)
+    assert "worse after rollback" in caught.value.what
+    assert "24 fewer" in caught.value.why
+    assert '"rollback_forward": true' in caught.value.why
+    assert [step.phase for step, _ in hosts.asked] == ["verify"]
+    assert (desk.incident().decision, len(events(desk, "question_asked"))) == (None, 1)
+    assert desk.incident().status == "identified"
+
+
+@pytest.mark.parametrize("by", ["settings", "a person"])
+def test_worse_after_a_rollback_goes_forward_again_if_that_is_wanted(desk: Desk, hosts: Hosts, by: str) -> None:
+    hosts.rows = (row("web1", "shop", seen(rows=1180)),)
+    if by == "settings":
+        policy = desk.settings.verify.model_copy(update={"on_worse": "forward"})
+        desk = replace(desk, settings=desk.settings.model_copy(update={"verify": policy}))
+    else:
+        desk = replace(desk, ask=lambda question, **_: "yes" if question == "forward" else None)
+    with pytest.raises(NotRecovered) as caught:
+        verification.verify(desk)
+    assert "went forward again from 41 to 42" in caught.value.why
+    step, variables = hosts.asked[-1]
+    assert (step.phase, step.capabilities, step.hosts) == ("forward", ("rollback",), ("web1",))
+    assert (variables["rollback_only"], variables["rollback_forward"]) == (["shop"], True)
+    assert len(events(desk, "approved")) == (by == "a person")
+    assert desk.incident().question is not None
+
+
+def test_no_change_after_a_rollback_does_not_go_forward(desk: Desk, hosts: Hosts) -> None:
+    hosts.rows = (row("web1", "shop", seen(healthy=False), outcome="failed"),)
+    policy = desk.settings.verify.model_copy(update={"on_worse": "forward"})
+    desk = replace(desk, settings=desk.settings.model_copy(update={"verify": policy}))
+    with pytest.raises(NotRecovered, match="no change after rollback"):
+        verification.verify(desk)
+    assert [step.phase for step, _ in hosts.asked] == ["verify"]
+
+
+def mitigated(desk: Desk, contained: bool) -> None:
+    desk.note("decided", option="mitigate")
+    desk.note("step_started", phase="recover", capabilities=["rate_limit"], hosts=["web1"])
+    entry = {"host": "web1", "entry": "000001-rate_limit-shop", "capability": "rate_limit", "target": "shop"}
+    if contained:
+        desk.note("containment_applied", **entry)
+    desk.note("step_finished", phase="recover", outcome="done")
+
+
+@pytest.mark.parametrize("healthy", [True, False])
+def test_a_mitigation_that_is_in_place_is_verified_and_held_whatever_its_verdict(
+    desk: Desk, hosts: Hosts, healthy: bool
+) -> None:
+    mitigated(desk, contained=True)
+    hosts.rows = (row("web1", "shop", seen(healthy=healthy), outcome="unchanged" if healthy else "failed"),)
+    verification.verify(desk)
+    assert events(desk, "verified")[-1]["verdict"] == ("recovered" if healthy else "no_change")
+    assert events(desk, "follow_up")[0]["text"] == "Schedule the proper fix, then lift the mitigation"
+    with pytest.raises(DecisionAwaited, match="mitigated, not solved"):
+        recovery.lift_unless_held(desk)
+
+
+def test_a_mitigation_that_leaves_nothing_in_place_goes_on_if_it_helped(desk: Desk, hosts: Hosts) -> None:
+    mitigated(desk, contained=False)
+    verification.verify(desk)
+    verification.unless_held(desk)
+    assert events(desk, "follow_up")[0]["text"] == "Schedule the proper fix"
+
+
+def test_a_mitigation_that_leaves_nothing_and_did_not_help_puts_the_question_anew(desk: Desk, hosts: Hosts) -> None:
+    mitigated(desk, contained=False)
+    hosts.rows = (row("web1", "shop", seen(healthy=False), outcome="failed"),)
+    with pytest.raises(NotRecovered):
+        verification.verify(desk)
+    assert desk.incident().question is not None
+
+
+def test_a_worse_mitigation_puts_the_question_anew_though_it_is_in_place(desk: Desk, hosts: Hosts) -> None:
+    mitigated(desk, contained=True)
+    hosts.rows = (row("web1", "shop", seen(rows=3)),)
+    with pytest.raises(NotRecovered, match="worse after mitigate"):
+        verification.verify(desk)
+
+
+def test_what_is_seen_after_the_lift_is_the_last_word(desk: Desk, hosts: Hosts) -> None:
+    verification.verify(desk)
+    hosts.rows = (row("web1", "shop", seen(rows=1180)),)
+    with pytest.raises(NotRecovered, match="worse after the containment was lifted"):
+        verification.monitor(desk)
+    verified = desk.incident().verified
+    assert verified is not None
+    assert (verified["verdict"], verified["recovered"]) == ("worse", False)
+    assert "at" in verified
+
+
+@pytest.mark.parametrize(("lifted", "window"), [(True, 30.0), (False, 1.0)])
+def test_the_look_after_a_lift_is_as_long_as_the_one_before_it(
+    desk: Desk, hosts: Hosts, lifted: bool, window: float
+) -> None:
+    if lifted:
+        desk.note(
+            "containment_lifted", host="web1", entry="000001-isolation-shop", capability="isolation", target="shop"
+        )
+    verification.monitor(desk)
+    assert hosts.asked[-1][1]["health_check_window_s"] == window
