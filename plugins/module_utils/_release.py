@@ -103,7 +103,7 @@ def _remember(service: dict[str, Any], params: dict[str, Any], now: str | None) 
 
 def _ends(service: dict[str, Any], facts: dict[str, Any], state: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what the current release is, and what it is to be; of what a command leads to its words and files are known."""
-    command = {"rolled_back": "rollback", "hotfixed": "hotfix"}[state]
+    command = {"rolled_back": "rollback", "forward": "forward", "hotfixed": "hotfix"}[state]
     before = {"release": facts["from"]}
     if command not in service["releases"]:
         image = {"image": facts["image"]} if "image" in facts else {}

@@ -48,7 +48,10 @@ def verify(desk: Desk) -> None:
 
 def go_forward(desk: Desk) -> str:
     """Take a rollback that made it worse back, if the settings or a person say so; return what came of it, in words."""
-    rows = [row for row in desk.incident().outcomes.get("recover", ()) if row["capability"] == "rollback"]
+    incident = desk.incident()
+    if incident.decision is None or incident.decision["option"] != "rollback":
+        return ""
+    rows = [row for row in incident.outcomes.get("recover", ()) if row["capability"] == "rollback"]
     back = {name: f for row in rows if row["outcome"] == "done" for name, f in row["facts"].get("services", {}).items()}
     if not back:
         return ""
