@@ -329,7 +329,7 @@ custom_playbooks: {backup: missing.yml}
         ("monitoring: {prometheus: 'http://c:x'}", "1: monitoring.prometheus.0.url: has a port that is no"),
         ("monitoring: {queries: {Error-Rate: up}}", "1: monitoring.queries: names a query by something else"),
         ("monitoring: {queries: {a: up, b: up, c: up, d: up, e: up, f: up}}", "1: monitoring.queries: has more than 5"),
-        ("verify: {on_worse: panic}", "1: verify.on_worse: must be one of"),
+        ("verify: {on_worse: panic}", "1: verify.on_worse: must be 'ask' or 'forward'"),
         ("monitoring: {prometheus: 9090}", "1: monitoring.prometheus: is not a URL"),
         ("monitoring:\n  prometheus:\n    - {uri: http://a}", "3: monitoring.prometheus.0.uri: unknown key"),
         ("monitoring: {prometheus: {url: http://a, user: x}}", "1: monitoring.prometheus.0: user and password belong"),
