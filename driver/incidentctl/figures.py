@@ -82,7 +82,7 @@ def of_errors(host: str, service: str, diagnosis: Facts | None, after: Facts | N
     known = f"({_rate(before)} before, {_rate(during)} during)"
     if count is None or not seconds:
         known_before = (before or 0) > 0 or (during or 0) > 0
-        told = f"errors unknown {known}"
+        told = f"{service} errors unknown {known}"
         return Figure("errors", service, host, before, during, None, False if known_before else None, 0, told)
     minutes = seconds / 60
     rate = count / minutes
@@ -96,7 +96,15 @@ def of_errors(host: str, service: str, diagnosis: Facts | None, after: Facts | N
     said = f": {', '.join(kinds[:_NAMED])}" if kinds and not well else ""
     more = " at least" if new.get("at_least") is True else ""
     return Figure(
-        "errors", service, host, before, during, rate, well, change, f"errors{more} {_rate(rate)}/min {known}{said}"
+        "errors",
+        service,
+        host,
+        before,
+        during,
+        rate,
+        well,
+        change,
+        f"{service} errors{more} {_rate(rate)}/min {known}{said}",
     )
 
 

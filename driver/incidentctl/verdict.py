@@ -133,10 +133,15 @@ def _spoken(found: Sequence[Figure]) -> Iterator[str]:
         well = [figure for figure in health if figure.well]
         yield well[0].told if len(well) == len(health) == 1 else _of_several(health, well)
     rest = sorted((figure for figure in found if figure.what != "health"), key=_weight)
-    texts = list(dict.fromkeys(figure.told for figure in rest))
+    texts = list(dict.fromkeys(figure.told for figure in rest if not _is_nothing(figure)))
     yield from texts[:_SPOKEN]
     if len(texts) > _SPOKEN:
         yield f"and {len(texts) - _SPOKEN} more figures"
+
+
+def _is_nothing(figure: Figure) -> bool:
+    """Say whether there were no errors, before, during or now: that is no news."""
+    return figure.what == "errors" and figure.after == 0 and not figure.before and not figure.during
 
 
 def _of_several(health: Sequence[Figure], well: Sequence[Figure]) -> str:

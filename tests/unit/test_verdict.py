@@ -64,7 +64,7 @@ def test_all_as_before_is_recovered_and_said_in_one_line_with_figures() -> None:
     found = judge(held(**database(1204), **errors(0)), sick(**database(1204)))
     assert (found.verdict, found.recovered, found.reasons) == (RECOVERED, True, ())
     assert found.told() == (
-        "recovered: shop healthy in 20 of 20 looks, p50 12 ms; errors 0/min (0.0 before, 140 during); "
+        "recovered: shop healthy in 20 of 20 looks, p50 12 ms; shop errors 0/min (0.0 before, 140 during); "
         "shop: orders, 1,204 rows (as before)"
     )
 
