@@ -79,6 +79,8 @@ KEYS = {
     "guards.max_fraction_changed": "Refuse what changes a larger part of the inventory. "
     f"From {guards.FRACTION_FROM_HOSTS} hosts on.",
     "guards.never_isolate": "Hosts and groups on which isolation and quarantine are refused.",
+    "guards.max_backup_age": "How old the last verified backup may be before a rollback across a schema change.",
+    "guards.max_source_fraction": "The part of a port's connections above which a source is a proxy, and not limited.",
     "verify.window": "How long health must hold before an incident counts as recovered.",
     "verify.within": "How long health may take to come back. A rollback goes forward again after it.",
     "verify.on_worse": "When a rollback made it worse, as by rows that are gone: ask whether to go forward again, or go "

@@ -24,7 +24,8 @@ _Target = tuple[str, str, str]
 def plan_of(rows: Iterable[HostOutcome], hosts: Iterable[str], capabilities: Iterable[str]) -> Data:
     """Given what a check said of these hosts and capabilities, return the plan as the record keeps it.
 
-    {hash, rows: [{host, capability, target, before, after, before_sha, after_sha}], obstacles: [words], silent: {host: why}}.
+    {hash, rows: [{host, capability, target, before, after, before_sha, after_sha}], obstacles: [words], silent: {host: why},
+    proxies: [[host, target, words]]}.
     """
     meant = (set(hosts), set(capabilities))
     mine = [row for row in rows if row.host in meant[0] and row.capability in meant[1]]
@@ -36,7 +37,8 @@ def plan_of(rows: Iterable[HostOutcome], hosts: Iterable[str], capabilities: Ite
     ]
     obstacles += [f"{row.host}: {row.reason}" for row in mine if row.outcome == "failed" and not row.actions]
     silent = {row.host: f"{row.outcome}: {row.reason}" for row in mine if is_away(row)}
-    return with_hash(_targets(mine), obstacles=obstacles, silent=silent)
+    proxies = [[r.host, action["target"], action["proxy"]] for r in mine for action in r.actions if action.get("proxy")]
+    return with_hash(_targets(mine), obstacles=obstacles, silent=silent, proxies=proxies)
 
 
 def plan_of_playbooks(digests: Mapping[str, str], hosts: Iterable[str]) -> Data:
@@ -111,7 +113,9 @@ def lines(plan: Data) -> list[str]:
         found.setdefault(f"{row['capability']} of {row['target']}: {_ends(row)}", []).append(str(row["host"]))
     told = [f"{_few(hosts)}: {text}" for text, hosts in found.items()]
     told += [f"{text} (nothing is done there)" for text in plan["obstacles"]]
-    return told + [f"{host}: not looked at: {why}" for host, why in plan["silent"].items()]
+    told += [f"{host}: not looked at: {why}" for host, why in plan["silent"].items()]
+    refused = plan.get("refused", {}).items()
+    return told + [f"refused by the guard {guard}: {why} (--override {guard})" for guard, why in refused]
 
 
 def awaited(incident: Incident) -> tuple[str, str]:

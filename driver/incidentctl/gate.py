@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from incidentctl import guards, here
 from incidentctl.desk import Desk
-from incidentctl.guards import Refusal
-from incidentctl.incident import Event
+from incidentctl.guards import Instance, Refusal
+from incidentctl.incident import Event, Incident
 from incidentctl.plan import Inventory, PlannedStep
 from incidentctl.record import Record
 from incidentctl.settings import Settings
 
 
 def refusals(
-    settings: Settings, inventory: Inventory, record: Record | None, steps: Iterable[PlannedStep]
+    settings: Settings,
+    inventory: Inventory,
+    record: Record | None,
+    steps: Iterable[PlannedStep],
+    incident: Incident | None = None,
 ) -> tuple[Refusal, ...]:
-    """Return what the guards refuse of these steps, by what is known before anything is connected to.
+    """Return what the guards refuse of these steps, by what is known before they begin.
 
-    How instances are is known from the open incidents of the record; without one, each counts as there.
+    How instances are is known from the open incidents of the record; without one, each counts as there. What the hosts said
+    of backups and of who their users come by is known from the `incident`.
     """
     steps = tuple(steps)
-    known = guards.Known()
-    if isolated := guards.isolated(steps):
-        out = {} if record is None else guards.out(_events(record))
-        known = guards.Known(here.hosts_here(isolated, inventory.places), out)
+    isolated = guards.isolated(steps)
+    known = guards.Known(
+        here.hosts_here(isolated, inventory.places) if isolated else frozenset(),
+        guards.out(_events(record)) if record is not None and guards.takes_away(steps) else {},
+        now=datetime.now(UTC),
+    )
+    if incident is not None:
+        known = replace(known, backups=_backups(incident, inventory), proxies=_proxies(incident))
     return guards.refusals(steps, inventory, settings.guards, known)
 
 
@@ -35,11 +45,11 @@ def unless_refused(desk: Desk, step: PlannedStep, narrow: str = "", again: str =
     Raise RefusedError, which tells of all of them and of the ways out, if one is not overridden.
     """
     resume = f"incidentctl resume {desk.incident_id}"
-    known = desk.incident().overrides
+    incident = desk.incident()
     found = [
         refusal
-        for refusal in refusals(desk.settings, desk.inventory, desk.record, (step,))
-        if not guards.is_remembered(refusal, known)
+        for refusal in refusals(desk.settings, desk.inventory, desk.record, (step,), incident)
+        if not guards.is_remembered(refusal, incident.overrides)
     ]
     if left := [refusal for refusal in found if refusal.guard not in desk.override]:
         what = f"{desk.incident_id}: {step.phase}"
@@ -52,6 +62,22 @@ def admit(desk: Desk, step: PlannedStep, narrow: str = "", again: str = "") -> N
     for refusal in unless_refused(desk, step, narrow, again):
         desk.show("note", text=f"{refusal.guard} is overridden: {refusal.told}.")
         desk.note("overridden", guard=refusal.guard, told=refusal.told, targets=sorted(map(list, refusal.targets)))
+
+
+def is_overridden(desk: Desk, guard: str) -> bool:
+    """Say whether a guard that the hosts themselves hold is named now, or was and counts still."""
+    return guard in desk.override or any(row.get("guard") == guard for row in desk.incident().overrides)
+
+
+def _backups(incident: Incident, inventory: Inventory) -> dict[Instance, str | None]:
+    """Return the backups that matter: the newer of what the host had when it was asked, and of what this incident made."""
+    rows = [row for phase in ("contain", "diagnose") for row in incident.outcomes.get(phase, ())]
+    there, made = guards.across_a_schema_change(rows, inventory), guards.backed_up(rows)
+    return {key: max(filter(None, (at, made.get(key))), default=None) for key, at in there.items()}
+
+
+def _proxies(incident: Incident) -> dict[Instance, str]:
+    return {(host, name): told for plan in incident.plans.values() for host, name, told in plan.get("proxies", ())}
 
 
 def _events(record: Record) -> list[Event]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from incidentctl.errors import RefusedError, UsageError
 from incidentctl.incident import Data, Event
@@ -13,9 +15,13 @@ from incidentctl.plan import LIFTABLE, Inventory, PlannedStep
 from incidentctl.settings import Guards
 from incidentctl.text import nearest
 
-NAMES = ("max_hosts_changed", "max_fraction_changed", "never_isolate", "controller", "last_instance")
+NAMES = (
+    "max_hosts_changed", "max_fraction_changed", "never_isolate", "controller", "last_instance", "stale_backup", "proxy",
+)  # fmt: skip
 # These take a service away from everybody: they stop it, or cut its host off.
 ISOLATING = ("isolation", "quarantine")
+# These restart a service on one host after the other, the sick ones first.
+ROLLING = ("rollback", "hotfix", "restart")
 # What changes the hosts that it is meant for; alerting rules change Prometheus.
 CHANGING = (LIFTABLE - {"enhanced_monitoring"}) | {"restart"}
 # A fraction of a small inventory says little: one host of two is already half.
@@ -30,10 +36,14 @@ Instance = tuple[str, str]  # host, service; "" for all that runs there
 
 @dataclass(frozen=True)
 class Known:
-    """What is known before anything is connected to: the hosts that are this machine, and instances that do not serve."""
+    """What is known before a step begins: which hosts are this machine, which instances do not serve, and what was seen there."""
 
     here: frozenset[str] = frozenset()
     out: Mapping[Instance, str] = field(default_factory=dict)
+    # Whose rollback goes across a schema change: when all of its data was last in a verified backup, ISO 8601; None: never.
+    backups: Mapping[Instance, str | None] = field(default_factory=dict)
+    proxies: Mapping[Instance, str] = field(default_factory=dict)  # by whom most of its users come, as the host saw it
+    now: datetime | None = None
 
     def why_out(self, host: str, service: str) -> str:
         """Return SICK, SILENT or CONTAINED; "" of what is well, or of which nothing is known."""
@@ -67,6 +77,7 @@ def known_names(names: Iterable[str]) -> tuple[str, ...]:
 
 def refusals(steps: Iterable[PlannedStep], inventory: Inventory, limits: Guards, known: Known) -> tuple[Refusal, ...]:
     """Return every guard that refuses what these steps would do, all at once."""
+    steps = tuple(steps)
     targets = [target for step in steps for target in _acts(step)]
     isolated = [target for target in targets if target[1] in ISOLATING]
     judged = (
@@ -74,14 +85,52 @@ def refusals(steps: Iterable[PlannedStep], inventory: Inventory, limits: Guards,
         _fraction(targets, limits, len(inventory.hosts)),
         _never(isolated, limits, inventory),
         _controller(isolated, known),
-        _last(isolated, inventory, known),
+        _last(isolated, _rolling(steps), inventory, known),
+        _stale([target for step in steps for target in step.targets if target[1] == "rollback"], limits, known),
+        _proxy([target for target in targets if target[1] == "rate_limit"], known),
     )
     return tuple(refusal for refusal in judged if refusal is not None)
 
 
 def isolated(steps: Iterable[PlannedStep]) -> set[str]:
-    """Return the hosts on which something would be isolated: only of those more must be known."""
+    """Return the hosts on which something would be isolated: only of those it must be known whether they are this machine."""
     return {host for step in steps for host, capability, _ in step.targets if capability in ISOLATING}
+
+
+def takes_away(steps: Iterable[PlannedStep]) -> bool:
+    """Say whether a service may be gone from a host, be it for a moment: then it must be known how its others are."""
+    return any(capability in (*ISOLATING, *ROLLING) for step in steps for _, capability, _ in step.targets)
+
+
+def across_a_schema_change(rows: Iterable[Data], inventory: Inventory) -> dict[Instance, str | None]:
+    """Given rows of prepare_rollback, return whose rollback goes across a schema change, with its last verified backup.
+
+    Where nobody can tell, that counts as one, unless the catalogue names no migrations: then it is known of none.
+    """
+    declared = {s.name for s in inventory.services if "migrations" in (s.spec.get("releases") or {})}
+    found: dict[Instance, str | None] = {}
+    for row in rows:
+        for name, facts in _services(row).items() if row.get("capability") == "prepare_rollback" else ():
+            state = (facts.get("schema") or {}).get("state")
+            if facts.get("feasible") and state != "none" and (name in declared or state in ("breaking", "compatible")):
+                found[str(row["host"]), name] = facts.get("backed_up_at")
+    return found
+
+
+def backed_up(rows: Iterable[Data]) -> dict[Instance, str]:
+    """Given rows of backup, return when all data of each service was verified to be in one; only where all of it was."""
+    found: dict[Instance, str] = {}
+    for row in rows:
+        for name, items in _services(row).items() if row.get("capability") == "backup" else ():
+            times = [str(item.get("at")) for item in items if item.get("verified")]
+            if times and len(times) == len(items):
+                found[str(row["host"]), name] = min(times)
+    return found
+
+
+def _services(row: Data) -> dict[str, Any]:
+    found = (row.get("facts") or {}).get("services")
+    return found if isinstance(found, dict) else {}
 
 
 def is_remembered(refusal: Refusal, overrides: Iterable[Data]) -> bool:
@@ -181,10 +230,28 @@ def _controller(isolated: list[Target], known: Known) -> Refusal | None:
     return Refusal("controller", told, frozenset(meant))
 
 
-def _last(isolated: list[Target], inventory: Inventory, known: Known) -> Refusal | None:
-    """An essential service must keep an instance. Where all are known to be sick, there is nothing left to lose."""
+def _rolling(steps: Iterable[PlannedStep]) -> list[Target]:
+    return [target for step in steps for target in step.targets if target[1] in ROLLING]
+
+
+def _last(isolated: list[Target], rolling: list[Target], inventory: Inventory, known: Known) -> Refusal | None:
+    """An essential service must keep an instance. Where all are known to be sick, there is nothing left to lose.
+
+    What goes from host to host begins with the sick ones, and goes on to a healthy one only when one of them is well again.
+    """
     told: list[str] = []
     meant: set[Target] = set()
+    for service in inventory.services:
+        mine = [t for t in rolling if t[2] == service.name]
+        why = {host: known.why_out(host, service.name) for host in service.hosts}
+        serving = [host for host in _of(mine) if host in why and not why[host]]
+        others = [f"{host} {how}" for host, how in why.items() if how]
+        first = any(why.get(host) == SICK for host in _of(mine))
+        left = [host for host in service.hosts if host not in _of(mine) and not why[host]]
+        if service.essential and len(serving) == 1 and others and not first and not left:
+            text = f"{serving[0]} has the only instance of {service.name} that serves, and it would be restarted"
+            told.append(f"{text}: {_listed(others)}")
+            meant.update(mine)
     for service in inventory.services:
         mine = [t for t in isolated if t[0] in service.hosts and (t[1] == "quarantine" or t[2] == service.name)]
         gone = _of(mine)
@@ -197,6 +264,34 @@ def _last(isolated: list[Target], inventory: Inventory, known: Known) -> Refusal
             told.append(text + (f", {_listed(others)}" if others else ""))
             meant.update(mine)
     return Refusal("last_instance", "; ".join(told), frozenset(meant)) if told else None
+
+
+def _stale(rollbacks: list[Target], limits: Guards, known: Known) -> Refusal | None:
+    """A release that is older than the schema may break data: there must be a way back to what is there now."""
+    told: dict[str, list[str]] = {}
+    meant: set[Target] = set()
+    for host, capability, service in rollbacks:
+        if (host, service) not in known.backups or known.now is None:
+            continue
+        at = known.backups[host, service]
+        age_s = None if at is None else (known.now - datetime.fromisoformat(at)).total_seconds()
+        if age_s is None or age_s > limits.max_backup_age:
+            how = (
+                "is in no verified backup"
+                if age_s is None
+                else f"was last in a verified backup {age_s / 3600:.0f} h ago"
+            )
+            told.setdefault(f"{service} goes back across a schema change, and its data {how}", []).append(host)
+            meant.add((host, capability, service))
+    may = f"; it may be {limits.max_backup_age / 3600:g} h" if told else ""
+    words = [f"{text} ({_listed(hosts)})" for text, hosts in told.items()]
+    return Refusal("stale_backup", "; ".join(words) + may, frozenset(meant)) if meant else None
+
+
+def _proxy(limited: list[Target], known: Known) -> Refusal | None:
+    meant = [target for target in limited if (target[0], target[2]) in known.proxies]
+    told = dict.fromkeys(f"{host}: {known.proxies[host, service]}" for host, _, service in meant)
+    return Refusal("proxy", "; ".join(told), frozenset(meant)) if meant else None
 
 
 def _of(targets: Iterable[Target]) -> list[str]:

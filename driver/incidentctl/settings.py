@@ -103,6 +103,8 @@ class Guards(Part):
     max_hosts_changed: Annotated[StrictInt, Field(ge=1)] = 10
     max_fraction_changed: Annotated[float, Field(gt=0, le=1)] = 0.5
     never_isolate: Names = ()
+    max_backup_age: Positive = 86400.0  # before a rollback across a schema change
+    max_source_fraction: Annotated[float, Field(gt=0, le=1)] = 0.3  # of a port's connections: who holds more is a proxy
 
 
 class Verify(Part):

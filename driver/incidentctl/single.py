@@ -225,4 +225,6 @@ def _variables(play: Play) -> dict[str, Any]:
         found["restart_again"] = True  # who asks for it by hand does not mean the one before
     if play.services:
         found["incident_only"] = list(play.services)
+    if "proxy" in play.override:  # which the host itself refuses: only there it is known
+        found["rate_limit_allow_proxy"] = True
     return found

@@ -30,7 +30,7 @@ def rehearse(desk: Desk, step: PlannedStep, variables: Mapping[str, Any], patien
     """Run a step in check mode, within these seconds: nothing is changed, and nothing is recorded. Raise Interrupted."""
     private_folder(desk.folder)
     deadline_s = min(patience_s, desk.settings.deadlines.phase)
-    given = {**_common(desk), **variables}
+    given = {**_common(desk), **variables, "rate_limit_allow_proxy": True}  # a guard judges what the check says
     asked = Step(step.phase, step.capabilities, step.hosts, given, check=True, deadline_s=deadline_s)
     outcome = engine.run(asked, desk.sources, _unseen, desk.settings.secret_environment(), home=desk.folder)
     _unless_cut_off(desk, outcome)
@@ -97,6 +97,8 @@ def _common(desk: Desk) -> dict[str, Any]:
         "incident_id": desk.incident_id,
         "incident_continue": True,
         "incident_evidence_dir": str(desk.folder / "evidence"),
+        "rate_limit_max_source_fraction": desk.settings.guards.max_source_fraction,
+        "rate_limit_allow_proxy": gate.is_overridden(desk, "proxy"),
     }
 
 

@@ -7,6 +7,7 @@ has ended. Entries are never taken out: backups are never pruned here.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,19 @@ def newest(path: Path, **wanted: str) -> Entry | None:
     """Return the newest verified backup whose entry has all these values."""
     found = [entry for entry in _read(path) if entry["verified"] and wanted.items() <= entry.items()]
     return found[-1] if found else None
+
+
+def verified_at(state_dir: str, service: str, items: int) -> str | None:
+    """Return since when all `items` of a service's data are in a verified backup, whoever made it; None if not all are."""
+    ours = re.compile(rf"{re.escape(service)}-(files|sqlite|postgresql)-[0-9a-f]{{8}}\.json")
+    found = []
+    try:
+        for path in Path(state_dir, "backups").iterdir():
+            last = newest(path) if ours.fullmatch(path.name) else None
+            found += [str(last["at"])] if last else []
+    except (OSError, KeyError):
+        return None
+    return min(found) if items and len(found) >= items else None
 
 
 def put(path: Path, entry: Entry) -> None:

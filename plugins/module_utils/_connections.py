@@ -105,7 +105,7 @@ def between(first: Reading, last: Reading) -> Facts:
         "turned_away": turned_away,
         "ports": sorted(ports, key=lambda port: -port["count"])[: 2 * TOP],
         "outgoing": [
-            {"peer": _address(peer), "port": port, "count": outgoing[peer, port], "close_wait": left_open[peer, port]}
+            {"peer": address(peer), "port": port, "count": outgoing[peer, port], "close_wait": left_open[peer, port]}
             for peer, port in chosen
         ],
         "local_ports": _local_ports(),
@@ -137,7 +137,7 @@ def _ports(before: Network, now: Network, listening: set[int], grown: dict[str, 
             "half_open": half_open[port],
             "close_wait": left_open[port],
             "waiting": waits.get(port, 0),
-            "peer": _address(most[0][0]) if most else None,
+            "peer": address(most[0][0]) if most else None,
             "peer_count": most[0][1] if most else 0,
             "peer_alive": alive[port, most[0][0]] if most else 0,
             "turned_away": sum(grown.get(key, 0) for key in _TURNED_AWAY),
@@ -191,11 +191,11 @@ def _sockets(table: str, room: int) -> Iterator[Socket]:
         yield Socket(_STATES.get(fields[3], "other"), int(local, 16), peer, int(peer_port, 16), queue)
 
 
-def _address(digits: str) -> str:
+def address(digits: str) -> str:
     """Return an address of the table, words of four bytes in the host's order, as people write it."""
     raw = b"".join(bytes.fromhex(digits[place : place + 8])[::-1] for place in range(0, len(digits), 8))
-    address = ipaddress.ip_address(raw)
-    return str(getattr(address, "ipv4_mapped", None) or address)
+    found = ipaddress.ip_address(raw)
+    return str(getattr(found, "ipv4_mapped", None) or found)
 
 
 def _local_ports() -> int | None:

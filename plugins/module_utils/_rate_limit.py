@@ -5,7 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _chain, _held_back, _ssh_session
+from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _chain,
+    _crowding,
+    _held_back,
+    _ssh_session,
+)
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import CatalogueError, services_of_host
 
 SOURCE_BITS = {"ipv4": 32, "ipv6": 64}  # one customer has a whole /64
@@ -52,6 +57,8 @@ def problems(params: dict[str, Any]) -> list[str]:
     found = [f"{key} must be from 1 to {_MAX}" for key in ("per_minute", "burst") if not 1 <= params[key] <= _MAX]
     if not 0 <= params["total_per_minute"] <= _MAX_TOTAL:
         found.append(f"total_per_minute must be from 0, which is none, to {_MAX_TOTAL}")
+    if not 0 < params["max_source_fraction"] <= 1:
+        found.append("max_source_fraction must be above 0, and 1 at most")
     return found + _chain.not_networks([*params["management_cidrs"], *params["exempt_cidrs"]])
 
 
@@ -77,7 +84,15 @@ def _wanted(ports: tuple[list[int], list[int]], earlier: Any, here: _chain.Here)
         "remember": _held_back.remembers(),
         "exempt": [*params["management_cidrs"], *params["exempt_cidrs"], *peers],
     }
-    return _chain.Wanted(limit, here.able, {"peers": peers}, [*here.told, *notes])
+    crowding = _crowding.crowding(limited, map(_chain.network, limit["exempt"]), params["max_source_fraction"])
+    if crowding and not params["allow_proxy"]:
+        way = "Fix: spare it with rate_limit_exempt_cidrs; or, if it is the attacker, --override proxy (rate_limit_allow_proxy)"
+        raise _chain.NotDone("refused", f"{crowding}: to limit it limits all who come by it. {way}")
+    kept: dict[str, Any] = {"peers": peers}
+    if crowding:
+        kept["proxy"] = crowding
+        notes.append(f"{crowding}, and is limited all the same")
+    return _chain.Wanted(limit, here.able, kept, [*here.told, *notes])
 
 
 def _identity(limit: _chain.Spec) -> tuple[str, ...]:

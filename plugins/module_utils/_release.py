@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _backup_list,
     _migrations,
     _release_command,
     _release_forward,
@@ -78,6 +79,7 @@ def _prepare(
 ) -> _release_rollback.Told:
     name = service["name"]
     facts = {**kind.plan(service, params), "rehearsed": False}
+    facts["backed_up_at"] = _backup_list.verified_at(params["state_dir"], name, len(service.get("data", ())))
     if facts["feasible"]:
         try:
             kind.rehearse(service, facts["to"], check_mode)

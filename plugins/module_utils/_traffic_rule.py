@@ -97,7 +97,7 @@ def _act(
         diff, ends = _diff(kind, undo, wanted.spec, before), (_own(undo, before), _meant(wanted, params))
         if check_mode:
             row = action(target, "done", _told(kind, f"would be {kind.words.done}", target, wanted, ""))
-            return between(row, *ends), diff
+            return between({**row, **_proxy(wanted)}, *ends), diff
         if earlier and earlier["undo"] == undo:
             entry = _ledger.mark(earlier, "intended")
         else:
@@ -325,6 +325,11 @@ def _meant(wanted: _chain.Wanted, params: dict[str, Any]) -> dict[str, Any]:
     spec = {key: value for key, value in wanted.spec.items() if key not in _OF_THE_MOMENT}
     spared = sorted({*params["management_cidrs"], *params["exempt_cidrs"]})
     return {**spec, "spared": spared, "families": wanted.families}
+
+
+def _proxy(wanted: _chain.Wanted) -> dict[str, str]:
+    """Return who most users come by, for a guard to judge before it is done."""
+    return {"proxy": wanted.kept["proxy"]} if "proxy" in wanted.kept else {}
 
 
 def _told(kind: _chain.Kind, what: str, target: str, wanted: _chain.Wanted, until: str) -> str:

@@ -76,6 +76,17 @@ options:
     type: list
     elements: str
     default: []
+  max_source_fraction:
+    description:
+      - With O(capability=rate_limit), the part of a port's established connections, of 20 at least, that one source may hold.
+        Who holds more is taken for a proxy, which stands for all who come by it, and the limit is refused.
+        Loopback, O(management_cidrs) and O(exempt_cidrs) are not counted.
+    type: float
+    default: 0.3
+  allow_proxy:
+    description: Limit it all the same.
+    type: bool
+    default: false
   acted:
     description: With O(state=confirmed), the C(actions) of the act that is confirmed. They come back with the outcome.
     type: list
@@ -166,6 +177,8 @@ ARGUMENT_SPEC = options(
     confirm_within={"type": "int", "default": 60},
     management_cidrs={"type": "list", "elements": "str", "default": []},
     exempt_cidrs={"type": "list", "elements": "str", "default": []},
+    max_source_fraction={"type": "float", "default": 0.3},
+    allow_proxy={"type": "bool", "default": False},
     acted={"type": "list", "elements": "dict", "default": []},
 )
 

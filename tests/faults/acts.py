@@ -115,7 +115,13 @@ def _limits(world: World, capability: str) -> None:
     world.options = {"services": [{"name": "shop", "hosts": "all", **more}], "state": "limited", "per_minute": 10}
     world.options |= {"only": ["shop"]}
     world.options |= {"burst": 10, "total_per_minute": 0, "expires_after": 3600, "confirm_within": 0}
-    world.options |= {"management_cidrs": [], "exempt_cidrs": [], "acted": []}
+    world.options |= {
+        "management_cidrs": [],
+        "exempt_cidrs": [],
+        "max_source_fraction": 0.3,
+        "allow_proxy": False,
+        "acted": [],
+    }
     world.look = _rules
 
 

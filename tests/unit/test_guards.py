@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from incidentctl.errors import DecisionAwaited, RefusedError, UsageError
 from incidentctl.guards import CONTAINED, SICK, SILENT, Known
 from incidentctl.hosts import LOCAL, place
 from incidentctl.incident import Event, fold
+from incidentctl.outcome import Outcome, Step
 from incidentctl.phases import decision, investigation, recovery
 from incidentctl.plan import Inventory, PlannedStep, Service
 from incidentctl.record import open_record
@@ -143,12 +145,112 @@ def test_a_host_that_is_cut_off_takes_every_service_with_it() -> None:
     )
 
 
+@pytest.mark.parametrize("capability", guards.ROLLING)
+@pytest.mark.parametrize(
+    ("hosts", "out", "told"),
+    [
+        (WEB, {}, ""),  # one after the other: two serve while one restarts
+        (WEB, {("web2", "shop"): SICK, ("web3", "shop"): SICK}, ""),  # the sick ones come first
+        (("web1",), {("web2", "shop"): SICK, ("web3", "shop"): SICK}, "web1 has the only instance of shop that serves"),
+        (("web1",), {("web2", "shop"): SICK}, ""),  # web3 serves
+        (("web1", "web2"), {("web2", ""): SILENT, ("web3", "shop"): CONTAINED}, "web1 has the only instance"),
+        (("web2",), {("web2", "shop"): SICK}, ""),
+        (WEB, dict.fromkeys([(host, "shop") for host in WEB], SICK), ""),
+    ],
+)
+def test_what_restarts_one_host_after_the_other_leaves_one_that_serves(
+    capability: str, hosts: tuple[str, ...], out: dict[tuple[str, str], str], told: str
+) -> None:
+    targets = tuple((host, capability, "shop") for host in hosts)
+    found = refusals(PlannedStep("recover", (capability,), hosts, targets), known=Known(out=out))
+    assert list(found) == (["last_instance"] if told else [])
+    assert found.get("last_instance", "").startswith(told)
+
+
+def test_the_only_instance_that_there_is_may_be_rolled_back() -> None:
+    alone = Inventory({"web1": frozenset()}, (replace(SHOP, hosts=("web1",)),))
+    one = PlannedStep("recover", ("rollback",), ("web1",), (("web1", "rollback", "shop"),))
+    assert guards.refusals((one,), alone, ALL, Known()) == ()
+
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("at", "told"),
+    [
+        (None, "shop goes back across a schema change, and its data is in no verified backup (web1); it may be 24 h"),
+        (
+            "2025-12-31T20:00:00+00:00",
+            "shop goes back across a schema change, and its data was last in a verified backup 28 h ago",
+        ),
+        ("2026-01-01T01:00:00+00:00", ""),
+    ],
+)
+def test_no_rollback_across_a_schema_change_without_a_young_backup(at: str | None, told: str) -> None:
+    known = Known(backups={("web1", "shop"): at}, now=NOW)
+    back = PlannedStep("recover", ("rollback",), WEB, tuple((host, "rollback", "shop") for host in WEB))
+    assert refusals(back, known=known).get("stale_backup", "").startswith(told)
+    assert list(refusals(back, known=known)) == (["stale_backup"] if told else [])
+    assert refusals(replace(back, targets=(("web1", "hotfix", "shop"),)), known=known) == {}
+
+
+@pytest.mark.parametrize(
+    ("state", "declared", "counts"),
+    [
+        ("none", True, False),
+        ("compatible", False, True),
+        ("breaking", True, True),
+        ("unknown", True, True),
+        ("unknown", False, False),
+    ],
+)
+def test_a_schema_change_is_what_the_migrations_say_and_where_none_are_declared_none_is_known(
+    state: str, declared: bool, counts: bool
+) -> None:
+    releases = {"migrations": "migrations/"} if declared else {}
+    site = Inventory({"web1": frozenset()}, (replace(SHOP, hosts=("web1",), spec={"releases": releases}),))
+    facts = {"services": {"shop": {"feasible": True, "schema": {"state": state}, "backed_up_at": "then"}}}
+    rows = [{"host": "web1", "capability": "prepare_rollback", "facts": facts}]
+    assert guards.across_a_schema_change(rows, site) == ({("web1", "shop"): "then"} if counts else {})
+
+
+def test_a_backup_counts_when_all_data_of_a_service_was_verified_and_as_old_as_its_oldest_item() -> None:
+    def row(*items: tuple[str, bool]) -> dict[str, Any]:
+        told = [{"at": at, "verified": well} for at, well in items]
+        return {"host": "web1", "capability": "backup", "facts": {"services": {"shop": told}}}
+
+    assert guards.backed_up([row(("2", True), ("1", True))]) == {("web1", "shop"): "1"}
+    assert guards.backed_up([row(("2", True), ("1", False))]) == {}
+    assert guards.backed_up([row()]) == {}
+
+
+def test_a_source_by_which_most_users_come_is_not_limited_unless_the_guard_is_named() -> None:
+    told = "10.0.0.5 holds 41% of the 120 connections to port 80, which is a proxy"
+    with at_desk() as desk:
+        plans = {"mitigate": {"hash": "…", "rows": [], "proxies": [["web1", "shop", told]]}}
+        desk.note("planned", plans=plans)
+        limit = step("rate_limit", *WEB)
+        with pytest.raises(RefusedError, match="refused by the guard proxy") as caught:
+            steps.run_step(desk, limit, {})
+        assert caught.value.why == f"proxy: web1: {told}."
+        with pytest.raises(Reached):
+            steps.run_step(replace(desk, override=("proxy",)), limit, {})
+        assert gate.is_overridden(desk, "proxy"), "the host would still refuse it"
+
+
 def test_all_that_refuse_are_told_at_once_with_both_ways_out() -> None:
     found = guards.refusals(
-        (step("isolation", *WEB),),
+        (
+            step("isolation", *WEB),
+            step("rate_limit", *WEB),
+            PlannedStep("recover", ("rollback",), WEB, (("web1", "rollback", "shop"),)),
+        ),
         SITE,
         Guards(max_hosts_changed=1, never_isolate=("web2",)),
-        Known(frozenset({"web3"})),
+        Known(
+            frozenset({"web3"}), backups={("web1", "shop"): None}, proxies={("web1", "shop"): "by one source"}, now=NOW
+        ),
     )
     assert [refusal.guard for refusal in found] == list(guards.NAMES)
     error = guards.refused(
@@ -288,7 +390,9 @@ def at_desk(limits: Guards = ALL, inventory: Inventory = SITE, **own: Any) -> It
 
 @pytest.fixture(autouse=True)
 def _engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(*_args: Any, **_kwargs: Any) -> None:
+    def run(step: Step, *_args: Any, **_kwargs: Any) -> Outcome:
+        if step.phase == "check":  # a look at what would be done
+            return Outcome(step, (), 0.0)
         raise Reached
 
     monkeypatch.setattr(engine, "run", run)

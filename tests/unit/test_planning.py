@@ -20,7 +20,7 @@ from incidentctl.settings import load
 
 ONE = "INC-20260101-0000-aaaa"
 WEB = ("web1", "web2")
-SHOP = Service("shop", WEB, True, True, (), {"releases": {"hotfix": ["true"]}})
+SHOP = Service("shop", WEB, True, True, (), {"releases": {}})
 
 
 def nobody(*_words: Any, **_facts: Any) -> None:
@@ -28,7 +28,7 @@ def nobody(*_words: Any, **_facts: Any) -> None:
 
 
 class Site:
-    """Hosts that a hotfix brings from one release to another, and what was done there."""
+    """Hosts that a rollback brings from one release to another, and what was done there."""
 
     def __init__(self) -> None:
         self.release = dict.fromkeys(WEB, "42")
@@ -44,10 +44,10 @@ class Site:
     def _row(self, host: str, name: str, check: bool) -> HostOutcome:
         if host in self.away:
             return HostOutcome(host, name, "unreachable", "no route to it")
-        ends = {"before": {"release": self.release[host]}, "after": {"release": "43"}}
-        if name == "hotfix" and not check:
+        ends = {"before": {"release": self.release[host]}, "after": {"release": "41"}}
+        if name == "rollback" and not check:
             self.acted.append(host)
-            self.release[host] = "43"
+            self.release[host] = "41"
         return HostOutcome(host, name, "done", actions=({"target": "shop", "outcome": "done", "summary": "…", **ends},))
 
 
@@ -68,6 +68,12 @@ def desk(tmp_path: Path, site: Site) -> Iterator[Desk]:
     with open_record(f"sqlite:///{tmp_path}/record.db") as record:
         facts = {"title": "x", "severity": "medium", "services": ["shop"], "affected": ["shop"], "hosts": list(WEB)}
         record.append(ONE, "declared", facts, "ada@ops1")
+        ready = {"feasible": True, "rehearsed": True, "from": "42", "to": "41", "schema": {"state": "none"}}
+        for host in WEB:
+            row = {"host": host, "capability": "prepare_rollback", "outcome": "unchanged"}
+            record.append(
+                ONE, "host_outcome", {"phase": "contain", **row, "facts": {"services": {"shop": ready}}}, "ada@ops1"
+            )
         hosts = {host: frozenset[str]() for host in WEB}
         found = Desk(ONE, record, settings, Inventory(hosts, (SHOP,)), (), "ada@ops1", nobody, nobody)
         decision.assess(found)
@@ -86,11 +92,11 @@ def kinds(desk: Desk, kind: str) -> list[dict[str, Any]]:
 
 
 def shown(desk: Desk) -> str:
-    return str(desk.incident().plans["hotfix"]["hash"])
+    return str(desk.incident().plans["rollback"]["hash"])
 
 
 def test_what_was_approved_is_done_after_one_more_look(desk: Desk, site: Site) -> None:
-    decision.answer(replace(desk, plan=shown(desk)[:8]), "hotfix")
+    decision.answer(replace(desk, plan=shown(desk)[:8]), "rollback")
     assert kinds(desk, "decided")[0]["plan"] == shown(desk)
     before = site.checks
     recovery.recover(desk)
@@ -98,16 +104,16 @@ def test_what_was_approved_is_done_after_one_more_look(desk: Desk, site: Site) -
 
 
 def test_another_plan_than_the_one_that_is_named_is_not_decided(desk: Desk, site: Site) -> None:
-    with pytest.raises(PlanChangedError, match="hotfix is not plan 00000000") as caught:
-        decision.answer(replace(desk, plan="00000000"), "hotfix")
+    with pytest.raises(PlanChangedError, match="rollback is not plan 00000000") as caught:
+        decision.answer(replace(desk, plan="00000000"), "rollback")
     assert f"--plan {shown(desk)[:12]}" in caught.value.fix
-    assert "web1, web2: hotfix of shop: 42 → 43" in caught.value.why
+    assert "web1, web2: rollback of shop: 42 → 41" in caught.value.why
     assert kinds(desk, "decided") == []
 
 
 def test_what_changed_after_the_decision_is_asked_about_anew_and_nothing_is_done(desk: Desk, site: Site) -> None:
     approved = shown(desk)
-    decision.answer(desk, "hotfix")
+    decision.answer(desk, "rollback")
     site.release["web2"] = "42b"
     with pytest.raises(PlanChangedError, match="Nothing was done") as caught:
         recovery.recover(desk)
@@ -116,17 +122,17 @@ def test_what_changed_after_the_decision_is_asked_about_anew_and_nothing_is_done
     assert shown(desk) != approved
     assert desk.incident().question is not None
     assert "recover" not in [data["phase"] for data in kinds(desk, "step_started")]
-    decision.answer(replace(desk, plan=shown(desk)), "hotfix")
+    decision.answer(replace(desk, plan=shown(desk)), "rollback")
     recovery.recover(desk)
     assert site.acted == list(WEB)
 
 
 def test_a_host_that_does_not_answer_is_let_be_and_the_others_are_acted_on(desk: Desk, site: Site) -> None:
-    decision.answer(desk, "hotfix")
+    decision.answer(desk, "rollback")
     site.away = {"web1"}
     recovery.recover(desk)
     assert site.acted == ["web2"]
-    (row,) = [data for data in kinds(desk, "host_outcome") if data["host"] == "web1"]
+    (row,) = [data for data in kinds(desk, "host_outcome") if (data["host"], data["phase"]) == ("web1", "recover")]
     assert (row["outcome"], row["reason"]) == ("unreachable", "when it was looked at: no route to it")
     site.away = set()  # a resume finds it again, as it was approved
     recovery.recover(desk)
@@ -136,18 +142,18 @@ def test_a_host_that_does_not_answer_is_let_be_and_the_others_are_acted_on(desk:
 def test_a_host_that_nobody_saw_before_the_decision_is_not_acted_on_unasked(desk: Desk, site: Site) -> None:
     site.away = {"web2"}
     decision.ask_anew(desk)
-    decision.answer(desk, "hotfix")
+    decision.answer(desk, "rollback")
     site.away = set()
     with pytest.raises(PlanChangedError, match="Nothing was done") as caught:
         recovery.recover(desk)
-    assert caught.value.why.startswith("web2: hotfix of shop would be done now, and was not among")
+    assert caught.value.why.startswith("web2: rollback of shop would be done now, and was not among")
     assert site.acted == []
 
 
 def test_a_recovery_that_was_cut_off_goes_on_where_it_was(desk: Desk, site: Site) -> None:
-    decision.answer(desk, "hotfix")
-    desk.note("step_started", phase="recover", capabilities=["hotfix"], hosts=list(WEB))
-    site.release["web1"] = "43"  # done, and its answer was lost
+    decision.answer(desk, "rollback")
+    desk.note("step_started", phase="recover", capabilities=["rollback"], hosts=list(WEB))
+    site.release["web1"] = "41"  # done, and its answer was lost
     recovery.recover(desk)
     assert site.acted == list(WEB)
 
@@ -155,7 +161,7 @@ def test_a_recovery_that_was_cut_off_goes_on_where_it_was(desk: Desk, site: Site
 def test_where_the_hosts_cannot_be_looked_at_nothing_is_done(
     desk: Desk, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decision.answer(desk, "hotfix")
+    decision.answer(desk, "rollback")
 
     def broken(step: Step, *_words: Any, **_more: Any) -> Outcome:
         raise IncidentctlError(f"Ansible could not begin the phase {step.phase}.")
@@ -165,7 +171,7 @@ def test_where_the_hosts_cannot_be_looked_at_nothing_is_done(
         recovery.recover(desk)
     assert (site.acted, kinds(desk, "step_started")[-1]["phase"]) == ([], "assess")
     decision.ask_anew(desk)  # the question does not wait for it
-    assert set(desk.incident().plans["hotfix"]["silent"]) == set(WEB)
+    assert set(desk.incident().plans["rollback"]["silent"]) == set(WEB)
 
 
 # --- two people ---------------------------------------------------------------------------------------
@@ -181,20 +187,20 @@ def test_where_two_must_approve_one_decides_and_nothing_is_done_before_another_s
     critical: Desk, site: Site
 ) -> None:
     named = replace(critical, plan=shown(critical))
-    decision.answer(named, "hotfix")
+    decision.answer(named, "rollback")
     for act in (decision.decide, recovery.recover):
-        with pytest.raises(DecisionAwaited, match=r"hotfix: 1 of 2 approvals, by ada\.") as caught:
+        with pytest.raises(DecisionAwaited, match=r"rollback: 1 of 2 approvals, by ada\.") as caught:
             act(critical)
-        assert caught.value.fix == f"another person: incidentctl decide {ONE} hotfix --plan {shown(critical)[:12]}"
+        assert caught.value.fix == f"another person: incidentctl decide {ONE} rollback --plan {shown(critical)[:12]}"
     with pytest.raises(DecisionAwaited):  # on another machine, the same person
-        decision.answer(replace(named, actor="ada@ops2"), "hotfix")
+        decision.answer(replace(named, actor="ada@ops2"), "rollback")
     bob = replace(critical, actor="bob@ops1")
     with pytest.raises(UsageError, match="Which plan"):
-        decision.answer(bob, "hotfix")
+        decision.answer(bob, "rollback")
     with pytest.raises(PlanChangedError):
-        decision.answer(replace(bob, plan="00000000"), "hotfix")
+        decision.answer(replace(bob, plan="00000000"), "rollback")
     assert (kinds(critical, "approved"), site.acted) == ([], [])
-    decision.answer(replace(bob, plan=shown(critical)), "hotfix")
+    decision.answer(replace(bob, plan=shown(critical)), "rollback")
     decision.decide(critical)
     recovery.recover(critical)
     assert (len(kinds(critical, "decided")), site.acted) == (1, list(WEB))
@@ -209,29 +215,39 @@ def answering(said: str | None, meanwhile: Callable[[], object] = nobody) -> Cal
 
 
 def test_who_waits_sees_the_approval_arrive_and_goes_on(critical: Desk) -> None:
-    decision.answer(critical, "hotfix")
+    decision.answer(critical, "rollback")
     bob = replace(critical, actor="bob@ops1", plan=shown(critical))
-    decision.decide(replace(critical, ask=answering(None, lambda: decision.answer(bob, "hotfix"))))
+    decision.decide(replace(critical, ask=answering(None, lambda: decision.answer(bob, "rollback"))))
     assert kinds(critical, "step_finished")[-1]["phase"] == "decide"
 
 
 def test_who_waits_may_be_the_other_person(critical: Desk) -> None:
-    decision.answer(replace(critical, actor="bob@ops1"), "hotfix")
+    decision.answer(replace(critical, actor="bob@ops1"), "rollback")
     decision.decide(replace(critical, ask=answering("yes")))
     (approved,) = kinds(critical, "approved")
     assert approved["plan"] == shown(critical)
 
 
 def test_an_approval_is_for_one_decision_and_void_when_the_plan_changes(critical: Desk, site: Site) -> None:
-    decision.answer(critical, "hotfix")
+    decision.answer(critical, "rollback")
     bob = replace(critical, actor="bob@ops1", plan=shown(critical))
-    decision.answer(bob, "hotfix")
+    decision.answer(bob, "rollback")
     site.release["web1"] = "44"
     with pytest.raises(PlanChangedError):
         recovery.recover(critical)
-    decision.answer(critical, "hotfix")
+    decision.answer(critical, "rollback")
     with pytest.raises(PlanChangedError):  # with the hash from before
-        decision.answer(bob, "hotfix")
+        decision.answer(bob, "rollback")
     with pytest.raises(DecisionAwaited, match="1 of 2"):
         recovery.recover(critical)
     assert site.acted == []
+
+
+def test_a_recovery_goes_to_the_sick_hosts_first(desk: Desk, site: Site) -> None:
+    sick = {"web1": True, "web2": False}
+    for host, well in sick.items():
+        facts = {"services": {"shop": {"healthy": well}}}
+        desk.note("host_outcome", phase="triage", host=host, capability="health_check", outcome="done", facts=facts)
+    decision.answer(desk, "rollback")
+    recovery.recover(desk)
+    assert site.acted == ["web2", "web1"]

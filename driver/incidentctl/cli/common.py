@@ -74,7 +74,7 @@ override = click.option(
     metavar="GUARD",
     callback=_guards,
     help="Do it although this guard refuses it: max_hosts_changed, max_fraction_changed, never_isolate, controller, "
-    "last_instance.",
+    "last_instance, stale_backup, proxy.",
 )
 yes = click.option("--yes", is_flag=True, help="Answer the question before the containment with yes.")
 no_input = click.option("--no-input", is_flag=True, help="Ask nothing, also in a terminal.")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from incidentctl import approval, gate, mitigation, options, plan
+from incidentctl import approval, gate, guards, mitigation, options, plan
 from incidentctl.desk import Desk, record_decision, unless_void
 from incidentctl.errors import DecisionAwaited, LockedError, UsageError
 from incidentctl.incident import ENDED, Data, Event, Incident
@@ -47,13 +47,20 @@ def ask_anew(desk: Desk) -> None:
 def _plan(desk: Desk) -> None:
     """Record what each option would do on the hosts; one of which they say that nothing can be done is not possible."""
     able = [option["key"] for option in desk.incident().options if option["feasible"]]
-    ways = {key: way(desk, key) for key in able}
-    found = planning.plans(
-        desk, {key: way for key, way in ways.items() if way[0].capabilities}
-    )  # who waits does nothing
+    ways = {key: one for key in able if (one := way(desk, key))[0].capabilities}  # who waits does nothing
+    found = planning.plans(desk, ways)
+    seen = dataclasses.replace(desk.incident(), plans=found)
+    found = {key: {**one, "refused": _refused(desk, ways[key][0], seen)} for key, one in found.items()}
     desk.note("planned", plans=found)
-    if any(map(approval.impossible, found.values())):
-        desk.note("options_assessed", options=_weighed(desk, found))
+    weighed = _weighed(desk, found)
+    if weighed != list(seen.options):
+        desk.note("options_assessed", options=weighed)
+
+
+def _refused(desk: Desk, step: PlannedStep, seen: Incident) -> dict[str, str]:
+    """Return the guards that refuse a step as things were seen, each with why; what was overridden is not refused again."""
+    refusals = gate.refusals(desk.settings, desk.inventory, desk.record, (step,), seen)
+    return {r.guard: r.told for r in refusals if not guards.is_remembered(r, seen.overrides)}
 
 
 def decide(desk: Desk) -> None:
@@ -238,6 +245,9 @@ def _weighed(desk: Desk, plans: Mapping[str, Data]) -> list[dict[str, Any]]:
     refused = {key: why for key in plans if (why := approval.impossible(plans.get(key)))}
     weighed = options.assess(dataclasses.replace(situation(desk), refused=refused))
     found: list[dict[str, Any]] = json.loads(json.dumps([dataclasses.asdict(option) for option in weighed]))
+    for option in found:
+        if plans.get(option["key"], {}).get("refused"):  # by a guard: a person may name it
+            option.update(recommended=False)
     return found
 
 

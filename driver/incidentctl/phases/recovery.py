@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from incidentctl import approval, ledgers, report, retry
+from incidentctl import approval, guards, ledgers, report, retry
 from incidentctl.desk import Desk, skip_step, tell
 from incidentctl.errors import NotRecovered, Partial, PlanChangedError, RefusedError, UsageError
 from incidentctl.outcome import SUCCESS, HostOutcome, Outcome
@@ -28,10 +28,14 @@ def recover(desk: Desk) -> None:
         skip_step(desk, "recover")
         return
     step, variables = planned(desk, option, decision.get("playbook"))
-    step = replace(step, hosts=_unsettled(desk, "recover", step.hosts))
+    step = replace(step, hosts=_sick_first(desk, _unsettled(desk, "recover", step.hosts)))
     if option == "hotfix":
         variables |= review.reviewed(desk, step, variables)
-    outcome = run_rolling(desk, step, variables, _unless_changed(desk, decision, step.hosts))
+    away = _unless_changed(desk, decision, step.hosts)
+    gone = {row.host for row in away}
+    # Of who is away nothing can be expected: a guard must not count on them.
+    step = replace(step, targets=tuple(target for target in step.targets if target[0] not in gone))
+    outcome = run_rolling(desk, step, variables, away)
     for text in review.unfinished(outcome) if option == "hotfix" else ():
         desk.note("follow_up", text=text, owner=desk.actor)
     if outcome.worst == "failed":
@@ -67,6 +71,13 @@ def _unless_changed(desk: Desk, decision: Mapping[str, Any], hosts: tuple[str, .
         "\n".join(changed),
         f"the question was put anew; incidentctl decide {desk.incident_id} {option} --plan {found} carries out what it is now",
     )
+
+
+def _sick_first(desk: Desk, hosts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return hosts in the order in which a recovery goes from one to the next: who serves is risked only when another does."""
+    out = guards.out(desk.record.events(desk.incident_id))
+    sick = {host for (host, _service), why in out.items() if why == guards.SICK}
+    return tuple(sorted(hosts, key=lambda host: host not in sick))
 
 
 def _unsettled(desk: Desk, phase: str, hosts: tuple[str, ...]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.incidentctl.response.plugins.module_utils import (
     _chain,
     _clocks,
+    _crowding,
     _dead_man,
     _ledger,
     _lift,
@@ -59,6 +60,8 @@ def params(tmp_path: Path) -> dict[str, Any]:
         "confirm_within": 0,
         "management_cidrs": ["198.51.100.0/24"],
         "exempt_cidrs": [],
+        "max_source_fraction": 0.3,
+        "allow_proxy": False,
         "acted": [],
     }
 
@@ -237,6 +240,20 @@ def test_a_plan_is_the_same_whoever_logs_in_and_another_with_another_rate(
     assert ends() == (planned[1], planned[1])
     before, after = ends(per_minute=30)
     assert (set(before), after["per_minute"]) == ({"ipv4", "ipv6"}, 30)
+
+
+def test_a_proxy_is_not_limited_unless_that_is_meant(tools: Path, params: dict[str, Any], monkeypatch: Any) -> None:
+    told = "10.0.0.5 holds 41% of the 120 connections to port 8000, which is a proxy"
+    monkeypatch.setattr(_crowding, "crowding", lambda ports, _spared, _fraction: told if ports == [8000] else "")
+    for check_mode in (True, False):
+        outcome, summary = row(_traffic_rule.run(params, check_mode))
+        assert (outcome, summary.startswith(f"shop: {told}"), "--override proxy" in summary) == ("refused", True, True)
+    assert (table(tools), _ledger.entries(params)) == ([], ([], []))
+    params["allow_proxy"] = True
+    (checked,) = _traffic_rule.run(params, True)["incident"]["actions"]
+    assert (checked["outcome"], checked["proxy"]) == ("done", told)
+    outcome, summary = row(_traffic_rule.run(params, False))
+    assert (outcome, f"{told}, and is limited all the same" in summary) == ("done", True)
 
 
 def test_when_the_second_family_fails_the_first_is_taken_back(tools: Path, params: dict[str, Any]) -> None:

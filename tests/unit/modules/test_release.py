@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from ansible_collections.incidentctl.response.plugins.module_utils import (
     _control,
+    _durable,
     _health,
     _ledger,
     _release,
@@ -260,6 +261,7 @@ def test_a_rehearsal_says_all_and_changes_nothing(shop: SmallService) -> None:
     assert facts.pop("deployed_at").endswith("+00:00")
     assert facts == {
         "kind": "symlink",
+        "backed_up_at": None,
         "from": "42",
         "to": "41",
         "why": "the release before 42; nothing is known of its health here",
@@ -927,3 +929,21 @@ def test_the_rehearsal_of_a_command_runs_nothing_but_current(shop: SmallService)
     row, facts = act(params(shop, "prepared", services=[by_command(shop)]))
     assert (row["outcome"], facts["from"], facts["to"], facts["rehearsed"]) == ("unchanged", "42", None, True)
     assert moves(shop) == 0
+
+
+def test_a_rehearsal_says_since_when_all_data_of_the_service_is_in_a_verified_backup(shop: SmallService) -> None:
+    deploy(shop, ("41", "200"), ("42", "500"))
+    given = params(shop, "prepared")
+    given["services"][0]["data"] = [{"kind": "files", "path": "/a"}, {"kind": "sqlite", "path": "/b"}]
+    folder = Path(given["state_dir"]) / "backups"
+    folder.mkdir(parents=True)
+    written = (
+        ("shop-two-files-22222222", [("0", True)]),  # another service's
+        ("shop-files-00000000", [("1", True), ("3", True)]),
+        ("shop-sqlite-11111111", [("2", True), ("4", False)]),
+    )
+    for name, backups in written:
+        assert act(given)[1]["backed_up_at"] is None
+        entries = [{"name": at, "at": at, "verified": well} for at, well in backups]
+        _durable.write(folder / f"{name}.json", {"format": 1, "backups": entries})
+    assert act(given)[1]["backed_up_at"] == "2"

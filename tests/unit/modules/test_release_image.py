@@ -92,6 +92,7 @@ def test_a_rehearsal_says_all_and_changes_nothing(machine: Machine) -> None:
             "operations": [],
         },
         "image": "sha256:localhost/shop:41",
+        "backed_up_at": None,
         "deployed_at": "2026-01-01T00:00:00.000+00:00",
         "rehearsed": True,
     }
