@@ -54,10 +54,11 @@ def reviewed_as(incident: Incident) -> Mapping[str, str] | None:
 
 
 def awaits_review(incident: Incident) -> bool:
-    """Say whether a hotfix is decided that nobody has reviewed."""
+    """Say whether a hotfix is decided, by as many as it takes, that nobody has reviewed."""
     option = (incident.decision or {}).get("option")
     begun = any(phase.name == "recover" for phase in incident.phases)
-    return option == "hotfix" and not begun and reviewed_as(incident) is None
+    open_yet = option == "hotfix" and not begun and not approval.missing(incident)
+    return open_yet and reviewed_as(incident) is None
 
 
 def _held(incident: Incident, holder: Data) -> Standing:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _build_context,
     _chain,
     _compose,
     _disk_findings,
@@ -127,6 +128,11 @@ def _lacking(service: Service) -> Iterator[tuple[str, str]]:
     for part, key, argv in commands:
         if argv and shutil.which(str(argv[0])) is None:
             yield f"{argv[0]} is not here, or not a program", f"{part}.{key}"
+    if "build" in service.get("releases", {}):
+        try:
+            _build_context.build_file(service["releases"]["build"])
+        except OSError as error:
+            yield str(error), "hotfix"
 
 
 def _logins(services: list[Service]) -> Iterator[Finding]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import secrets
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
 import yaml
 from ansible_collections.incidentctl.response.plugins.action.release import ActionModule
 from ansible_collections.incidentctl.response.plugins.plugin_utils import _cargo
-from tests.lab.play import Hosts, Play, lab
+from tests.lab.play import INVENTORY, Hosts, Play, lab
 
 HOSTS = {"hot1": lab.Host(55, "web"), "hot2": lab.Host(56, "web")}
 FOLDER, SOURCE = "/srv/site", "/srv/site/src"
@@ -174,9 +177,19 @@ def test_what_cannot_be_built_is_said_and_changes_nothing(site: Site) -> None:
     assert (site.runs("hot1"), site.tags("hot1"), site.leftovers("hot1")) == (SICK, [], "")
 
 
-# Seconds after which the module is killed: before it builds, while it does (for three seconds), and on the way to health.
-@pytest.mark.parametrize("after_s", [0.6, 1.5, 3.0, 4.5, 5.5, 6.5, 8.0])
-def test_killed_at_any_moment_it_is_gone_on_with_and_never_built_twice_at_once(site: Site, after_s: float) -> None:
+# What a host shows at the moment at which the module is killed; TAG is the one that is built.
+SWITCHED = f"grep -q SITE_TAG=hotfix {FOLDER}/.env"
+MOMENTS = {
+    "while it builds": "pgrep -f 'podman [b]uild' && sleep 1",
+    "once it is built": "podman image exists localhost/site:TAG",
+    "after the switch": SWITCHED,
+    "while nothing runs": SWITCHED + " && ! podman ps --format '{{.Names}}' | grep -q site_site_1",
+    "once it runs": "podman ps --format '{{.Image}}' | grep -q TAG",
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_at_any_moment_it_is_gone_on_with_and_never_built_twice_at_once(site: Site, moment: str) -> None:
     site.source("hot1", 200, SLOW)
     cargo = ActionModule.cargo
     given = {
@@ -188,11 +201,112 @@ def test_killed_at_any_moment_it_is_gone_on_with_and_never_built_twice_at_once(s
         "module": "release", "run": cargo.run, "capability": "hotfix", "params": given, "paths": cargo.paths,
         "check_mode": False, "environment": {}, "log": False,
     }  # fmt: skip
-    program = _cargo.program("cut", cargo.library, message)
-    said = lab.ssh("hot1", f"sudo timeout --signal=KILL {after_s} python3 -I -S -B - || true", feed=program)
-    left = site.says("hot1", "pgrep", "--count", "--full", "'podman [b]uild'")
+    lab.ssh("hot1", "sudo tee /root/cut.py >/dev/null", feed=_cargo.program("cut", cargo.library, message))
+    shows = MOMENTS[moment].replace("TAG", site.tag)
+    script = (
+        f"python3 -I -S -B - </root/cut.py & pid=$!\nuntil {shows}; do sleep 0.02; done >/dev/null\nkill -KILL $pid\n"
+    )
+    said = lab.ssh("hot1", "sudo timeout 120 bash -s", feed=script.encode()).stdout
+    assert b'"outcome"' not in said, "it was over before it was killed"
+    left = site.says("hot1", "pgrep", "--count", "--full", "'podman [b]uild'").strip() or "0"
     block = site.play("hotfix").block("hot1")
-    print(f"killed after {after_s} s: {left.strip() or 0} build(s) left running; then {block['actions'][0]['summary']}")
-    assert block["outcome"] == ("unchanged" if b'"outcome"' in said.stdout else "done"), block
+    print(f"killed {moment}: {left} process(es) of the build left; then {block['actions'][0]['summary']}")
+    assert block["outcome"] == "done", block
     assert site.runs("hot1") == {**SICK, "site_site_1": f"localhost/site:{site.tag}"}
     assert (site.tags("hot1"), site.states("hot1"), site.leftovers("hot1")) == ([site.tag], ["applied"], "")
+
+
+class Driver:
+    """incidentctl on these hosts, with a record of the test's own."""
+
+    def __init__(self, folder: Path) -> None:
+        variables = yaml.safe_load((INVENTORY / "group_vars" / "all.yml").read_text())
+        own = {"lab_dir": str(lab.STATE), "incident_services": [{**SERVICE, "user_facing": True}]}
+        kept = {key: value for key, value in variables.items() if key != "incident_alertmanager_url"}
+        hosts = {name: {"ansible_host": host.addresses[0]} for name, host in HOSTS.items()}
+        inventory, self.config = folder / "site.yml", folder / "incidentctl.yml"
+        inventory.write_text(yaml.safe_dump({"all": {"vars": {**kept, **own}, "children": {"web": {"hosts": hosts}}}}))
+        settings = {
+            "inventory": str(inventory), "state_dir": str(folder / "state"), "memory_bank": str(folder / "bank"),
+            "severities": {"medium": {"contain": [], "watch": False}}, "verify": {"window": "2s", "within": "20s"},
+        }  # fmt: skip
+        self.config.write_text(yaml.safe_dump(settings))
+
+    def argv(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "incidentctl", words[0], "--config", str(self.config), *words[1:]]
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            self.argv(*words),
+            cwd=lab.REPOSITORY,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        print(f"$ incidentctl {' '.join(words)}\n{done.stderr}[exit code {done.returncode}]")
+        return done
+
+    def status(self) -> dict[str, Any]:
+        return dict(json.loads(self.run("status", "--json").stdout))
+
+
+@pytest.fixture
+def driver(site: Site, tmp_path: Path) -> Driver:
+    return Driver(tmp_path)
+
+
+def test_in_a_terminal_it_is_decided_reviewed_deployed_to_one_then_to_the_rest_and_closed(
+    site: Site, driver: Driver, tmp_path: Path
+) -> None:
+    first, *rest = driver.argv("run", "-s", "medium", "--service", "site", "the site answers 500")
+    seen = pexpect.spawn(first, rest, cwd=str(lab.REPOSITORY), encoding="utf-8", timeout=240, dimensions=(40, 110))
+    seen.logfile_read = (tmp_path / "terminal.txt").open("w")
+    seen.expect("Which way")
+    seen.sendline("b")
+    seen.expect("Reviewed by whom")
+    assert {host: site.runs(host) for host in HOSTS} == dict.fromkeys(HOSTS, SICK)
+    seen.sendline("Ada")
+    seen.expect(pexpect.EOF)
+    seen.close()
+    print((tmp_path / "terminal.txt").read_text())
+    assert seen.exitstatus == 0
+    status = driver.status()
+    assert status["status"] == "closed"
+    site.id = status["incident_id"]
+    for host in HOSTS:
+        assert site.tags(host) == [f"hotfix-{site.id.lower()}-1"]
+        assert site.runs(host)["site_site_1"] == f"localhost/site:hotfix-{site.id.lower()}-1"
+    rows = [row["finished"] if "finished" in row else row["host"] for row in status["outcomes"]["recover"]]
+    assert rows == ["hot1", "hot2"]
+
+
+def test_one_that_does_not_help_is_switched_back_on_the_first_host_and_the_other_never_touched(
+    site: Site, driver: Driver
+) -> None:
+    for host in HOSTS:
+        site.source(host, 503)
+    assert driver.run("run", "-s", "medium", "--service", "site", "the site answers 500").returncode == 10
+    site.id = str(driver.status()["incident_id"])
+    waits = driver.run("decide", "hotfix")
+    assert waits.returncode == 10
+    assert "by whom was the hotfix reviewed?" in waits.stderr
+    assert [site.tags(host) for host in HOSTS] == [[], []]
+    worse = driver.run("decide", "hotfix", "--reviewed-by", "Ada")
+    assert worse.returncode == 12
+    assert "the hotfix is no better (503): back to 42, as before (500)" in worse.stderr
+    tag = f"hotfix-{site.id.lower()}-"
+    assert [site.runs(host) for host in HOSTS] == [SICK, SICK]
+    assert [site.tags(host) for host in HOSTS] == [[f"{tag}1"], []]
+    assert [site.states(host) for host in HOSTS] == [["lifted"], []]
+
+    site.source("hot1", 200)
+    differs = driver.run("decide", "hotfix", "--reviewed-by", "Ada")
+    assert differs.returncode == 15
+    assert "not the same on all hosts" in differs.stderr
+    assert "hot2 would be given sha256" in differs.stderr
+    site.source("hot2", 200)
+    assert driver.run("resume", "--reviewed-by", "Ada").returncode == 0
+    assert driver.status()["status"] == "closed"
+    assert [site.runs(host)["site_site_1"] for host in HOSTS] == [f"localhost/site:{tag}2"] * 2

@@ -12,6 +12,13 @@ from ansible_collections.incidentctl.response.plugins.module_utils import _readi
 
 PASSWORD_FILE = "password"  # noqa: S105 - a file's name
 DATABASE = {"name": "db", "hosts": "web1", "data": [{"kind": "postgresql", "database": "shop"}]}
+# A unit runs it, so that nothing but what it is built from is missed.
+BUILT = {
+    "manager": "command",
+    "control": {key: ["/bin/true"] for key in ("start", "stop", "status")},
+    "compose_file": "/srv/compose.yml",
+    "releases": {"kind": "compose_image", "image": "shop", "variable": "TAG", "build": {"context": "/srv/no/src"}},
+}
 FILES = {"name": "shop", "hosts": "web1", "data": [{"kind": "files", "path": "/srv"}]}
 
 
@@ -88,6 +95,7 @@ def test_a_login_that_could_not_be_used_is_told_once_for_each_service(bare: Path
             {"releases": {"kind": "symlink", "root": "/srv", "current": "/srv/current", "hotfix": ["/srv/fix.sh"]}},
             "/srv/fix.sh is not here",
         ),
+        (BUILT, "/srv/no/src has no Containerfile and no Dockerfile"),
         (
             {"manager": "command", "control": {key: ["shopctl"] for key in ("start", "stop", "status")}},
             "shopctl is not",
