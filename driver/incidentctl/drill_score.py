@@ -56,13 +56,13 @@ def score(name: str, drill: Drill, events: Sequence[Event], served: bool, proble
         incident.incident_id,
         rank(causes, drill.right),
         tuple(str(cause.get("title")) for cause in causes[:TOP]),
-        chosen(incident),
+        chosen(incident, events),
         recovered,
         _verdict(incident),
         _until(incident, (event for event in events if _finished(event, "diagnose"))),
         _until(incident, (event for event in events if event.kind == "question_asked")),
         _until(incident, reversed(_well(events))) if recovered else None,
-        "" if recovered else problem or _why_not(incident, served),
+        "" if recovered else problem or _why_not(incident, events, served),
     )
 
 
@@ -97,9 +97,12 @@ def recommended(incident: Incident) -> Data | None:
     return next((option for option in incident.options if option.get("recommended")), None)
 
 
-def chosen(incident: Incident) -> str | None:
-    """Return what was decided, in words; what was recommended, where nothing was decided."""
-    option = incident.decision or recommended(incident)
+def chosen(incident: Incident, events: Sequence[Event]) -> str | None:
+    """Return what was decided, in words; what was recommended, where nothing was decided.
+
+    What failed is no decision of the incident any more, and another option may be recommended by then.
+    """
+    option = next((event.data for event in events if event.kind == "decided"), None) or recommended(incident)
     if option is None:
         return None
     key, playbook = option.get("option") or option.get("key"), option.get("playbook")
@@ -149,8 +152,8 @@ def _verdict(incident: Incident) -> str | None:
     return str(told) if told else "recovered" if incident.verified.get("recovered") else "not recovered"
 
 
-def _why_not(incident: Incident, served: bool) -> str:
-    if incident.decision is None:
+def _why_not(incident: Incident, events: Sequence[Event], served: bool) -> str:
+    if chosen(incident, events) is None:
         return "no option was recommended"
     return "it was healthy again without the option" if served else "it was not well after the option"
 

@@ -56,7 +56,8 @@ def hold(
             failures += 1
             held_since = None
         else:
-            took.append(last["latency_ms"])
+            if last["latency_ms"] is not None:  # where the manager says it, nothing was waited for
+                took.append(last["latency_ms"])
             held_since = now if held_since is None else held_since
         held = held_since is not None and now - held_since >= window_s
         if held or (now >= deadline and held_since is None) or now >= deadline + window_s:

@@ -195,6 +195,17 @@ def test_it_is_not_where_customers_are_not_served_whatever_the_verification_said
     assert found.problem == "it was not well after the option"
 
 
+def test_it_says_what_was_decided_though_it_failed_and_something_else_is_recommended_since(described: Drill) -> None:
+    events = answered(RIGHT, recover="failed")
+    more = {"options": [{"key": "mitigate", "recommended": True}]}
+    again = [
+        Event("INC-1", 20, events[-1].at, "ada", kind, data, "", "")
+        for kind, data in (("options_assessed", more), ("question_asked", {}))
+    ]
+    found = drill_score.score("disk_full", described, [*events, *again], False, "custom failed")
+    assert (found.option, found.problem) == ("custom (free_space)", "custom failed")
+
+
 def test_what_got_well_by_itself_is_not_recovered(described: Drill) -> None:
     found = drill_score.score("disk_full", described, answered(RIGHT, recover="failed"), True, "")
     assert (found.result, found.problem) == ("not", "it was healthy again without the option")

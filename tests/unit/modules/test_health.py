@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.incidentctl.response.plugins.module_utils import _diagnosis, _fitting, _parallel
+from ansible_collections.incidentctl.response.plugins.module_utils import _diagnosis, _fitting, _health, _parallel
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import CatalogueError
 from tests.certificates import Authority
 from tests.small_service import endpoint
@@ -273,6 +273,13 @@ def test_health_that_fails_midway_in_the_window_does_not_pass() -> None:
         incident = check(service(shop.url), window_s=3, within_s=0.1)
     assert incident["outcome"] == "failed"
     assert "not healthy for 3 s on end" in incident["reason"]
+
+
+def test_of_what_only_its_manager_says_no_latency_is_known() -> None:
+    seen = {"healthy": True, "status": None, "latency_ms": None, "detail": "running"}
+    found = _health.hold({}, window_s=0.3, within_s=1.0, ask=lambda _health_check: seen)
+    assert found["probes"] > 1
+    assert (found["healthy"], found["p50_ms"], found["max_ms"]) == (True, None, None)
 
 
 def test_without_a_health_check_the_manager_must_hold_for_the_window(tmp_path: Any) -> None:
