@@ -11,7 +11,7 @@ from incidentctl.event_data import took
 from incidentctl.findings import same_templates
 from incidentctl.incident import Event
 
-MOST = 300  # incidents that are looked back at, the newest: reading more takes seconds
+MOST = 100  # incidents that are looked back at, the newest: each is read whole
 
 
 @dataclass(frozen=True)

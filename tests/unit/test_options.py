@@ -217,25 +217,33 @@ def test_no_known_affected_service_means_no_option() -> None:
 
 def test_what_solved_the_same_pattern_before_is_told_with_when_and_how_long() -> None:
     found = replace(SHOP, solved=(tried_before("rollback", True), tried_before("hotfix", False, days=20)))
-    line = "+15  the same pattern was on INC-20260101-0300-aaaa, 12 days ago: a rollback recovered it in 41 s"
+    line = "+20  the same pattern was on INC-20260101-0300-aaaa, 12 days ago: a rollback recovered it in 41 s"
     assert line in option(found, "rollback").because
     assert option(found, "rollback").reason == (
-        "Release 42 of shop came 60 s before the onset, and the same pattern was on INC-20260101-0300-aaaa, 12 days ago: "
-        "a rollback recovered it in 41 s."
+        "The same pattern was on INC-20260101-0300-aaaa, 12 days ago: a rollback recovered it in 41 s, and release 42 of shop "
+        "came 60 s before the onset."
     )
+
+
+def test_of_what_is_less_than_two_days_old_the_time_is_told_which_stays_as_it_is() -> None:
+    found = replace(SHOP, solved=(tried_before("rollback", True, days=1),))
+    assert "on INC-20260101-0300-aaaa, at 2026-01-12 03:00 UTC: a rollback" in " ".join(
+        option(found, "rollback").because
+    )
+    assert assess(found) == assess(replace(found, now=NOW + timedelta(minutes=5)))
 
 
 @pytest.mark.parametrize(
     ("ends", "said"),
     [
-        ([False], "-15  the same pattern was on INC-20260101-0300-aaaa, 12 days ago: a rollback did not recover it"),
+        ([False], "-20  the same pattern was on INC-20260101-0300-aaaa, 12 days ago: a rollback did not recover it"),
         (
             [False, True],
             " +0  the same pattern was on INC-20260101-0300-aaaa, 12 days ago: a rollback recovered it in 41 s; 1",
         ),
         (
             [True, True, False],
-            " +5  the same pattern was on INC-20260101-0300-aaaa, 12 days ago: a rollback recovered it in",
+            " +7  the same pattern was on INC-20260101-0300-aaaa, 12 days ago: a rollback recovered it in",
         ),
     ],
 )

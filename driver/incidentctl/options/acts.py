@@ -53,7 +53,7 @@ def _does(releases: Mapping[str, Any]) -> str:
 
 def mitigate(situation: Situation) -> Way:
     """Weigh it: what of `mitigate` fits an affected service; of that what touches the likeliest cause, where one is known."""
-    title, every = "Mitigate until a proper fix", situation.mitigations
+    title, every = "Mitigate for now", situation.mitigations
     if not every:
         return impossible("mitigate", "C", title, "nothing under `mitigate` fits an affected service")
 

@@ -20,7 +20,7 @@ SCHEMA = {"none": 5, "compatible": -5, "unknown": -10, "breaking": -30}
 NOT_ALL = -20  # it helps only some of the affected services
 
 # What was done before: all of it where it always helped, nothing where as often as not.
-SOLVED, DRILLED = 15, 10
+SOLVED, DRILLED = 20, 10
 TRIED = -40
 
 NOT_REVIEWED = -15  # what a hotfix holds is not known here

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from incidentctl.event_data import seconds_between
 from incidentctl.text import plain
 
+_DAYS_S = 48 * 3600
 _TITLE = 90  # characters of a cause's title: the diagnosis has it whole
 
 
@@ -16,13 +17,15 @@ def span(seconds: float) -> str:
         return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
     if seconds < 5400:
         return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.0f} days"
+    return f"{seconds / 3600:.1f} h" if seconds < _DAYS_S else f"{seconds / 86400:.0f} days"
 
 
 def ago(at: str, now: datetime) -> str:
-    """Say how long ago something was."""
+    """Say how long ago something was, in days; of what is nearer the time, which does not change while one reads it."""
     seconds = seconds_between(at, now.isoformat())
-    return "at a time that is not known" if seconds is None else f"{span(max(seconds, 0.0))} ago"
+    if seconds is None:
+        return "at a time that is not known"
+    return f"{span(seconds)} ago" if seconds >= _DAYS_S else f"at {clock(at)}"
 
 
 def clock(at: str) -> str:
