@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -220,6 +221,31 @@ def test_of_playbooks_of_ones_own_the_one_that_fits_is_taken_unless_another_is_n
     decision.answer(with_playbooks, "custom")
     decision.answer(with_playbooks, "custom", "failover", instead_of="custom")
     assert [data["playbook"] for data in kinds(with_playbooks, "decided")] == ["free_space", "failover"]
+
+
+def typing(**answers: str | None) -> Callable[..., str | None]:
+    """Somebody who answers each question by its name."""
+    return lambda question, **_facts: answers.get(question)
+
+
+@pytest.mark.parametrize(
+    ("fits", "answers", "decided"),
+    [
+        (True, {"decide": "custom"}, ["free_space"]),
+        (False, {"decide": "custom", "playbook": "failover"}, ["failover"]),
+        (False, {"decide": "custom", "playbook": None}, []),
+    ],
+)
+def test_at_the_question_the_playbook_that_fits_is_taken_or_it_is_asked_which(
+    with_playbooks: Desk, fits: bool, answers: dict[str, str | None], decided: list[str]
+) -> None:
+    cause = {"kind": "disk" if fits else "clock", "service": "shop", "title": "x", "score": 90}
+    with_playbooks.note("step_finished", phase="diagnose", outcome="done", judged={"causes": [cause]})
+    desk = replace(with_playbooks, ask=typing(**answers))
+    decision.weigh(desk)
+    with contextlib.nullcontext() if decided else pytest.raises(DecisionAwaited):
+        decision.decide(desk)
+    assert [data["playbook"] for data in kinds(desk, "decided")] == decided
 
 
 def test_where_no_playbook_is_known_to_fit_a_person_must_name_one(with_playbooks: Desk) -> None:

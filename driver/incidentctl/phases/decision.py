@@ -70,8 +70,9 @@ def decide(desk: Desk) -> None:
         desk.show("plans", plans=desk.incident().plans, options=desk.incident().options)
         desk.show("options", options=desk.incident().options)  # last: it has room on one screen with the question
         choice = desk.option or desk.ask("decide", options=desk.incident().options, poll=desk.incident)
-        playbook = desk.playbook or _named(desk, choice)
-        choice = None if choice == "custom" and playbook is None and desk.option is None else choice
+        playbook = _fitting(desk, choice, desk.playbook) or _named(desk, choice)
+        if choice == "custom" and playbook is None and desk.option is None:
+            choice = None  # which one, they want to say later
         if choice is not None:
             answer(desk, choice, playbook, asked)
         incident = desk.incident()
@@ -175,7 +176,7 @@ def _mitigations(desk: Desk) -> tuple[str, ...]:
     return tuple(name for name in desk.settings.mitigate if name in meant)
 
 
-def _fitting(desk: Desk, choice: str, playbook: str | None) -> str | None:
+def _fitting(desk: Desk, choice: str | None, playbook: str | None) -> str | None:
     """Of custom playbooks the one that the question recommends, where a person names none."""
     said = next((option for option in desk.incident().options if option["key"] == "custom"), {})
     return said.get("playbook") if choice == "custom" and playbook is None else playbook
@@ -184,7 +185,7 @@ def _fitting(desk: Desk, choice: str, playbook: str | None) -> str | None:
 def _named(desk: Desk, choice: str | None) -> str | None:
     """Ask for the custom playbook, where more than one is there and none is known to fit."""
     names = sorted(desk.settings.custom_playbooks)
-    if choice != "custom" or desk.option is not None or _fitting(desk, choice, None) is not None:
+    if choice != "custom" or desk.option is not None:
         return None
     return names[0] if len(names) == 1 else desk.ask("playbook", names=names, poll=desk.incident)
 
