@@ -17,7 +17,7 @@ import site_on_lab
 def site(hosts: Hosts) -> Iterator[None]:
     hosts.fresh(*lab.HOSTS)
     site_on_lab.lay_out()
-    score.see_healthy()
+    score.see_healthy(score.told("disk_full"))
     yield
     hosts.fresh(*lab.HOSTS)
 
@@ -32,10 +32,10 @@ def test_on_a_healthy_site_no_fault_is_called_the_cause(site: None) -> None:
 def test_the_cause_of_a_full_disk_comes_first(site: None) -> None:
     truth = score.told("disk_full")
     try:
-        score.inject("disk_full", truth)
+        score.inject(truth)
         score.see_symptom("disk_full", truth)
         first = score.diagnose()[0]
     finally:
-        score.lift("disk_full", truth)
+        score.lift(truth)
     assert score.is_right(first, truth), first
-    score.see_healthy()
+    score.see_healthy(truth)
