@@ -65,6 +65,11 @@ def of_health(host: str, service: str, during: Facts | None, after: Facts | None
     return Figure("health", service, host, None, _ms(during), _ms(after), well, change, f"{service} {told}")
 
 
+def of_contained(host: str, service: str) -> Figure:
+    """Tell of a service that is kept off on purpose: nothing follows from its health."""
+    return Figure("health", service, host, None, None, None, None, 0, f"{service} is off on purpose: it is contained")
+
+
 def _of_window(after: Facts) -> str:
     probes, failures = number(after.get("probes")), number(after.get("failures"))
     if after.get("healthy") is not True or probes is None or failures is None:

@@ -45,10 +45,19 @@ def _of_rows(host: str, service: str, label: str, before: Facts, after: Facts) -
         return Figure("rows", service, host, sums[0], sums[0], sums[1], False, -1, f"{label}: {told}")
     well: bool | None = True if both else None
     if unknown:
+        looked = all(name in now for name in unknown)  # one that takes too long keeps nothing open: it may again
         why = next((str(note) for note in after.get("notes") or ()), "no answer")
         named = ", ".join(unknown[:_NAMED]) + (" and others" if len(unknown) > _NAMED else "")
         return Figure(
-            "rows", service, host, sums[0], sums[0], None, False, 0, plain(f"{label}: {named} not counted: {why}")
+            "rows",
+            service,
+            host,
+            sums[0],
+            sums[0],
+            None,
+            None if looked else False,
+            0,
+            plain(f"{label}: {named} not counted: {why}"),
         )
     if not both:
         why = next(

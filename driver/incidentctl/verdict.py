@@ -28,7 +28,8 @@ Rows = Sequence[Mapping[str, Any]]  # outcomes of hosts, as the record keeps the
 class Looks:
     """What hosts said at triage, in the diagnosis, and now; of which services it is about, and what the monitoring gives.
 
-    `queries` are {name: {service: (before, during, after)}}, as `monitoring.measured` gives them.
+    `off` are the services, each with its host, that a containment keeps off. `queries` are {name: {service: (before,
+    during, after)}}, as `monitoring.measured` gives them.
     """
 
     at_issue: tuple[str, ...]
@@ -36,6 +37,7 @@ class Looks:
     diagnosis: Rows
     after: Rows
     onset: datetime | None = None
+    off: frozenset[tuple[str, str]] = frozenset()
     queries: Mapping[str, Mapping[str, Sequence[float | None]]] | None = None
 
 
@@ -102,7 +104,10 @@ def _figures(looks: Looks) -> Iterator[Figure]:
             yield figures.of_health(str(row.get("host")), ", ".join(looks.at_issue), None, None)
     for (host, name), after in seen.items():
         before = triage.get((host, name))
-        yield figures.of_health(host, name, before, after, name in looks.at_issue)
+        if (host, name) in looks.off:
+            yield figures.of_contained(host, name)
+        else:
+            yield figures.of_health(host, name, before, after, name in looks.at_issue)
         if "new_errors" in after:
             yield figures.of_errors(host, name, diagnosis.get((host, name)), after, looks.onset)
         yield from figures_data.of_data(host, name, before, after)
@@ -131,7 +136,7 @@ def _spoken(found: Sequence[Figure]) -> Iterator[str]:
     health = [figure for figure in found if figure.what == "health"]
     if health:
         well = [figure for figure in health if figure.well]
-        yield well[0].told if len(well) == len(health) == 1 else _of_several(health, well)
+        yield health[0].told if len(health) == 1 else _of_several(health, well)
     rest = sorted((figure for figure in found if figure.what != "health"), key=_weight)
     texts = list(dict.fromkeys(figure.told for figure in rest if not _is_nothing(figure)))
     yield from texts[:_SPOKEN]

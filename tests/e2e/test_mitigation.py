@@ -13,7 +13,7 @@ from tests.shop import Shop
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
     shop = Shop(tmp_path)
-    shop.lay_out(severities={"high": {"contain": []}})
+    shop.lay_out(severities={"high": {"contain": []}}, verify={"window": "1s", "within": "2s"})
     shop.start()
     try:
         shop.break_it()

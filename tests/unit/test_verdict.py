@@ -94,11 +94,18 @@ def test_an_estimate_counts_as_lost_rows_only_where_it_fell_far(rows_now: int, e
     assert "about" in found.told()
 
 
-def test_what_was_counted_before_and_cannot_be_now_is_not_recovered() -> None:
-    now = database(None, notes=["public.orders not counted: it takes longer than 1 s"])
+def test_a_database_that_was_counted_before_and_cannot_be_now_is_not_recovered() -> None:
+    now = database(None, whole=None, tables={}, notes=["not looked at: database is locked"])
     found = judge(held(**now, **errors(0)), sick(**database(1204)))
     assert found.verdict == IMPROVED
-    assert "it takes longer than 1 s" in found.reasons[0]
+    assert "database is locked" in found.reasons[0]
+
+
+def test_a_table_that_took_too_long_this_time_is_told_and_keeps_nothing_open() -> None:
+    now = database(None, notes=["public.orders not counted: it takes longer than 1 s"])
+    found = judge(held(**now, **errors(0)), sick(**database(1204)))
+    assert found.verdict == RECOVERED
+    assert "public.orders not counted: " in found.told()
 
 
 def test_what_could_be_counted_neither_time_keeps_nothing_from_being_recovered() -> None:
@@ -175,6 +182,13 @@ def test_a_host_that_is_away_is_passed_over_and_one_that_was_lost_is_not() -> No
     assert verdict.of(Looks(("shop",), rows(web1=sick()), [], away)).verdict == RECOVERED
     lost = [*away[:1], {**away[1], "outcome": "unknown"}]
     assert verdict.of(Looks(("shop",), rows(web1=sick()), [], lost)).verdict == IMPROVED
+
+
+def test_a_service_that_is_kept_off_on_purpose_is_not_worse_for_it_and_not_recovered_either() -> None:
+    looks = Looks(("shop",), rows(web1=sick()), [], rows(web1=sick(status=None)))
+    assert verdict.of(looks).verdict == WORSE
+    off = verdict.of(Looks(looks.at_issue, looks.triage, [], looks.after, off=frozenset({("web1", "shop")})))
+    assert (off.verdict, off.told()) == (NO_CHANGE, "no change: shop is off on purpose: it is contained")
 
 
 def test_without_any_answer_nothing_is_said_to_have_changed() -> None:

@@ -18,6 +18,7 @@ from incidentctl.plan import Service
 from incidentctl.steps import finish_step, run_step
 from incidentctl.verdict import Looks, Verdict
 
+_TAKES_OFF = ("isolation", "scale_down")
 _BEFORE_MIN = (5, 15, 30)  # before the onset: what it was like then
 _SICK_S = 15.0  # the release that is gone forward to is as sick as it was: its health is not waited for for long
 _LOOK_S = 1.0  # between two looks at the monitoring
@@ -143,6 +144,7 @@ def _look(desk: Desk, phase: str, affected: tuple[Service, ...], window: float) 
             after=[{"host": row.host, "capability": row.capability, "outcome": row.outcome, "facts": row.facts}
                    for row in outcome.rows],
             onset=began_at,
+            off=frozenset((row["host"], row["target"]) for row in incident.contained if row["capability"] in _TAKES_OFF),
             queries=_measured(desk, affected, began_at),
         )
     )  # fmt: skip
