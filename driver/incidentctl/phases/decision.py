@@ -50,11 +50,19 @@ def _plan(desk: Desk) -> None:
     ways = {key: one for key in able if (one := way(desk, key))[0].capabilities}  # who waits does nothing
     found = planning.plans(desk, ways)
     seen = dataclasses.replace(desk.incident(), plans=found)
-    found = {key: {**one, "refused": _refused(desk, ways[key][0], seen)} for key, one in found.items()}
+    found = {
+        key: {**one, "refused": _refused(desk, _meant(desk, key, ways[key][0]), seen)} for key, one in found.items()
+    }
     desk.note("planned", plans=found)
     weighed = _weighed(desk, found)
     if weighed != list(seen.options):
         desk.note("options_assessed", options=weighed)
+
+
+def _meant(desk: Desk, option: str, step: PlannedStep) -> PlannedStep:
+    """Of custom playbooks, what is done by the one that is recommended: the others, on their hosts, are not meant."""
+    name = _fitting(desk, option, None)
+    return step if name is None else planned(desk, option, name)[0]
 
 
 def _refused(desk: Desk, step: PlannedStep, seen: Incident) -> dict[str, str]:
