@@ -307,6 +307,9 @@ def test_one_that_does_not_help_is_switched_back_on_the_first_host_and_the_other
     assert "not the same on all hosts" in differs.stderr
     assert "hot2 would be given sha256" in differs.stderr
     site.source("hot2", 200)
-    assert driver.run("resume", "--reviewed-by", "Ada").returncode == 0
+    anew = driver.run("resume", "--reviewed-by", "Ada")  # these files were not there when it was decided
+    assert anew.returncode == 14
+    assert "hotfix is not what was approved any more" in anew.stderr
+    assert driver.run("decide", "hotfix", "--reviewed-by", "Ada").returncode == 0
     assert driver.status()["status"] == "closed"
     assert [site.runs(host)["site_site_1"] for host in HOSTS] == [f"localhost/site:{tag}2"] * 2

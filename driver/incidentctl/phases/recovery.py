@@ -30,6 +30,7 @@ def recover(desk: Desk) -> None:
     step, variables = planned(desk, option, decision.get("playbook"))
     step = replace(step, hosts=_sick_first(desk, _unsettled(desk, "recover", step.hosts)))
     if option == "hotfix":
+        _unless_changed(desk, decision, step.hosts)  # nobody is to review what was not approved
         variables |= review.reviewed(desk, step, variables)
     away = _unless_changed(desk, decision, step.hosts)
     gone = {row.host for row in away}
