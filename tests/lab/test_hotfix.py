@@ -302,6 +302,8 @@ def test_one_that_does_not_help_is_switched_back_on_the_first_host_and_the_other
     assert [site.states(host) for host in HOSTS] == [["lifted"], []]
 
     site.source("hot1", 200)
+    # What was put to the question was the files of before.
+    assert driver.run("decide", "hotfix", "--reviewed-by", "Ada").returncode == 14
     differs = driver.run("decide", "hotfix", "--reviewed-by", "Ada")
     assert differs.returncode == 15
     assert "not the same on all hosts" in differs.stderr
