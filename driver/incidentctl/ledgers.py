@@ -49,9 +49,9 @@ def record(desk: Desk, outcome: Outcome) -> None:
             # A damaged one that is gone was seen to by a person: they were told to.
             seen_to = contained.get("damaged") and (name, entry) not in standing
             if name == host.host and (entry in host.facts.get("lifted", ()) or seen_to):
-                held = host.facts.get("held_back", {}).get(contained["entry"])
+                figures = {k: host.facts.get(k, {}).get(contained["entry"]) for k in ("held_back", "counted")}
                 named = {k: contained[k] for k in ("host", "capability", "entry", "target")}
-                desk.note("containment_lifted", **named, **({"held_back": held} if held else {}))
+                desk.note("containment_lifted", **named, **{key: value for key, value in figures.items() if value})
 
 
 def held_by_others(incident: Incident, phase: str = "lift") -> dict[tuple[str, str], str]:

@@ -36,6 +36,8 @@ TOUCHED: Mapping[str, frozenset[str]] = {
 }
 # They watch, and stay beside whatever is done.
 WATCHING = frozenset({"enhanced_monitoring"})
+# They take the service away for a moment, and nothing gives that back: not for a cause that they are known not to touch.
+ONCE = frozenset({"restart"})
 
 
 def touches(way: str, kind: str, causes: Iterable[str] = ()) -> bool | None:
@@ -49,10 +51,12 @@ def touches(way: str, kind: str, causes: Iterable[str] = ()) -> bool | None:
 
 
 def fitting(capabilities: Iterable[str], kind: str | None) -> tuple[str, ...]:
-    """Return those mitigations that touch a cause of this kind, with those that watch; all, where none touches it.
+    """Return those mitigations that touch a cause of this kind, with those that watch.
 
-    Without a kind, nothing is known of the cause: all of them.
+    Where none touches it, all but what is done once and not taken back. Without a kind, nothing is known: all of them.
     """
     every = tuple(capabilities)
     helping = {name for name in every if kind is not None and touches(name, kind)}
-    return tuple(name for name in every if name in helping | WATCHING) if helping else every
+    if helping:
+        return tuple(name for name in every if name in helping | WATCHING)
+    return tuple(name for name in every if name not in ONCE or kind is None or touches(name, kind) is None)

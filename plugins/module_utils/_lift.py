@@ -104,10 +104,11 @@ def _facts(params: dict[str, Any], pending: list[_ledger.Entry]) -> dict[str, An
     temporary = [entry for entry in reversed(found) if not entry["undo"].get("keep")]
     held = {e["target"]: _shared.names(others) for e in temporary if (others := _held(params, e))}
     damaged = [{"entry": Path(path).stem, "path": path} for path in unreadable]
-    held_back = {e["name"]: e["held_back"] for e in temporary if e["state"] == "lifted" and e.get("held_back")}
+    over = [entry for entry in temporary if entry["state"] == "lifted"]
+    told = {key: {e["name"]: e[key] for e in over if e.get(key)} for key in ("held_back", "counted")}
     return {
         "open": [e["name"] for e in temporary if e["state"] != "lifted"] + [row["entry"] for row in damaged],
-        "lifted": [e["name"] for e in temporary if e["state"] == "lifted"],
+        "lifted": [entry["name"] for entry in over],
         "entries": [
             {"entry": e["name"], "capability": e["capability"], "target": e["target"]}
             for e in pending
@@ -115,7 +116,7 @@ def _facts(params: dict[str, Any], pending: list[_ledger.Entry]) -> dict[str, An
         ],
         **({"held": held} if held else {}),
         **({"damaged": damaged} if damaged else {}),
-        **({"held_back": held_back} if held_back else {}),
+        **{key: found for key, found in told.items() if found},
     }
 
 

@@ -49,6 +49,8 @@ def rules(chain: str, family: str, limit: _chain.Spec) -> list[str]:
             for over in ([one, every] if limit["total"] else [one])
             for group in groups
         ),
+        # It changes nothing: by it is known how many were let through.
+        *(f"-A {chain} -p tcp --syn -m multiport --dports {','.join(map(str, group))} -j RETURN" for group in groups),
     ]
 
 

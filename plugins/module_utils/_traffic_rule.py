@@ -60,10 +60,11 @@ def take_away(entry: _ledger.Entry, check_mode: bool) -> tuple[str, bool]:
     undo, what = entry["undo"], f"{entry['capability']} of {entry['target']}"
     if check_mode:
         return f"{what} would be removed" if _rule_removal.there(undo) else f"{what} is already gone", False
-    held = _in_words(entry)
+    figures = _held_back.read(entry["undo"])
+    held = _in_words(entry, figures)
     there, saved = _taken_back(entry)
     if there:
-        entry["held_back"] = held
+        entry["held_back"], entry["counted"] = held, {**_held_back.as_data(figures), "since": entry["at"]}
     return (f"{what} removed; it {held}" if there else f"{what} was already gone") + saved, True
 
 
@@ -274,12 +275,19 @@ def _facts(params: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]
 def _counted(entry: _ledger.Entry) -> dict[str, Any]:
     """Return how many packets an entry's rules held back so far, by family, and of how many sources, where that is known."""
     figures = _held_back.read(entry["undo"])
-    return {"held_back": figures.packets, "sources": figures.sources, "expires_at": entry["expires_at"]}
+    counted = {**_held_back.as_data(figures), "since": entry["at"]}
+    return {
+        "held_back": figures.packets,
+        "sources": figures.sources,
+        "expires_at": entry["expires_at"],
+        "entry": entry["name"],
+        "counted": counted,
+    }
 
 
-def _in_words(entry: _ledger.Entry) -> str:
+def _in_words(entry: _ledger.Entry, figures: _held_back.Figures | None = None) -> str:
     capability = entry["capability"]
-    figures = _held_back.read(entry["undo"])
+    figures = _held_back.read(entry["undo"]) if figures is None else figures
     return _held_back.told(figures, KINDS[capability].words.counted, by_source=capability == "rate_limit")
 
 

@@ -160,6 +160,15 @@ incident:
           held_back: {ipv4: 4812, ipv6: 0}
           sources: 3
           expires_at: null
+          entry: 000001-rate-limit-checkout
+          counted:
+            ports: [8000]
+            dropped: 4812
+            passed: 459
+            sources: 3
+            more_sources: false
+            busiest: [{source: 192.0.2.44, dropped: 4790}, {source: 198.51.100.7, dropped: 22}]
+            since: "2026-01-01T03:04:05.678+00:00"
       to_confirm: [checkout]
     files: []
 """

@@ -44,6 +44,13 @@ def test_a_custom_playbook_touches_what_it_is_for() -> None:
     assert remedies.touches("custom", "release", ("disk", "inodes")) is False
 
 
+def test_nothing_is_restarted_for_a_cause_that_is_known_not_to_be_touched_by_it() -> None:
+    every = (*MITIGATIONS, "restart")
+    assert remedies.fitting(every, "disk") == MITIGATIONS
+    for kind in ("errors", None):  # what lies behind it is not known
+        assert remedies.fitting(every, kind) == every
+
+
 @pytest.mark.parametrize(
     ("kind", "kept"),
     [

@@ -40,6 +40,39 @@ def test_what_was_held_back_is_recorded_at_lift_and_told(tmp_path: Path) -> None
     assert "still there" in cut
 
 
+COUNTED = {
+    "ports": [8443], "dropped": 12431, "passed": 459, "sources": 9, "more_sources": False,
+    "since": "2026-01-01T00:00:01.000+00:00",
+    "busiest": [{"source": "10.213.77.200", "dropped": 12400}, {"source": "10.213.77.9", "dropped": 31}],
+}  # fmt: skip
+
+
+def test_what_was_held_back_is_told_by_host_and_port_with_who_it_was_from_when_to_when(tmp_path: Path) -> None:
+    named = {"host": "web1", "capability": "rate_limit", "entry": "000001", "target": "front"}
+    look = {"phase": "rate_limit", "host": "web2", "capability": "rate_limit", "outcome": "unchanged"}
+    limits = [{"service": "front", "entry": "000001", "counted": {**COUNTED, "dropped": 2, "passed": 0, "busiest": []}}]
+    cut = {**COUNTED, "ports": [], "dropped": 7, "sources": None, "busiest": []}
+    told = [
+        ("declared", {"title": "flood", "severity": "high"}),
+        *(("containment_applied", {**named, "host": host, "summary": "limited"}) for host in ("web1", "web2", "db1")),
+        ("host_outcome", {**look, "facts": {"limits": limits}}),
+        ("containment_lifted", {**named, "counted": COUNTED}),
+        ("containment_lifted", {**named, "host": "db1", "capability": "quarantine", "target": "host", "counted": cut}),
+    ]
+    events = [Event("INC-1", n, f"2026-01-01T00:05:0{n}.000+00:00", "ada", *one, "", "") for n, one in enumerate(told)]
+    text = report.write(events, tmp_path).read_text().replace("\\", "")
+    rows = text.partition("## Held back")[2].partition("##")[0]
+    assert (
+        "| web1 | rate_limit front, port 8443 | 12,431 of 12,890 attempts to connect dropped, 100 % from 10.213.77.200 "
+        "| 2026-01-01T00:00:01.000+00:00 | 2026-01-01T00:05:05.000+00:00 "
+        "| 10.213.77.200: 12,400; 10.213.77.9: 31; 9 sources in all |"
+    ) in rows
+    assert "| web2 | rate_limit front, port 8443 | 2 of 2 attempts to connect dropped | " in rows
+    assert "| still there, as last looked at | 9 sources in all |" in rows
+    assert "| db1 | quarantine host | 7 packets dropped | " in rows
+    assert "Held back" not in report.write(events[:2], tmp_path).read_text()
+
+
 def test_onset_and_what_changed_before_it_are_in_the_report(tmp_path: Path) -> None:
     change = {
         "kind": "release", "name": "42", "text": "got release 42 of shop", "detail": "", "service": "shop", "path": None,

@@ -9,7 +9,7 @@ from incidentctl import evidence_manifest
 from incidentctl.incident import Event, Incident
 from incidentctl.outcome import SUCCESS
 from incidentctl.plan import LIFTABLE
-from incidentctl.report import beginnings, candidates
+from incidentctl.report import beginnings, candidates, held_back
 from incidentctl.report.blocks import UNKNOWN, Command, Section, Table
 
 # What a person wants to see on the timeline; the rest of the events is bookkeeping.
@@ -47,6 +47,7 @@ def sections(incident: Incident, events: Sequence[Event]) -> list[Section]:
         Section("What changed", beginnings.blocks(incident)),
         _resolution(incident),
         _containment(events),
+        *([Section("Held back", held)] if (held := held_back.blocks(incident, events)) else []),
         _hosts(incident),
         _keepsakes(incident),
         _communication(incident),

@@ -38,6 +38,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "recent").mkdir()
     monkeypatch.setattr(_rule_removal, "_BACKENDS", ())
     monkeypatch.setattr(_held_back, "_RECENT", tmp_path / "recent")
+    monkeypatch.setattr(_held_back, "_TIMES", tmp_path / "times")
     monkeypatch.setattr(_ssh_session, "connection", lambda: LOGIN)
     monkeypatch.setattr(_ledger, "VOLATILE_DIR", str(tmp_path / "run"))
     yield folder
