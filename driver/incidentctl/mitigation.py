@@ -31,6 +31,8 @@ def step(
     sick = {host for name in chosen for host in _behind(name, judged).get("hosts") or ()}
     where = sorted((h for h in hosts if h in reached or _ELSEWHERE in chosen), key=lambda host: host not in sick)
     only = {f"{name}_only": [service.name for service in meant] for name, meant in chosen.items()}
+    if named := _breakers(judged, chosen.get("circuit_breaker", ())):
+        only["circuit_breaker_named"] = named  # others, of services that this dependency is none of, stay closed
     return PlannedStep("recover", tuple(chosen), tuple(where), targets), only
 
 
@@ -45,6 +47,23 @@ def services(
         return tuple(behind)
     sick = {service.name for service in affected}
     return tuple(service for service in fits if service.name in sick or name not in (*plan.FOR_AFFECTED, "restart"))
+
+
+def _breakers(judged: Mapping[str, Any] | None, services: Iterable[Service]) -> list[str]:
+    """Return the circuit breakers that are for the dependency which the cause is about; none where no name or place says so."""
+    about = _behind("circuit_breaker", judged).get("about") or {}
+    place = (about.get("host"), about.get("port"))
+    declared = [breaker for service in services for breaker in service.spec.get("circuit_breakers", ())]
+    return sorted(
+        {
+            str(breaker["name"])
+            for breaker in declared
+            if breaker.get("name") == about.get("name")
+            or (
+                None not in place and place == tuple((breaker.get("egress") or {}).get(key) for key in ("host", "port"))
+            )
+        }
+    )
 
 
 def _behind(name: str, judged: Mapping[str, Any] | None) -> Mapping[str, Any]:

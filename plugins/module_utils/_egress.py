@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Collection
 from typing import Any, Union
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _chain, _sockets, _ssh_session
@@ -12,9 +13,12 @@ from ansible_collections.incidentctl.response.plugins.module_utils._catalogue im
 Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
 
-def egress_of(service: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return the breakers of a service that cut traffic, each with the target that the ledger knows it by."""
-    breakers = service.get("circuit_breakers", [])
+def egress_of(service: dict[str, Any], names: Collection[str] = ()) -> list[tuple[str, dict[str, Any]]]:
+    """Return the breakers of a service that cut traffic, each with the target that the ledger knows it by.
+
+    With `names`, only those of these names.
+    """
+    breakers = [one for one in service.get("circuit_breakers", []) if not names or one["name"] in names]
     return [(f"{service['name']}/{b['name']}", b["egress"]) for b in breakers if "egress" in b]
 
 
@@ -32,7 +36,7 @@ def rules(chain: str, family: str, cut: _chain.Spec) -> list[str]:
 
 
 def _declared(params: dict[str, Any], _session: str) -> list[tuple[str, Any]]:
-    return [pair for service in services_of_host(params) for pair in egress_of(service)]
+    return [pair for service in services_of_host(params) for pair in egress_of(service, params.get("breakers") or ())]
 
 
 def _wanted(egress: dict[str, Any], earlier: Any, here: _chain.Here) -> _chain.Wanted:

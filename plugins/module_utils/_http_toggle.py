@@ -48,12 +48,14 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
     actions = []
     cuts: list[str] = []
     for service in services_of_host(params):
-        declared = _toggles(service, words)
+        named = params.get("breakers") or ()
+        declared = [pair for pair in _toggles(service, words) if not named or pair[1].get("name") in named]
         toggles = [(target, toggle) for target, toggle in declared if "egress" not in toggle]
         cuts += [target for target, toggle in declared if "egress" in toggle]
         actions += [_turn_on(target, toggle, params, check_mode) for target, toggle in toggles]
         if not declared and params.get("only"):
-            actions.append(action(service["name"], "skipped", f"{service['name']} declares no {words.key}"))
+            which = f"{words.key} named {', '.join(named)}" if named else words.key
+            actions.append(action(service["name"], "skipped", f"{service['name']} declares no {which}"))
     diff = [
         {
             "before_header": row["target"],

@@ -34,6 +34,11 @@ options:
     type: str
     choices: [circuit_breaker, maintenance_mode]
     required: true
+  breakers:
+    description: Of a service's circuit breakers, those of these names alone. Empty means all that it declares.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -97,6 +102,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._module impor
 
 ARGUMENT_SPEC = options(
     capability={"type": "str", "choices": ["circuit_breaker", "maintenance_mode"], "required": True},
+    breakers={"type": "list", "elements": "str", "default": []},
 )
 
 if __name__ == "__main__":

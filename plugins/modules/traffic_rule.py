@@ -36,6 +36,11 @@ options:
     type: str
     choices: [circuit_breaker, quarantine, rate_limit]
     required: true
+  breakers:
+    description: Of a service's circuit breakers, those of these names alone. Empty means all that it declares.
+    type: list
+    elements: str
+    default: []
   state:
     description: C(limited) puts the rules in. C(confirmed) says, over a fresh login, that the host can still be reached.
     type: str
@@ -178,6 +183,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._traffic_rule
 
 ARGUMENT_SPEC = options(
     capability={"type": "str", "choices": ["circuit_breaker", "quarantine", "rate_limit"], "required": True},
+    breakers={"type": "list", "elements": "str", "default": []},
     state={"type": "str", "choices": ["limited", "confirmed"], "default": "limited"},
     per_minute={"type": "int", "default": 10},
     burst={"type": "int", "default": 10},

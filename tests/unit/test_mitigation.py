@@ -68,6 +68,17 @@ def test_hosts_where_the_cause_was_seen_come_first_and_all_take_part_where_prome
     assert only == {"enhanced_monitoring_only": ["orders"], "restart_only": ["orders"]}
 
 
+def test_of_circuit_breakers_the_one_of_the_slow_dependency_is_opened_by_its_name_or_place() -> None:
+    names = [{"name": "stock"}, {"name": "mail"}, {"name": "search", "egress": {"host": "10.0.0.9", "port": 9200}}]
+    orders = service("orders", "worker1", circuit_breakers=names)
+    stock, search = {"name": "stock", "host": "10.0.0.8"}, {"name": "x", "host": "10.0.0.9", "port": 9200}
+    for about, named in ((stock, ["stock"]), (search, ["search"]), ({}, None)):
+        cause = {"kind": "dependency_slow", "service": "orders", "hosts": ["worker1"], "about": about}
+        found, only = mitigation.step(("circuit_breaker",), {"causes": [cause]}, (orders,), (orders,), HOSTS)
+        assert (found.capabilities, only["circuit_breaker_only"]) == (("circuit_breaker",), ["orders"])
+        assert only.get("circuit_breaker_named") == named
+
+
 def test_guards_are_told_of_the_very_services_that_are_acted_on() -> None:
     judged = {"causes": [{"kind": "not_running", "service": "database", "hosts": ["db1"]}]}
     found, _only = mitigation.step(("restart",), judged, (ORDERS,), SCOPE, HOSTS)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.incidentctl.response.plugins.module_utils import _http_toggle, _ledger, _lift
+from ansible_collections.incidentctl.response.plugins.module_utils import _egress, _http_toggle, _ledger, _lift
 from tests.certificates import Authority
 from tests.small_service import Answer, Endpoint, endpoint, free_port
 
@@ -618,6 +618,20 @@ def test_a_breaker_that_does_not_open_fails_alone(tmp_path: Path) -> None:
         ("done", False),
     ]
     assert "status says {'state': 'closed'}" in answer["incident"]["reason"]
+
+
+def test_of_a_services_breakers_those_that_are_named_are_opened_alone(tmp_path: Path) -> None:
+    script = Breakers()
+    cut = {"name": "cache", "egress": {"host": "10.0.0.9", "port": 9200}}
+    with endpoint(script) as app:
+        given = breaking(tmp_path, shop_with(cut, breaker(app.url, "payments"), breaker(app.url, "search")))
+        answer = _http_toggle.run({**given, "breakers": ["search"]}, False)
+        assert (script.open, answer["incident"]["facts"]) == ({"search"}, {})
+        other = _http_toggle.run({**given, "breakers": ["mail"], "only": ["shop"]}, False)["incident"]
+    assert (other["outcome"], other["reason"]) == ("skipped", "shop declares no circuit_breakers named mail")
+    shop = given["services"][0]
+    assert [target for target, _egress in _egress.egress_of(shop, ["cache"])] == ["shop/cache"]
+    assert _egress.egress_of(shop, ["search"]) == []
 
 
 def test_a_breaker_that_cuts_traffic_is_handed_over_and_the_others_open(tmp_path: Path) -> None:
