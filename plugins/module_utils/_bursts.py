@@ -52,17 +52,15 @@ class Bursts:
                     span[1] = at
             else:
                 self._place([at, at, 1])
-                spans, span = self._spans, self._spans[-1]
+                spans, quiet, span = self._spans, self._quiet, self._spans[-1]
             if len(spans) > KEPT:
                 self._crowd()
                 spans, quiet, span = self._spans, self._quiet, self._spans[-1]
 
     def join(self, other: Bursts) -> None:
         """Add what another one has."""
-        for span in other._spans:
-            self._place(list(span))
-            if len(self._spans) > KEPT:
-                self._crowd()
+        self._quiet = max(self._quiet, other._quiet)
+        self._place(*map(list, other._spans))
 
     def latest(self) -> tuple[float, int]:
         """Return when the latest burst began, and how many came in it.
@@ -82,22 +80,23 @@ class Bursts:
             place -= 1
         return self.first, int(total)
 
-    def _place(self, new: list[float]) -> None:
-        apart = []
-        for span in self._spans:
-            if span[0] - self._quiet <= new[1] and new[0] <= span[1] + self._quiet:
-                new = [min(span[0], new[0]), max(span[1], new[1]), span[2] + new[2]]
-            else:
-                apart.append(span)
-        self._spans = sorted([*apart, new])
+    def _place(self, *new: list[float]) -> None:
+        self._spans = _apart(sorted([*self._spans, *new]), self._quiet)
+        self._crowd()
 
     def _crowd(self) -> None:
         while len(self._spans) > KEPT:
             self._quiet *= 2
-            spans, self._spans = self._spans, self._spans[:1]
-            for span in spans[1:]:
-                before = self._spans[-1]
-                if span[0] <= before[1] + self._quiet:
-                    self._spans[-1] = [before[0], span[1], before[2] + span[2]]
-                else:
-                    self._spans.append(span)
+            self._spans = _apart(self._spans, self._quiet)
+
+
+def _apart(spans: list[list[float]], quiet: float) -> list[list[float]]:
+    """Given spans in order, make one of those between which there is no more than `quiet`."""
+    apart = spans[:1]
+    for span in spans[1:]:
+        before = apart[-1]
+        if span[0] <= before[1] + quiet:
+            apart[-1] = [before[0], max(before[1], span[1]), before[2] + span[2]]
+        else:
+            apart.append(span)
+    return apart

@@ -10,8 +10,8 @@ import re
 _NO_DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _ID = re.compile(rb"[0-9a-f]{6,}(?:-[0-9a-f]{4,}){0,4}")
 # No word in capitals comes right after it: what stands before a level may say that it is none.
-_PATH = re.compile(rb" /[\w./-]*[\w/](?=: | [^A-Z]|$)")
-_MAIL = re.compile(rb" \w[\w.+-]*@[a-z0-9.-]*[a-z0-9](?= [^A-Z]|$)")
+_PATH = re.compile(rb" /[\w./-]*[\w/](?=: | [^A-Z]|$)", re.MULTILINE)
+_MAIL = re.compile(rb" \w[\w.+-]*@[a-z0-9.-]*[a-z0-9](?= [^A-Z]|$)", re.MULTILINE)
 _LEVEL_NUMBER = re.compile(rb"(?:evel|everity|everity_?[Nn]umber|riority|RIORITY|velno|el_value)\" ?: ?\"?\d+")
 _LETTERS = bytes.maketrans(b"0123456789", b"abcdefghij")
 _SPELLED = 32
@@ -31,13 +31,13 @@ class Alike:
         lines = lines.translate(_NO_DIGITS)
         return lines.replace(b"0000", b"0").replace(b"000", b"0").replace(b"00", b"0")
 
-    def by_looks(self, line: bytes) -> bytes:
-        """Return a line without all that varies by its looks: this costs more than all the rest."""
-        if b" /" in line:
-            line = _PATH.sub(b" /x", line)
-        if b"@" in line:
-            line = _MAIL.sub(b" x@x", line)
-        return self.by_numbers(_ID.sub(b"0", line))
+    def by_looks(self, lines: bytes) -> bytes:
+        """Return lines without all that varies by its looks: this costs more than all the rest."""
+        if b" /" in lines:
+            lines = _PATH.sub(b" /x", lines)
+        if b"@" in lines:
+            lines = _MAIL.sub(b" x@x", lines)
+        return self.by_numbers(_ID.sub(b"0", lines))
 
     def tells(self, line: bytes) -> bool:
         """Say whether what is left of a line tells all that it says. If not, it will from now on."""

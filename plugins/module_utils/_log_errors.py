@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ansible_collections.incidentctl.response.plugins.module_utils._log_alike import Alike
 from ansible_collections.incidentctl.response.plugins.module_utils._log_lines import Line, Source
@@ -18,12 +18,12 @@ from ansible_collections.incidentctl.response.plugins.module_utils._log_traces i
 
 _ALIKE_BYTES, _ALIKE_KEPT = 600, 8_000  # of a line that is remembered for others; how many are
 _HELD_BYTES = 1200  # of a line that is not: enough for a sample
-_HELD = 4 << 20  # bytes of lines, until the times of the errors among them are read and they are told
+_HELD = 2 << 20  # bytes of lines, until the times of the errors among them are read and they are told
 _PEEKED = 256  # bytes: enough to see whether a line may belong to the one before
 _TRACE, _LONG_TRACE = 4 * 1024, 64 * 1024  # bytes in which the end of a trace is looked for
 _TRACES_KEPT = 1000  # of the shorter ones
 _DASH = ord("-")
-_DIGITS = frozenset((b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8", b"9"))
+_BEGINS = frozenset(bytes([each]) for each in b"0123456789{")  # a line of its own, as most begin: with a time, or JSON
 _Key, _Value = TypeVar("_Key"), TypeVar("_Value")
 
 
@@ -38,10 +38,6 @@ class _Kind:
         self.follows = self.passed_on = self.by_field = False
         self.times: tuple[float | None, ...] = ()  # known already, where no other line is like this one
         self.lines: list[bytes] = []
-
-    def goes_on(self, after: bytes) -> bool:
-        """Say whether the line right after one of these may belong to it."""
-        return (self.passed_on or after[:1] not in _DIGITS) and may_follow(after)
 
     def told(self, understanding: Understanding) -> Error:
         """Return its errors, and begin anew."""
@@ -66,6 +62,7 @@ class Reader:
         self._understanding, self._alike = Understanding(), Alike()
         self._by_numbers: dict[bytes, _Kind] = {}
         self._by_looks: dict[bytes, _Kind] = {}
+        self._by_meaning: dict[tuple[Any, ...], _Kind] = {}
         self._traces: dict[tuple[_Kind, bytes], tuple[_Kind, Trace]] = {}
         self._untold: list[_Kind] = []
         self._passed = 0  # up to where what follows an error was taken with it
@@ -98,21 +95,26 @@ class Reader:
         """Take the errors among lines of a block, whose offsets are written in `width` bytes."""
         found = [line[width + 1 :] for line in lines if line[width] != _DASH]
         alike = self._alike.by_numbers(b"\n".join(found)).split(b"\n")
-        known = zip(found, alike, map(self._by_numbers.get, alike))
+        kinds = list(map(self._by_numbers.get, alike))
+        new = [raw for raw, kind in zip(found, kinds) if kind is None]
+        looks = iter(self._alike.by_looks(b"\n".join(new)).split(b"\n"))
+        known = zip(found, alike, kinds)
         untold, before, line_before = self._untold, None, b""  # the error in the line before
         for line in lines:
             if line[width] == _DASH:
-                if before is not None and before.goes_on(line[width + 1 :]):
+                odd = line[width + 1 : width + 2] not in _BEGINS
+                if before is not None and (odd or before.passed_on) and may_follow(line[width + 1 :]):
                     self._with_trace(scan, block.base + int(line[:width]), before)
                 before = None
                 continue
             raw, key, kind = next(known)
+            look = next(looks) if kind is None else b""
             if self._passed:
                 if block.base + int(line[:width]) < self._passed:
                     continue
                 self._passed = 0
             if kind is None:
-                kind, raw = self._learned(key, raw), raw[:_HELD_BYTES]
+                kind, raw = self._learned(key, look, raw), raw[:_HELD_BYTES]
             if kind.follows and before is not None and int(line[:width]) == _after(line_before, width):
                 self._with_trace(scan, block.base + int(line[:width]), before)
                 if block.base + int(line[:width]) < self._passed:
@@ -127,21 +129,29 @@ class Reader:
             before, line_before = kind, line
         if before is not None:  # what follows it was not given
             after = block.base + _after(line_before, width) + block.more
-            if before.goes_on(scan.peek(after, _PEEKED).partition(b"\n")[0]):
+            if may_follow(scan.peek(after, _PEEKED).partition(b"\n")[0]):
                 self._with_trace(scan, after, before)
 
-    def _learned(self, key: bytes, raw: bytes) -> _Kind:
+    def _learned(self, key: bytes, look: bytes, raw: bytes) -> _Kind:
         """Return of which kind a line is; if others can be like it, keep that for them."""
-        looks = self._alike.by_looks(raw)
-        kind = self._by_looks.get(looks)
+        kind = self._by_looks.get(look)
         if kind is None:
             kind = self._new(raw)
             if len(raw) > _ALIKE_BYTES or raw.startswith(b"<") or not self._alike.tells(raw):
                 return kind  # of longer lines hardly two are alike; the number at the start of some is their priority
-            kind.times = ()
-            _keep(self._by_looks, looks, kind)
+            kind = self._shared(kind, raw)
+            _keep(self._by_looks, look, kind)
         _keep(self._by_numbers, key, kind)
         return kind
+
+    def _shared(self, kind: _Kind, raw: bytes) -> _Kind:
+        """Return the kind that all of one meaning are of: they say the same, and the same may follow them."""
+        kind.times = ()
+        trace = vars(Trace(text_of(raw), kind.cause)).values()
+        meaning = (kind.said, kind.follows, kind.by_field, *trace)
+        if meaning not in self._by_meaning:
+            _keep(self._by_meaning, meaning, kind)
+        return self._by_meaning[meaning]
 
     def _new(self, raw: bytes) -> _Kind:
         error = self._understanding.of_line(Line(text_of(raw[:LINE_LIMIT])))
@@ -208,7 +218,7 @@ class Reader:
             return self._understanding.of_line(line)
         raw = line.text.encode("utf-8", "replace")
         key = self._alike.by_numbers(raw)
-        kind = self._by_numbers.get(key) or self._learned(key, raw)
+        kind = self._by_numbers.get(key) or self._learned(key, self._alike.by_looks(raw), raw)
         if kind.said is None:
             return None
         times = (line.at,) if line.at is not None else kind.times or self._understanding.times([raw], kind.by_field)

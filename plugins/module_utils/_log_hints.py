@@ -11,7 +11,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import _log_l
 from ansible_collections.incidentctl.response.plugins.module_utils._log_traces import may_follow
 
 LARGE = 32 << 20  # bytes from which on it is worth it to look how a log says its levels
-_SAMPLES, _SAMPLE = 64, 8 * 1024  # how many parts of it are looked at, and how large each is
+_SAMPLES, _SAMPLE = 64, 4 * 1024  # how many parts of it are looked at, and how large each is
 _WORDS, _MOST_OF = (
     20,
     0.8,

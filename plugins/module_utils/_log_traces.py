@@ -28,8 +28,8 @@ _PASSED_ON = (
 _PREFIX = re.compile(_PASSED_ON)
 _BARE = (
     r"(?:[ \t}]|$|Traceback \(|Caused by: |Wrapped by: |During handling of|The above exception|goroutine \d|created by "
-    r"|exit status \d|\[signal |[\w./-]+(?:\.\(\*?[\w.\[\]]+\))?\.[\w.-]+\("
-    r"|[\w.$]*(?:Exception|Error|Throwable|ExceptionGroup)(?:: | \[|$))"
+    r"|exit status \d|\[signal |[\w.$]*(?:Exception|Error|Throwable|ExceptionGroup)(?:: | \[|$)"
+    r"|[\w./-]+(?:\.\(\*?[\w.\[\]]+\))?\.[\w.-]+\()"
 )
 _FOLLOWS = re.compile(_BARE.encode())
 _PASSED_ON_FOLLOWS = re.compile(f"{_PASSED_ON}{_BARE}".encode())

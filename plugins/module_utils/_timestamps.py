@@ -11,33 +11,45 @@ from typing import Any
 SEARCHED = 120  # a log line says its time near its start
 _CLOCK = r"(?P<H>\d\d):(?P<M>\d\d):(?P<S>\d\d)(?:[.,](?P<f>\d{1,9}))?"
 _POINTS = (b".", b",")
-_ANY_CLOCK = re.compile(r"\d\d:\d\d:\d\d")
 _ZONE = r"(?:\s?(?P<z>Z\b|UTC\b|GMT\b|[+-]\d\d(?::?\d\d)?(?!\d)))?"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH = rf"(?P<b>{'|'.join(_MONTHS)})"
 _YEAR = r"(?P<y>(?:19|20|21)\d\d)"
+# Each with what a text must hold, every digit a 0, for it to be tried: most hold one of them.
 _FORMS = tuple(
-    re.compile(form)
-    for form in (
-        rf"(?<!\d){_YEAR}[-/](?P<m>\d\d)[-/](?P<d>\d\d)[T _]{_CLOCK}{_ZONE}",  # ISO 8601, Python, nginx, PostgreSQL
-        rf"(?<!\d)(?P<d>\d{{1,2}})/{_MONTH}/{_YEAR}:{_CLOCK}{_ZONE}",  # Common Log Format
-        rf"(?<!\d)(?P<d>\d{{1,2}}) {_MONTH} {_YEAR} {_CLOCK}{_ZONE}",  # Redis, RFC 5322
-        rf"\b{_MONTH} +(?P<d>\d{{1,2}}) {_CLOCK}(?: {_YEAR}\b)?",  # syslog, asctime
-        rf"^[IWEF](?P<m>\d\d)(?P<d>\d\d) {_CLOCK}",  # glog
-        rf"^(?P<m>\d\d)-(?P<d>\d\d) {_CLOCK}",  # logcat
+    (signs, re.compile(form))
+    for signs, form in (
+        # ISO 8601, Python, nginx, PostgreSQL
+        (("0000-00", "0000/00"), rf"(?<!\d){_YEAR}[-/](?P<m>\d\d)[-/](?P<d>\d\d)[T _]{_CLOCK}{_ZONE}"),
+        (("/0000:00:",), rf"(?<!\d)(?P<d>\d{{1,2}})/{_MONTH}/{_YEAR}:{_CLOCK}{_ZONE}"),  # Common Log Format
+        ((" 0000 00:",), rf"(?<!\d)(?P<d>\d{{1,2}}) {_MONTH} {_YEAR} {_CLOCK}{_ZONE}"),  # Redis, RFC 5322
+        (("0 00:00:",), rf"\b{_MONTH} +(?P<d>\d{{1,2}}) {_CLOCK}(?: {_YEAR}\b)?"),  # syslog, asctime
+        (("0000 00:",), rf"^[IWEF](?P<m>\d\d)(?P<d>\d\d) {_CLOCK}"),  # glog
+        (("00-00 00:",), rf"^(?P<m>\d\d)-(?P<d>\d\d) {_CLOCK}"),  # logcat
     )
 )
+_ZEROS = dict.fromkeys(map(ord, "123456789"), "0")
 
 
 def split(text: str) -> tuple[datetime | None, str]:
     """Given a line, return its time (None if it has none that we can read) and the line without it."""
-    if _ANY_CLOCK.search(text, 0, SEARCHED + 20) is None:
-        return None, text
-    for form in _FORMS:
-        match = form.search(text, 0, SEARCHED)
-        if match:
-            return _moment(match.groupdict()), text[: match.start()] + text[match.end() :]
-    return None, text
+    match = _found(text)
+    return (None, text) if match is None else (_moment(match.groupdict()), _without(match))
+
+
+def _found(text: str) -> re.Match[str] | None:
+    shape = text[: SEARCHED + 20].translate(_ZEROS)
+    if "00:00:00" in shape:
+        for signs, form in _FORMS:
+            for sign in signs:
+                match = form.search(text, 0, SEARCHED) if sign in shape else None
+                if match:
+                    return match
+    return None
+
+
+def _without(match: re.Match[str]) -> str:
+    return match.string[: match.start()] + match.string[match.end() :]
 
 
 class Clock:
@@ -53,27 +65,30 @@ class Clock:
 
     def split(self, text: str) -> tuple[float | None, str]:
         """Do as `split` does, with the time in seconds since 1970."""
-        if _ANY_CLOCK.search(text, 0, SEARCHED + 20) is None:
+        match = _found(text)
+        if match is None:
             return None, text
-        for form in _FORMS:
-            match = form.search(text, 0, SEARCHED)
-            if match:
-                found = _moment(match.groupdict())
-                if found is not None:
-                    self._learn(match, found)
-                return None if found is None else found.timestamp(), text[: match.start()] + text[match.end() :]
-        return None, text
+        found = _moment(match.groupdict())
+        if found is not None:
+            self._learn(match, found)
+        return None if found is None else found.timestamp(), _without(match)
 
     def times(self, lines: Sequence[bytes]) -> list[float | None]:
         """Return the times of lines, to the millisecond."""
-        hour, hours, seconds, parts = self._hour, self._hours, self._seconds, self._parts
-        minutes, part = slice(hour.stop, hour.stop + 6), slice(hour.stop + 6, hour.stop + 10)
-        try:
-            return [hours[line[hour]] + seconds[line[minutes]] + parts[line[part]] for line in lines]
-        except KeyError:
-            if len(lines) > 1:
-                return [self.times([line])[0] for line in lines]
-            return [self.split(lines[0][: 4 * SEARCHED].decode("utf-8", "replace"))[0]]
+        hours, seconds, parts = self._hours, self._seconds, self._parts
+        for _ in range(2):
+            hour, end = self._hour, self._hour.stop
+            minutes, part = slice(end, end + 6), slice(end + 6, end + 10)
+            try:
+                return [hours[line[hour]] + seconds[line[minutes]] + parts[line[part]] for line in lines]
+            except KeyError:
+                new = {line[hour]: line for line in lines if line[hour] not in hours}
+                for line in new.values():  # one of each hour is enough
+                    self._of(line)
+        return [self._of(line) for line in lines]
+
+    def _of(self, line: bytes) -> float | None:
+        return self.split(line[: 4 * SEARCHED].decode("utf-8", "replace"))[0]
 
     def _learn(self, match: re.Match[str], found: datetime) -> None:
         if len(self._hours) >= self._KNOWN:
