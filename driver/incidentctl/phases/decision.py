@@ -46,17 +46,23 @@ def ask_anew(desk: Desk) -> None:
 
 def _plan(desk: Desk) -> None:
     """Record what each option would do on the hosts; one of which they say that nothing can be done is not possible."""
-    able = [option["key"] for option in desk.incident().options if option["feasible"]]
-    ways = {key: one for key in able if (one := way(desk, key))[0].capabilities}  # who waits does nothing
-    found = planning.plans(desk, ways)
-    seen = dataclasses.replace(desk.incident(), plans=found)
-    found = {
-        key: {**one, "refused": _refused(desk, _meant(desk, key, ways[key][0]), seen)} for key, one in found.items()
-    }
-    desk.note("planned", plans=found)
-    weighed = _weighed(desk, found)
-    if weighed != list(seen.options):
+    before = list(desk.incident().options)
+    plans = _look(desk, before)
+    desk.note("planned", plans=plans)
+    if (weighed := _weighed(desk, plans)) != before:
         desk.note("options_assessed", options=weighed)
+
+
+def _look(desk: Desk, ways_out: Iterable[Data]) -> dict[str, Data]:
+    """Look at the hosts, changing nothing: what would each possible option do there, and what would guards say to that?"""
+    able = [option["key"] for option in ways_out if option["feasible"]]
+    ways = {key: one for key in able if (one := way(desk, key))[0].capabilities}  # who waits does nothing
+    plans = planning.plans(desk, ways)
+    seen = dataclasses.replace(desk.incident(), plans=plans)
+    found = {
+        key: {**one, "refused": _refused(desk, _meant(desk, key, ways[key][0]), seen)} for key, one in plans.items()
+    }
+    return dict(json.loads(json.dumps(found)))  # as the record will give it back
 
 
 def _meant(desk: Desk, option: str, step: PlannedStep) -> PlannedStep:
@@ -230,12 +236,19 @@ def taken_up(desk: Desk, decision: Event, patience_s: float = 30.0) -> bool:
 
 
 def _put(desk: Desk) -> Data | None:
-    """Put the question; one that was put before is put again if its figures have changed. Return it."""
+    """Put the question; one that was put before is put again if its figures or plans have changed. Return it."""
     before = desk.incident()
-    found = list(before.options) if before.question is None else _weighed(desk, before.plans)
-    if found != list(before.options):
+    found = [dict(option) for option in before.options]
+    plans = dict(before.plans)
+    if before.question is not None:  # since then the hosts may have changed
+        plans = _look(desk, _weighed(desk, {}))
+        found = _weighed(desk, plans)
+    changed = {"planned": plans != dict(before.plans), "options_assessed": found != list(before.options)}
+    if changed["planned"]:
+        _unless_decided(desk, "planned", plans=plans)
+    if changed["options_assessed"]:
         _unless_decided(desk, "options_assessed", options=found)
-    if before.question is None or found != list(before.options):
+    if before.question is None or any(changed.values()):
         _unless_decided(desk, "question_asked", **_question(desk))
     return desk.incident().question
 

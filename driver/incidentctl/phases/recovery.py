@@ -66,11 +66,15 @@ def _unless_changed(desk: Desk, decision: Mapping[str, Any], hosts: tuple[str, .
     if not changed:
         return away
     ask_anew(desk)
-    found = approval.short(desk.incident().plans.get(option))
+    incident = desk.incident()
+    is_possible = any(one["feasible"] for one in incident.options if one["key"] == option)
+    words = f"custom --playbook {decision['playbook']}" if option == "custom" else option
+    carry_out = f"incidentctl decide {desk.incident_id} {words} --plan {approval.short(incident.plans.get(option))}"
+    look = f"incidentctl status {desk.incident_id} shows what is possible now"
     raise PlanChangedError(
         f"{desk.incident_id}: {option} is not what was approved any more (plan {approval.short(approved)}). Nothing was done.",
         "\n".join(changed),
-        f"the question was put anew; incidentctl decide {desk.incident_id} {option} --plan {found} carries out what it is now",
+        f"the question was put anew; {f'{carry_out} carries out what it is now' if is_possible else look}",
     )
 
 
