@@ -22,9 +22,10 @@ from incidentctl.errors import IncidentctlError
 from incidentctl.record import open_record
 from incidentctl import workflow
 from incidentctl.desk import Desk, record_decision
+from incidentctl.settings import Settings
 
 def decide(record, actor, incident_id, option):
-    record_decision(Desk(incident_id, record, None, None, (), actor, None, None), option)
+    record_decision(Desk(incident_id, record, Settings(), None, (), actor, None, None), option)
 
 def declare(record, actor):
     workflow.declare(record, actor, title="x", severity="high", services=["shop"])
@@ -122,7 +123,7 @@ def asked(record: Record, number: int) -> str:
     """An incident that waits for a decision."""
     name = f"INC-20260101-{number:04d}-aaaa"
     ways = [{"letter": key[0], "key": key, "feasible": True} for key in ("rollback", "hotfix")]
-    record.append(name, "declared", {"services": ["shop"]}, "eve")
+    record.append(name, "declared", {"services": ["shop"], "severity": "high"}, "eve")
     record.append(name, "options_assessed", {"options": ways}, "eve")
     record.append(name, "question_asked", {"question": "Which recovery?"}, "eve")
     return name
