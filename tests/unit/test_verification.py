@@ -180,6 +180,14 @@ def test_a_mitigation_that_leaves_nothing_in_place_goes_on_if_it_helped(desk: De
     assert events(desk, "follow_up")[0]["text"] == "Schedule the proper fix"
 
 
+def test_the_proper_fix_is_followed_up_once_beside_whatever_else_is_to_be_followed_up(desk: Desk, hosts: Hosts) -> None:
+    desk.note("follow_up", text="Ask the partner", owner="ada")
+    mitigated(desk, contained=False)
+    verification.verify(desk)
+    verification.verify(desk)
+    assert [row["text"] for row in events(desk, "follow_up")] == ["Ask the partner", "Schedule the proper fix"]
+
+
 def test_a_mitigation_that_leaves_nothing_and_did_not_help_puts_the_question_anew(desk: Desk, hosts: Hosts) -> None:
     mitigated(desk, contained=False)
     hosts.rows = (row("web1", "shop", seen(healthy=False), outcome="failed"),)

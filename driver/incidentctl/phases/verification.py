@@ -195,10 +195,11 @@ def _health(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _follow_up(desk: Desk) -> None:
     incident = desk.incident()
-    if incident.decision is None or incident.decision["option"] != "mitigate" or incident.follow_ups:
+    if incident.decision is None or incident.decision["option"] != "mitigate":
         return
     text = "Schedule the proper fix" + (", then lift the mitigation" if holds(desk) else "")
-    desk.note("follow_up", text=text, owner=desk.actor)
+    if text not in {row.get("text") for row in incident.follow_ups}:
+        desk.note("follow_up", text=text, owner=desk.actor)
 
 
 def calmed(desk: Desk, affected: Iterable[Service]) -> dict[str, Any]:
