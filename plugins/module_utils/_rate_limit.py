@@ -86,7 +86,9 @@ def _wanted(ports: tuple[list[int], list[int]], earlier: Any, here: _chain.Here)
         "remember": _held_back.remembers(),
         "exempt": [*params["management_cidrs"], *params["exempt_cidrs"], *peers],
     }
-    crowding = _crowding.crowding(limited, map(_chain.network, limit["exempt"]), params["max_source_fraction"])
+    crowding = ""
+    if not params["proxies_known"]:  # else whoever is not exempt is no proxy, but a source that asks too much
+        crowding = _crowding.crowding(limited, map(_chain.network, limit["exempt"]), params["max_source_fraction"])
     if crowding and not params["allow_proxy"]:
         way = "Fix: spare it with rate_limit_exempt_cidrs; or, if it is the attacker, --override proxy (rate_limit_allow_proxy)"
         raise _chain.NotDone("refused", f"{crowding}: to limit it limits all who come by it. {way}")

@@ -81,6 +81,12 @@ options:
     type: list
     elements: str
     default: []
+  proxies_known:
+    description:
+      - With O(capability=rate_limit), every proxy by which users come is among O(exempt_cidrs), or there is none.
+        No other source is taken for one then, and O(max_source_fraction) does not count.
+    type: bool
+    default: false
   max_source_fraction:
     description:
       - With O(capability=rate_limit), the part of a port's established connections, of 20 at least, that one source may hold.
@@ -192,6 +198,7 @@ ARGUMENT_SPEC = options(
     confirm_within={"type": "int", "default": 60},
     management_cidrs={"type": "list", "elements": "str", "default": []},
     exempt_cidrs={"type": "list", "elements": "str", "default": []},
+    proxies_known={"type": "bool", "default": False},
     max_source_fraction={"type": "float", "default": 0.3},
     allow_proxy={"type": "bool", "default": False},
     acted={"type": "list", "elements": "dict", "default": []},

@@ -118,6 +118,7 @@ def _limits(world: World, capability: str) -> None:
     world.options |= {
         "management_cidrs": [],
         "exempt_cidrs": [],
+        "proxies_known": False,
         "max_source_fraction": 0.3,
         "allow_proxy": False,
         "acted": [],

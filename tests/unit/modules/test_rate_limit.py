@@ -60,6 +60,7 @@ def params(tmp_path: Path) -> dict[str, Any]:
         "confirm_within": 0,
         "management_cidrs": ["198.51.100.0/24"],
         "exempt_cidrs": [],
+        "proxies_known": False,
         "max_source_fraction": 0.3,
         "allow_proxy": False,
         "acted": [],
@@ -255,6 +256,17 @@ def test_a_proxy_is_not_limited_unless_that_is_meant(tools: Path, params: dict[s
     assert (checked["outcome"], checked["proxy"]) == ("done", told)
     outcome, summary = row(_traffic_rule.run(params, False))
     assert (outcome, f"{told}, and is limited all the same" in summary) == ("done", True)
+
+
+def test_who_is_no_proxy_by_what_the_site_declares_is_limited(
+    tools: Path, params: dict[str, Any], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(_crowding, "crowding", lambda *_given: "10.0.0.5 holds 41% of the 120 connections to port 8000")
+    params |= {"exempt_cidrs": ["10.0.0.1/32"], "proxies_known": True}
+    (checked,) = _traffic_rule.run(params, True)["incident"]["actions"]
+    assert checked["outcome"] == "done"
+    assert "proxy" not in checked, "there is nothing for the guard"
+    assert row(_traffic_rule.run(params, False))[0] == "done"
 
 
 def test_when_the_second_family_fails_the_first_is_taken_back(tools: Path, params: dict[str, Any]) -> None:
