@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from incidentctl import approval
+from incidentctl import approval, remedies
 from incidentctl.incident import ENDED, Data, Incident, Phase, interrupted, phase_done
 from incidentctl.outcome import SUCCESS
 
@@ -32,6 +32,18 @@ def standing(incident: Incident) -> Standing:
         steps = (_command(incident, "report"), _command(incident, "reopen", "if it comes back"))
         return Standing("nothing", f"nothing: it is {incident.status}", incident.closed_at, None, steps)
     return _held(incident, incident.holder) if incident.holder else _free(incident)
+
+
+def holding(incident: Incident) -> bool:
+    """Say whether what was decided only holds the incident: what it put in place, and is there still, must stay.
+
+    So is every mitigation; of a playbook of the user's own what holds off a cause, which would be back with the lift.
+    """
+    option = (incident.decision or {}).get("option")
+    ran = {name for phase in incident.phases if phase.name == "recover" for name in phase.capabilities}
+    told = {str(row["capability"]) for row in incident.outcomes.get("recover", ())}
+    did = {"mitigate": ran, "custom": told & remedies.TOUCHED.keys()}.get(str(option), set())
+    return any(row["capability"] in did for row in incident.contained)
 
 
 def decided(incident: Incident) -> Data | None:
@@ -86,7 +98,7 @@ def _free(incident: Incident) -> Standing:
         return _for_decision(incident, f"a decision: {_question(incident)}")
     if decision is None:
         return _for_responder(incident)
-    if decision.get("option") == "mitigate" and phase_done(incident, "recover"):
+    if (decision.get("option") == "mitigate" or holding(incident)) and phase_done(incident, "recover"):
         steps = (*_to_the_end(incident), f"{_command(incident, 'decide')} OPTION")
         return Standing("fix", "the proper fix: it is mitigated, not solved", str(decision["at"]), None, steps)
     if _fell_ill_again(incident):

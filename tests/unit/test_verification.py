@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from incidentctl import notify
+from incidentctl import notify, standing
 from incidentctl.desk import Desk
 from incidentctl.errors import DecisionAwaited, NotRecovered
 from incidentctl.outcome import HostOutcome, Outcome, Step
@@ -200,6 +200,36 @@ def test_a_worse_mitigation_puts_the_question_anew_though_it_is_in_place(desk: D
     mitigated(desk, contained=True)
     hosts.rows = (row("web1", "shop", seen(rows=3)),)
     with pytest.raises(NotRecovered, match="worse after mitigate"):
+        verification.verify(desk)
+
+
+def by_playbook(desk: Desk, capability: str) -> None:
+    desk.note("decided", option="custom", playbook="shed_load")
+    desk.note("step_started", phase="recover", capabilities=["/srv/shed_load.yml"], hosts=["web1"])
+    desk.note("host_outcome", phase="recover", host="web1", capability=capability, outcome="done")
+    desk.note("containment_applied", host="web1", entry="000001-shop", capability=capability, target="shop")
+    desk.note("step_finished", phase="recover", outcome="done")
+
+
+def test_what_a_playbook_of_the_users_own_holds_a_cause_off_with_stays(desk: Desk, hosts: Hosts) -> None:
+    by_playbook(desk, "rate_limit")
+    verification.verify(desk)
+    assert events(desk, "follow_up")[0]["text"] == "Schedule the proper fix, then lift the mitigation"
+    with pytest.raises(DecisionAwaited, match="mitigated, not solved"):
+        recovery.lift_unless_held(desk)
+    assert standing.standing(desk.incident()).waits_for == "fix"
+
+
+def test_what_it_only_secured_itself_with_is_lifted(desk: Desk, hosts: Hosts) -> None:
+    by_playbook(desk, "maintenance_mode")
+    verification.verify(desk)
+    verification.unless_held(desk)
+
+
+def test_a_playbook_of_the_users_own_that_did_not_help_puts_the_question_anew(desk: Desk, hosts: Hosts) -> None:
+    by_playbook(desk, "rate_limit")
+    hosts.rows = (row("web1", "shop", seen(healthy=False), outcome="failed"),)
+    with pytest.raises(NotRecovered):
         verification.verify(desk)
 
 

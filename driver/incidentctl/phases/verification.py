@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from incidentctl import dependency_graph, monitoring, onset, plan, verdict
+from incidentctl import dependency_graph, monitoring, onset, plan, standing, verdict
 from incidentctl.desk import Desk, skip_step, tell
 from incidentctl.errors import DecisionAwaited, NotRecovered
 from incidentctl.ledgers import held_by_others
@@ -36,8 +36,9 @@ def verify(desk: Desk) -> None:
     _follow_up(desk)
     tell(desk, None)
     finish_step(desk, outcome, None if found.recovered else "failed")
-    if not found.recovered and (found.verdict == verdict.WORSE or not holds(desk)):
-        option = (desk.incident().decision or {}).get("option")
+    option = (desk.incident().decision or {}).get("option")
+    # A mitigation need not make it well; a playbook of the user's own must.
+    if not found.recovered and (found.verdict == verdict.WORSE or option != "mitigate" or not holds(desk)):
         forward = go_forward(desk) if found.verdict == verdict.WORSE else ""
         ask_anew(desk)
         raise NotRecovered(
@@ -80,12 +81,8 @@ def go_forward(desk: Desk) -> str:
 
 
 def holds(desk: Desk) -> bool:
-    """Say whether what was decided only holds the incident: a mitigation that is in place, and must stay there."""
-    incident = desk.incident()
-    if incident.decision is None or incident.decision["option"] != "mitigate":
-        return False
-    did = {name for phase in incident.phases if phase.name == "recover" for name in phase.capabilities}
-    return any(row["capability"] in did for row in incident.contained)
+    """Say whether what was decided only holds the incident: what it put in place must stay there."""
+    return standing.holding(desk.incident())
 
 
 def unless_held(desk: Desk) -> None:
@@ -195,9 +192,10 @@ def _health(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _follow_up(desk: Desk) -> None:
     incident = desk.incident()
-    if incident.decision is None or incident.decision["option"] != "mitigate":
+    held = holds(desk)
+    if incident.decision is None or not (held or incident.decision["option"] == "mitigate"):
         return
-    text = "Schedule the proper fix" + (", then lift the mitigation" if holds(desk) else "")
+    text = "Schedule the proper fix" + (", then lift the mitigation" if held else "")
     if text not in {row.get("text") for row in incident.follow_ups}:
         desk.note("follow_up", text=text, owner=desk.actor)
 
