@@ -27,6 +27,7 @@ _LINES = 6
 _SEVERITIES = ("critical", "warning", "info")
 # A dependency fails at a step of its check, and that is the cause rather than the dependency.
 _STEPS = {"dns": "name_resolution", "tls": "certificate", "login": "login"}
+_TOO_LATE = "no complete answer within"  # the collection's _http and _line
 
 
 @dataclass(frozen=True)
@@ -106,13 +107,21 @@ def _found(seen: Observations) -> list[Suspect]:
     for finding in seen.findings:
         if finding.kind in NEVER:
             continue
-        kind = _STEPS.get(finding.named("failing"), finding.kind) if finding.kind == "dependency" else finding.kind
+        kind = _of_check(finding) if finding.kind == "dependency" else finding.kind
         rule = RULES.get(kind, OTHER)
         about = [same.get(finding.named(key), finding.named(key)) for key in rule.same]
         # What fails for several services at the same place is one; an error belongs to its service.
         service = "" if finding.kind == "dependency" else finding.service or ""
         rows.setdefault((kind, service, *about), []).append(finding)
     return [_of_findings(key, each, RULES.get(key[0], OTHER)) for key, each in rows.items()]
+
+
+def _of_check(finding: Finding) -> str:
+    """Return the kind of a dependency that fails: what takes the request and does not answer in time is slow, not gone."""
+    failing = finding.named("failing")
+    if failing == "answer" and finding.named("detail").startswith(_TOO_LATE):
+        return "dependency_slow"
+    return _STEPS.get(failing, finding.kind)
 
 
 def _of_findings(key: tuple[str, ...], each: list[Finding], rule: Rule) -> Suspect:

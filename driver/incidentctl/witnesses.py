@@ -128,6 +128,8 @@ def _needed(suspect: Suspect, case: Case) -> Iterator[Evidence]:
         return  # that it is a host which others need says nothing of each of its files
     if suspect.services and any(suspect.services <= set(root.suffering) for root in case.roots):
         return  # it is only on the way to what fails
+    if suspect.kind == "permission" and not _heard(suspect, case):
+        return  # who is shut out says so
     seen: dict[tuple[str, str], tuple[bool, str]] = {}
     for need in suspect.needs:
         if (need.host, need.service) in case.seen.sick:

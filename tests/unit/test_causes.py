@@ -152,6 +152,29 @@ def test_mode_changed_just_before_counts_for_it_only_where_somebody_is_shut_out(
     assert (score("02:55") > score("02:30")) is is_denied
 
 
+@pytest.mark.parametrize("is_denied", [False, True])
+def test_that_others_need_a_service_speaks_for_its_modes_only_where_somebody_is_shut_out(is_denied: bool) -> None:
+    denied = [error("permission denied: /srv/db/x", "permission", "database", path="/srv/db/x")] if is_denied else []
+    changed = change("permission", "/srv/db", "2026-01-01T02:55:00+00:00", "database", "/srv/db")
+    seen = {"web1": facts(UNHEALTHY), "db1": facts(*denied, service="database", needs=[], changes=[changed])}
+    cause = next(cause for cause in weigh(seen) if cause.kind == "permission")
+    assert ("web1: shop, which is sick, needs database" in cause.supports) is is_denied
+
+
+@pytest.mark.parametrize(
+    ("failing", "detail", "kind"),
+    [
+        ("answer", "no complete answer within 3 s", "dependency_slow"),
+        ("answer", "answered 500", "dependency"),
+        ("connect", "no complete answer within 3 s", "dependency"),
+    ],
+)
+def test_a_dependency_that_takes_the_request_and_answers_too_late_is_slow(failing: str, detail: str, kind: str) -> None:
+    about = {"name": "database", "check": "x", "failing": failing, "detail": detail}
+    fails = finding("critical", "dependency", "shop: its dependency database fails", "shop", **about)
+    assert weigh({"web1": facts(fails, UNHEALTHY)})[0].kind == kind
+
+
 def test_a_change_that_a_finding_is_about_is_suspected_once() -> None:
     at, path = "2026-01-01T02:59:00+00:00", "/srv/shop/data"
     found = finding("critical", "changed", "shop may not write there", "shop", at, path=path)

@@ -344,3 +344,19 @@ def test_a_severity_is_raised_only_above_the_one_that_stands_by_then(desk: Desk)
     raised = [sessions.raise_severity(session, ONE, severity, {}) for severity in ("low", "high", "high", "medium")]
     assert raised == [False, True, False, False]
     assert [data["severity"] for data in kinds(desk, "severity_changed")] == ["high"]
+
+
+def test_a_playbook_for_a_dependency_is_run_where_that_runs_and_not_where_it_is_missed(with_playbooks: Desk) -> None:
+    stock = Service("stock", ("web2",), True, False, (), {})
+    shop = Service("shop", ("web1",), True, True, (), {})
+    both = Inventory({"web1": frozenset(), "web2": frozenset()}, (shop, stock))
+    own = with_playbooks.settings.custom_playbooks["free_space"].model_copy(update={"causes": ("dependency_slow",)})
+    settings = with_playbooks.settings.model_copy(update={"custom_playbooks": {"free_space": own}})
+    desk = replace(with_playbooks, incident_id="INC-20260101-0000-bbbb", inventory=both, settings=settings)
+    facts = {"title": "x", "severity": "medium", "services": ["shop", "stock"], "affected": ["shop"]}
+    desk.note("declared", **facts, hosts=["web1", "web2"])
+    slow = {"kind": "dependency_slow", "service": "shop", "hosts": ["web1"], "title": "x", "about": {"name": "stock"}}
+    desk.note("step_finished", phase="diagnose", outcome="done", judged={"causes": [slow]})
+    step, variables = decision.planned(desk, "custom", "free_space")
+    assert step.hosts == ("web2",)
+    assert variables["incident_cause"] == {"kind": "dependency_slow", "hosts": ["web2"], "service": "stock"}

@@ -152,13 +152,17 @@ def planned(desk: Desk, option: str, playbook: str | None) -> tuple[PlannedStep,
 def _cause_for(desk: Desk, kinds: Iterable[str]) -> dict[str, Any]:
     """The likeliest cause of these kinds: its kind, and what of its hosts and its service the incident has; {} if there is none.
 
-    A playbook that says which causes it is for is run where the cause is, and nowhere else.
+    A playbook that says which causes it is for is run where the cause is, and nowhere else: of a dependency of the catalogue
+    that is where that runs, not where it is missed.
     """
-    services = {service.name for service in desk.services()}
+    services = {service.name: set(service.hosts) for service in desk.services()}
     for cause in (desk.incident().judged or {}).get("causes", ()):
-        hosts = [host for host in desk.hosts() if host in cause.get("hosts", ())]
+        service, needed = cause.get("service"), (cause.get("about") or {}).get("name")
+        where = cause.get("hosts", ())
+        if cause.get("kind") in ("dependency", "dependency_slow") and needed in services:
+            service, where = needed, services[needed]
+        hosts = [host for host in desk.hosts() if host in where]
         if cause.get("kind") in kinds and hosts:
-            service = cause.get("service")
             return {"kind": cause["kind"], "hosts": hosts, "service": service if service in services else ""}
     return {}
 
