@@ -1,5 +1,5 @@
 cd /etc/nginx/tls
-if [ -f front.valid ]; then
-  mv front.valid front.pem
+if [ -f /root/front.valid ]; then
+  mv /root/front.valid front.pem
   systemctl reload nginx.service
 fi
