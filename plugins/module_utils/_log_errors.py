@@ -18,7 +18,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._log_traces i
 
 _ALIKE_BYTES, _ALIKE_KEPT = 600, 8_000  # of a line that is remembered for others; how many are
 _HELD_BYTES = 1200  # of a line that is not: enough for a sample
-_HELD = 2 << 20  # bytes of lines, until the times of the errors among them are read and they are told
+_HELD = 4 << 20  # bytes of lines, until the times of the errors among them are read and they are told
 _PEEKED = 256  # bytes: enough to see whether a line may belong to the one before
 _TRACE, _LONG_TRACE = 4 * 1024, 64 * 1024  # bytes in which the end of a trace is looked for
 _TRACES_KEPT = 1000  # of the shorter ones
@@ -30,12 +30,13 @@ _Key, _Value = TypeVar("_Key"), TypeVar("_Value")
 class _Kind:
     """Lines that are alike: what they say, and those errors among them that are not told yet."""
 
-    __slots__ = ("by_field", "cause", "follows", "lines", "passed_on", "said", "times")
+    __slots__ = ("alone", "by_field", "cause", "follows", "lines", "passed_on", "said", "times")
 
     def __init__(self, said: str | None, cause: str | None = None) -> None:
         """Begin with none; `said` is None if they are no errors."""
         self.said, self.cause = said, cause
         self.follows = self.passed_on = self.by_field = False
+        self.alone = False  # errors that belong to none before them, and no one passed on
         self.times: tuple[float | None, ...] = ()  # known already, where no other line is like this one
         self.lines: list[bytes] = []
 
@@ -52,6 +53,42 @@ class _Kind:
         kind = _Kind(self.said, cause)
         kind.times, kind.by_field = self.times, self.by_field
         return kind
+
+
+class _Lines:
+    """Lines of a block, whose offsets are written in `width` bytes."""
+
+    def __init__(self, block: Block, width: int, lines: list[bytes]) -> None:
+        """Tell those that were found from those that only come after one."""
+        self.block, self.lines, self._width = block, lines, width
+        self.places: list[int] = []  # of those that were found
+        self.odd: set[int] = set()  # places of others, which may well not be lines of their own
+        for place, line in enumerate(lines):
+            if line[width] != _DASH:
+                self.places.append(place)
+            elif line[width + 1 : width + 2] not in _BEGINS:
+                self.odd.add(place)
+
+    def found(self) -> list[bytes]:
+        """Return the lines that were found."""
+        text, lines = slice(self._width + 1, None), self.lines
+        return [lines[place][text] for place in self.places]
+
+    def text(self, place: int) -> bytes:
+        """Return the line at a place."""
+        return self.lines[place][self._width + 1 :]
+
+    def at(self, place: int) -> int:
+        """Return at which offset it begins."""
+        return self.block.base + int(self.lines[place][: self._width])
+
+    def after(self, place: int) -> int:
+        """Return at which offset the one after it begins."""
+        return self.at(place) + len(self.lines[place]) - self._width
+
+    def is_next(self, place: int) -> bool:
+        """Say whether there is one that was not found, but comes after one."""
+        return place < len(self.lines) and self.lines[place][self._width] == _DASH
 
 
 class Reader:
@@ -74,7 +111,7 @@ class Reader:
             try:
                 for block in scan.blocks():
                     for width, lines in _by_width(block.lines.split(b"\n")):
-                        self._take(scan, block, width, lines)
+                        self._take(scan, _Lines(block, width, lines))
                     held += len(block.lines)
                     if held > _HELD:
                         yield from self._told()
@@ -91,46 +128,57 @@ class Reader:
             if kind.lines:
                 yield kind.told(self._understanding)
 
-    def _take(self, scan: Scan, block: Block, width: int, lines: list[bytes]) -> None:
-        """Take the errors among lines of a block, whose offsets are written in `width` bytes."""
-        found = [line[width + 1 :] for line in lines if line[width] != _DASH]
+    def _take(self, scan: Scan, lines: _Lines) -> None:
+        """Take the errors among lines of a block."""
+        found = lines.found()
         alike = self._alike.by_numbers(b"\n".join(found)).split(b"\n")
         kinds = list(map(self._by_numbers.get, alike))
         new = [raw for raw, kind in zip(found, kinds) if kind is None]
         looks = iter(self._alike.by_looks(b"\n".join(new)).split(b"\n"))
-        known = zip(found, alike, kinds)
-        untold, before, line_before = self._untold, None, b""  # the error in the line before
-        for line in lines:
-            if line[width] == _DASH:
-                odd = line[width + 1 : width + 2] not in _BEGINS
-                if before is not None and (odd or before.passed_on) and may_follow(line[width + 1 :]):
-                    self._with_trace(scan, block.base + int(line[:width]), before)
-                before = None
-                continue
-            raw, key, kind = next(known)
-            look = next(looks) if kind is None else b""
-            if self._passed:
-                if block.base + int(line[:width]) < self._passed:
-                    continue
-                self._passed = 0
-            if kind is None:
-                kind, raw = self._learned(key, look, raw), raw[:_HELD_BYTES]
-            if kind.follows and before is not None and int(line[:width]) == _after(line_before, width):
-                self._with_trace(scan, block.base + int(line[:width]), before)
-                if block.base + int(line[:width]) < self._passed:
-                    before = None
-                    continue
-            if kind.said is None:
-                before = None
-                continue
-            if not kind.lines:
-                untold.append(kind)
-            kind.lines.append(raw)
-            before, line_before = kind, line
-        if before is not None:  # what follows it was not given
-            after = block.base + _after(line_before, width) + block.more
+        odd, untold = lines.odd, self._untold
+        before: _Kind | None = None
+        error_at = -1  # where the one before stands
+        for place, raw, key, kind in zip(lines.places, found, alike, kinds):
+            if kind is not None and kind.alone and place + 1 not in odd and not self._passed:  # as nearly all are
+                if not kind.lines:
+                    untold.append(kind)
+                kind.lines.append(raw)
+                before = kind
+            else:
+                known = kind or (key, next(looks))
+                before = self._taken(scan, lines, place, known, before if error_at == place - 1 else None)
+            error_at = place
+        if before is not None and error_at == len(lines.lines) - 1:  # what follows it was not given
+            after = lines.after(error_at) + lines.block.more
             if may_follow(scan.peek(after, _PEEKED).partition(b"\n")[0]):
                 self._with_trace(scan, after, before)
+
+    def _taken(
+        self, scan: Scan, lines: _Lines, place: int, known: _Kind | tuple[bytes, bytes], before: _Kind | None
+    ) -> _Kind | None:
+        """Take one line, which may have to do with the one before it, an error, or after it; return what it is, as an error.
+
+        It is `known` of what kind it is, or only what it has in common with others.
+        """
+        at, raw = lines.at(place), lines.text(place)
+        if at < self._passed:
+            return None
+        self._passed = 0
+        kind = known if isinstance(known, _Kind) else self._learned(*known, raw)
+        if kind.follows and before is not None and at == lines.after(place - 1):
+            self._with_trace(scan, at, before)
+            if at < self._passed:
+                return None
+        if kind.said is None:
+            return None
+        if not kind.lines:
+            self._untold.append(kind)
+        kind.lines.append(raw if kind is known else raw[:_HELD_BYTES])
+        if (place + 1 in lines.odd or (kind.passed_on and lines.is_next(place + 1))) and may_follow(
+            lines.text(place + 1)
+        ):
+            self._with_trace(scan, lines.at(place + 1), kind)
+        return kind
 
     def _learned(self, key: bytes, look: bytes, raw: bytes) -> _Kind:
         """Return of which kind a line is; if others can be like it, keep that for them."""
@@ -161,6 +209,7 @@ class Reader:
             kind.passed_on = Trace(error.line).passed_on
             kind.times = tuple(error.times)
             kind.by_field = self._understanding.is_by_field(raw, error.times[0])
+            kind.alone = not (kind.follows or kind.passed_on)
         return kind
 
     def _with_trace(self, scan: Scan, at: int, kind: _Kind) -> None:
@@ -239,11 +288,6 @@ def _by_width(lines: list[bytes]) -> Iterator[tuple[int, list[bytes]]]:
     else:
         for each, some in itertools.groupby(lines, _width):
             yield each, list(some)
-
-
-def _after(line: bytes, width: int) -> int:
-    """Return at which offset the line after this one begins."""
-    return int(line[:width]) + len(line) - width
 
 
 def _width(line: bytes) -> int:

@@ -112,7 +112,7 @@ def _is_well(line: bytes, words: bytes) -> bool:
 
 
 def _of_lines(parts: list[list[bytes]]) -> Hint:
-    everything = ALL.compiled()
+    everything: re.Pattern[bytes] | None = None  # it takes long to make, and most logs need none of it
     capitals = fields = others = 0
     for part in parts:
         for line in part:
@@ -123,9 +123,10 @@ def _of_lines(parts: list[list[bytes]]) -> Hint:
                 capitals += 1
             elif may_follow(line):
                 continue  # of a stack trace, which is read with its error
-            elif everything.search(head):
-                return ALL
             else:
+                everything = everything or ALL.compiled()
+                if everything.search(head):
+                    return ALL
                 others += 1
     if others > capitals + fields or (capitals and fields):
         return ALL

@@ -6,13 +6,15 @@ may take, the file is searched here, slowly. Either finds more than errors: that
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import re
 import subprocess
 import threading
 import time
 from collections.abc import Generator, Iterator
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _log_hints
 
@@ -20,6 +22,7 @@ LINE_LIMIT = 32 * 1024  # of a longer line, the rest is passed over
 GREP_KIB = 32 * 1024  # grep's memory, in which it holds whole lines
 _CHUNK = 1 << 20
 _SAID = 128 * 1024  # of what grep says, so much is taken at once
+_PIPE = 1 << 20  # bytes that it may say before anybody listens
 _OFFSET = re.compile(rb"(\d+)[:-]")
 _BLOCK = 64 * 1024
 _FIRST_BLOCK = 4 * 1024  # most traces are no longer
@@ -125,6 +128,7 @@ def _by_grep(descriptor: int, start: int, end: int, until: float, hint: _log_hin
         stderr=subprocess.PIPE,
         env=environment,
     )
+    _widen(process.stdout)
     ending = threading.Timer(max(0.0, until - time.monotonic()), process.kill)
     ending.daemon = True
     ending.start()
@@ -145,6 +149,13 @@ def _by_grep(descriptor: int, start: int, end: int, until: float, hint: _log_hin
     _check(until)
     # One that does not know these options may well exit like one that found nothing.
     return end if process.returncode in (0, 1) and not complaint else min(end, reached)
+
+
+def _widen(pipe: IO[bytes] | None) -> None:
+    """Let grep go on while what it found is looked at. Where the host does not allow that, it waits."""
+    if pipe is not None and hasattr(fcntl, "F_SETPIPE_SZ"):  # Python 3.10
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
 
 
 def _whole_lines(process: subprocess.Popen[bytes], base: int) -> Iterator[Block]:

@@ -17,7 +17,7 @@ _MONTH = rf"(?P<b>{'|'.join(_MONTHS)})"
 _YEAR = r"(?P<y>(?:19|20|21)\d\d)"
 # Each with what a text must hold, every digit a 0, for it to be tried: most hold one of them.
 _FORMS = tuple(
-    (signs, re.compile(form))
+    (tuple(map(str.encode, signs)), re.compile(form))
     for signs, form in (
         # ISO 8601, Python, nginx, PostgreSQL
         (("0000-00", "0000/00"), rf"(?<!\d){_YEAR}[-/](?P<m>\d\d)[-/](?P<d>\d\d)[T _]{_CLOCK}{_ZONE}"),
@@ -28,7 +28,7 @@ _FORMS = tuple(
         (("00-00 00:",), rf"^(?P<m>\d\d)-(?P<d>\d\d) {_CLOCK}"),  # logcat
     )
 )
-_ZEROS = dict.fromkeys(map(ord, "123456789"), "0")
+_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 
 
 def split(text: str) -> tuple[datetime | None, str]:
@@ -38,8 +38,8 @@ def split(text: str) -> tuple[datetime | None, str]:
 
 
 def _found(text: str) -> re.Match[str] | None:
-    shape = text[: SEARCHED + 20].translate(_ZEROS)
-    if "00:00:00" in shape:
+    shape = text[: SEARCHED + 20].encode("ascii", "replace").translate(_ZEROS)
+    if b"00:00:00" in shape:
         for signs, form in _FORMS:
             for sign in signs:
                 match = form.search(text, 0, SEARCHED) if sign in shape else None
