@@ -85,6 +85,8 @@ def _cause(suspect: Suspect, evidence: Sequence[witnesses.Evidence]) -> Cause:
 
 def _topic(suspect: Suspect) -> str:
     """Return the kind of a cause: what an error or a failing check says, where that is known."""
+    if suspect.kind == "changed":
+        return "permission"  # the collection finds of changes those of owner and mode alone that shut a service out
     said = suspect.about.get("meaning") if suspect.kind in ("errors", "unhealthy", "dependency") else None
     return TOPICS.get(str(said), suspect.kind)
 

@@ -162,10 +162,16 @@ def alike(there: Iterable[Precedent], mine: Pattern | None) -> tuple[Attempt, ..
     return tuple(sorted(found, key=lambda attempt: (attempt.at, attempt.incident_id), reverse=True))
 
 
-def drills(there: Iterable[Precedent], affected: Iterable[str]) -> tuple[Attempt, ...]:
-    """Return what drills of one of these services tried, as `alike` does."""
-    mine = frozenset(affected)
+def drills(there: Iterable[Precedent], affected: Iterable[str], mine: Pattern | None) -> tuple[Attempt, ...]:
+    """Return what drills of one of these services, with a likeliest cause of the same kind, tried, as `alike` does."""
+    if mine is None:
+        return ()
+    services = frozenset(affected)
     found = [
-        a for past in there if past.drill and past.services & mine for a in past.attempts if a.recovered is not None
+        attempt
+        for past in there
+        if past.drill and past.services & services and past.pattern is not None and past.pattern.kind == mine.kind
+        for attempt in past.attempts
+        if attempt.recovered is not None
     ]
     return tuple(sorted(found, key=lambda attempt: (attempt.at, attempt.incident_id), reverse=True))

@@ -35,7 +35,7 @@ def situation(desk: Desk) -> options.Situation:
         backups=_backups([*before, mine], affected),
         past=_past([*before, mine], affected),
         solved=precedents.alike(before, precedents.pattern(incident.judged)),
-        drilled=precedents.drills(before, affected),
+        drilled=precedents.drills(before, affected, precedents.pattern(incident.judged)),
         within_s=desk.settings.verify.within,
         mitigations=tuple(_mitigations(desk)),
         custom=tuple(

@@ -111,8 +111,10 @@ def test_alike_are_incidents_with_the_same_pattern_the_newest_first_and_no_drill
     assert [attempt.incident_id for attempt in found] == ["INC-2", "INC-1"]
 
 
-def test_drills_count_for_the_services_that_they_were_about() -> None:
+def test_drills_count_for_the_services_and_the_kind_of_cause_that_they_were_about() -> None:
     drill = read(events(DIAGNOSED, ROLLBACK, BEGUN, RECOVERED, drill="bad_release"))
     real = read(events(DIAGNOSED, ROLLBACK, BEGUN, RECOVERED, name="INC-2"))
-    assert [attempt.incident_id for attempt in drills([drill, real], ["shop", "mail"])] == ["INC-1"]
-    assert drills([drill, real], ["mail"]) == ()
+    assert [attempt.incident_id for attempt in drills([drill, real], ["shop", "mail"], pattern(JUDGED))] == ["INC-1"]
+    assert drills([drill, real], ["mail"], pattern(JUDGED)) == ()
+    assert drills([drill, real], ["shop"], Pattern("disk", "shop")) == ()
+    assert drills([drill, real], ["shop"], None) == ()
