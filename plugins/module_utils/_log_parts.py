@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, NamedTuple
@@ -76,6 +75,8 @@ def _in_memory() -> IO[bytes]:
     """Open a file that lies in memory where the host knows such files: the disk may be what is full."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("incidentctl"), "w+b", buffering=0)
+    import tempfile  # noqa: PLC0415 - with all that it brings, it takes longer than to read a small log
+
     return tempfile.TemporaryFile(buffering=0)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.incidentctl.response.plugins.module_utils import (
     _grouping,
+    _log_asked,
     _log_errors,
     _log_lines,
     _log_messages,
@@ -559,7 +560,7 @@ def test_journal_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest
     fake_journalctl(tmp_path, monkeypatch, "echo no permission >&2; exit 1")
     assert "no permission" in journal().unread[0]
     fake_journalctl(tmp_path, monkeypatch, "exec sleep 20")
-    monkeypatch.setattr(_log_lines, "JOURNAL_S", 0.2)
+    monkeypatch.setattr(_log_asked, "JOURNAL_S", 0.2)
     assert "did not finish" in journal().unread[0]
     monkeypatch.setenv("PATH", "/nonexistent")
     assert "not on this host" in journal().notes[0]
