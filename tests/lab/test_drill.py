@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.lab.play import Hosts, lab
@@ -31,14 +32,19 @@ def site(hosts: Hosts) -> Iterator[None]:
     hosts.fresh(*lab.HOSTS)
 
 
-def start(state: Path, *words: str) -> subprocess.Popen[str]:
+def start(state: Path, *words: str, command: str = "drill") -> subprocess.Popen[str]:
     program = str(Path(sys.executable).with_name("incidentctl"))
     return subprocess.Popen(
-        [program, "drill", *words, "--config", str(FAULTS / "incidentctl.yml")],
+        [program, command, *words, "--config", str(FAULTS / "incidentctl.yml")],
         env={**os.environ, "INCIDENTCTL_STATE_DIR": str(state)},
         stdout=subprocess.PIPE,
         text=True,
     )
+
+
+def told(state: Path, command: str, *words: str) -> Any:
+    with start(state, *words, "--json", command=command) as process:
+        return json.loads(process.communicate(timeout=60)[0])
 
 
 def test_a_full_disk_is_found_and_freed_by_the_runbook_that_is_recommended(site: None, tmp_path: Path) -> None:
@@ -47,7 +53,15 @@ def test_a_full_disk_is_found_and_freed_by_the_runbook_that_is_recommended(site:
     assert process.returncode == 0, out
     (found,) = json.loads(out)
     assert (found["result"], found["option"]) == ("recovered", "custom (free_space)")
+    assert 0 < found["diagnosed_s"] <= found["asked_s"] <= found["recovered_s"]
     score.see_healthy(WELL)
+    incident = told(tmp_path, "status", found["incident_id"])
+    assert (incident["status"], incident["drill"]) == ("closed", "disk_full")
+    assert incident["drilled"]["rank"] == found["rank"], "the record has the score"
+    assert (incident["tickets"], incident["notified"]) == ([], [])
+    metrics = told(tmp_path, "metrics")
+    assert (metrics["incidents"]["closed"], metrics["drills"]["closed"]) == (0, 1)
+    assert not (tmp_path / "drills" / "under_way.json").exists()
 
 
 def test_what_a_drill_that_was_killed_had_broken_is_taken_back_by_clean(site: None, tmp_path: Path) -> None:
