@@ -33,7 +33,11 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (folder / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     monkeypatch.setattr(_dead_man, "BOOTED", str(tmp_path / "no-systemd"))
-    monkeypatch.setattr(_clocks, "PLACES", [str(tmp_path / "etc")])
+    places, script = [str(tmp_path / "etc")], _dead_man._script
+    monkeypatch.setattr(_clocks, "PLACES", places)
+    # What a clock starts is a program of its own: it would look through this machine, find nothing, and end at once.
+    own = f"\nPLACES = {places!r}\nsys.exit(strike("
+    monkeypatch.setattr(_dead_man, "_script", lambda *words: script(*words).replace("\nsys.exit(strike(", own))
     monkeypatch.setattr(_chain, "has_ipv6", lambda: True)
     (tmp_path / "recent").mkdir()
     monkeypatch.setattr(_rule_removal, "_BACKENDS", ())
