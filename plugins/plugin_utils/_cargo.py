@@ -41,5 +41,8 @@ def _imports(source: str) -> list[str]:
     return found
 
 
-_IMPORT = re.compile(rf"^from {re.escape(_arrival.PACKAGE)}(?:\.(\w+))? import (?:\(([^)]*)\)|(.*))$", re.MULTILINE)
+# Also what is imported only when it is needed, and with a remark behind it.
+_IMPORT = re.compile(
+    rf"^ *from {re.escape(_arrival.PACKAGE)}(?:\.(\w+))? import (?:\(([^)]*)\)|([^#\n]*))", re.MULTILINE
+)
 _SERVER = (_FOLDER / "_arrival.py").read_text(encoding="utf-8")
