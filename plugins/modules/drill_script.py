@@ -35,15 +35,19 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Fill the disk
+- name: Take a megabyte of the disk
   incidentctl.response.drill_script:
-    content: "{{ lookup('ansible.builtin.file', 'drills/disk_full/inject.sh') }}"
+    content: head --bytes=1M /dev/zero >/etc/checkout/filler
 
-- name: Wait until customers are served
+- name: Wait until it shows
   incidentctl.response.drill_script:
-    content: curl --silent --fail http://127.0.0.1:8000/checkout
+    content: test "$(stat --format=%s /etc/checkout/filler)" -gt 1000000
     within_s: 60
     only_looks: true
+
+- name: Give it back
+  incidentctl.response.drill_script:
+    content: rm /etc/checkout/filler
 """
 
 RETURN = r"""

@@ -61,6 +61,15 @@ options:
 """
 
 EXAMPLES = r"""
+- name: Restart the checkout service
+  incidentctl.response.service_state:
+    state: restarted
+    services: "{{ incident_services }}"
+    only: [checkout]
+    host_name: "{{ inventory_hostname }}"
+    host_groups: "{{ group_names }}"
+    incident_id: INC-20260101-0300-abcd
+
 - name: Stop the checkout service wherever it runs
   incidentctl.response.service_state:
     capability: isolation
@@ -76,15 +85,6 @@ EXAMPLES = r"""
     non_essential: true
     grace_s: 5
     services: "{{ incident_services }}"
-    host_name: "{{ inventory_hostname }}"
-    host_groups: "{{ group_names }}"
-    incident_id: INC-20260101-0300-abcd
-
-- name: Restart the checkout service
-  incidentctl.response.service_state:
-    state: restarted
-    services: "{{ incident_services }}"
-    only: [checkout]
     host_name: "{{ inventory_hostname }}"
     host_groups: "{{ group_names }}"
     incident_id: INC-20260101-0300-abcd

@@ -150,7 +150,8 @@ def test_plan_and_doctor_say_beforehand_what_would_be_refused(site: Site) -> Non
     assert "Refused by the guard last_instance: nothing healthy of lamp" in told
     assert "if just that is meant: --override last_instance" in told
     (made,) = json.loads(site.run("plan -s high --json")[1])
-    assert list(made["refused"]) == list(NAMES)
+    asked_first = ("stale_backup", "proxy")  # of these nothing is known before the hosts were asked
+    assert list(made["refused"]) == [name for name in NAMES if name not in asked_first]
     rows = json.loads(site.run("doctor --json -l h1")[1])
     found = [row for row in rows if row["what"].startswith("guards")]
     assert [(row["what"], row["ok"]) for row in found] == [("guards", True)]
