@@ -9,7 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,16 @@ class Shop:
         assert self.checkout() == 201
         self.deploy("42")
         assert [self.checkout() for _ in range(customers)] == [500] * customers
+
+    @contextmanager
+    def broken(self, customers: int = 10) -> Iterator[Shop]:
+        """Run what was laid out, with the newer release deployed and broken; stop it in the end."""
+        self.start()
+        try:
+            self.break_it(customers)
+            yield self
+        finally:
+            self.stop()
 
     def command(self, *words: str, inventory: bool = True) -> list[str]:
         """The argv of an incidentctl command on this shop."""

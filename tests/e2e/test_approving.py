@@ -16,12 +16,8 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     """A shop whose newer release is broken; two people must approve what is done about it."""
     shop = Shop(tmp_path)
     shop.lay_out(severities={"low": {"approvals": 2}}, mitigate=[])
-    shop.start()
-    try:
-        shop.break_it(3)
+    with shop.broken(3):
         yield shop
-    finally:
-        shop.stop()
 
 
 def plan(shop: Shop) -> str:

@@ -19,14 +19,10 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     """A shop with an incident that contained two things, and waits for a person."""
     shop = Shop(tmp_path)
     shop.lay_out(severities={"high": {"contain": ["scale_down", "maintenance_mode"]}})
-    shop.start()
-    try:
-        shop.break_it(3)
+    with shop.broken(3):
         done = shop.run("run", "-s", "high", "--yes", "checkout returns 500")
         assert done.returncode == 10, done.stderr
         yield shop
-    finally:
-        shop.stop()
 
 
 def contained(shop: Shop) -> list[str]:

@@ -37,12 +37,8 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     here = yaml.safe_load(shop.override.read_text())
     here["all"]["hosts"]["this-machine"]["incident_services"] = services
     shop.override.write_text(yaml.safe_dump(here))
-    shop.start()
-    try:
-        shop.break_it()
+    with shop.broken():
         yield shop
-    finally:
-        shop.stop()
 
 
 def test_a_hotfix_waits_for_the_name_of_who_reviewed_it_and_then_brings_the_shop_back(shop: Shop) -> None:

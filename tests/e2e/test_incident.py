@@ -31,12 +31,8 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     """A shop that sells, and whose newer release is deployed and broken."""
     shop = Shop(tmp_path)
     shop.lay_out()
-    shop.start()
-    try:
-        shop.break_it()
+    with shop.broken():
         yield shop
-    finally:
-        shop.stop()
 
 
 def healthy_as_before(shop: Shop) -> bool:

@@ -14,12 +14,8 @@ from tests.shop import Shop
 def shop(tmp_path: Path) -> Iterator[Shop]:
     shop = Shop(tmp_path)
     shop.lay_out(severities={"high": {"contain": []}}, verify={"window": "1s", "within": "2s"})
-    shop.start()
-    try:
-        shop.break_it()
+    with shop.broken():
         yield shop
-    finally:
-        shop.stop()
 
 
 def mode(shop: Shop) -> str:

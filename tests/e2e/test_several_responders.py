@@ -23,12 +23,8 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     """A shop that sells, and whose newer release is deployed and broken; severity low contains nothing."""
     shop = Shop(tmp_path)
     shop.lay_out()
-    shop.start()
-    try:
-        shop.break_it(3)
+    with shop.broken(3):
         yield shop
-    finally:
-        shop.stop()
 
 
 def begin(shop: Shop, *words: str, inventory: bool = True) -> subprocess.Popen[str]:
