@@ -19,8 +19,17 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _rule_removal,
     _ssh_session,
 )
+from tests.small_service import SmallService
 from tests.unit.modules.collecting import Params, asked
 from tests.unit.modules.packet_filter import FILTER, LOGIN
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[SmallService]:
+    """A service that the host has, and that may be stopped."""
+    service = SmallService(tmp_path / "shop")
+    yield service
+    service.end()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,6 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
 )
 from tests.small_service import SmallService
 from tests.unit.modules.units import Systemd
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[SmallService]:
-    service = SmallService(tmp_path / "shop")
-    yield service
-    service.end()
 
 
 @pytest.fixture

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.incidentctl.response.plugins.module_utils import _ledger, _lift, _service_state
 from tests.small_service import SmallService
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[SmallService]:
-    service = SmallService(tmp_path / "shop")
-    yield service
-    service.end()
 
 
 @pytest.fixture
