@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.incidentctl.response.plugins.module_utils import (
     _command,
@@ -20,6 +20,17 @@ from ansible_collections.incidentctl.response.plugins.module_utils._outcome impo
 _CAPABILITY = "hotfix"
 _SETTLE_S = 30.0  # for what was switched back to be as it was before
 Told = tuple[dict[str, Any], dict[str, Any]]  # the action, and its facts
+
+
+class _Deployment(NamedTuple):
+    """A hotfix that is written down: of which service and kind of releases, its facts, ledger entry, and what is built."""
+
+    service: dict[str, Any]
+    kind: ModuleType
+    params: dict[str, Any]
+    facts: dict[str, Any]
+    entry: _ledger.Entry
+    planned: _release_build.Plan | None
 
 
 class HotfixError(OSError):
@@ -55,7 +66,9 @@ def deploy(service: dict[str, Any], kind: ModuleType, params: dict[str, Any], ch
         if check_mode:
             facts["to"] = planned.tag if planned is not None else facts["to"]
             return action(name, "done", f"{name}: {_would(releases, facts)}"), facts
-        return _try(service, kind, params, facts, _intend(service, params, facts, planned, entry), planned)
+        entry = _intend(service, params, facts, planned, entry)
+        # What ran when it was begun may not run now.
+        return _try(_Deployment({**entry["undo"]["service"], **service}, kind, params, facts, entry, planned))
     except OSError as error:
         return action(name, "failed", f"{name}: {error}"), facts
 
@@ -109,28 +122,21 @@ def _intend(
     undo.update(service=_control.handle(service), releases=service["releases"])
     if planned is not None:
         prior["digest"], undo["from"] = planned.digest, planned.tag
-    if begun is not None:  # what ran when it was begun may not run now
+    if begun is not None:
         undo["service"] = begun["undo"]["service"]
         return _ledger.mark({**begun, "prior": prior, "undo": undo}, "intended")
     # `keep`: lift leaves a hotfix alone, it is the recovery.
     return _ledger.intend(params, _CAPABILITY, service["name"], prior, undo)
 
 
-def _try(
-    service: dict[str, Any],
-    kind: ModuleType,
-    params: dict[str, Any],
-    facts: dict[str, Any],
-    entry: _ledger.Entry,
-    planned: _release_build.Plan | None,
-) -> Told:
+def _try(it: _Deployment) -> Told:
+    service, kind, params, facts, entry, planned = it
     name, before = service["name"], facts["health_before"]
-    service = {**entry["undo"]["service"], **service}  # what ran when it was begun
     try:
         if planned is not None:
             facts["build"]["seconds"] = _release_build.make(service, planned, params, facts["from"])
     except OSError as error:
-        return _switch_back(service, kind, params, facts, entry, planned, f"{name}: not built: {error}")
+        return _switch_back(it, f"{name}: not built: {error}")
     started = time.monotonic()
     try:
         if planned is not None:
@@ -150,7 +156,7 @@ def _try(
         told = f"{name}: the hotfix is not healthy ({_release_health.figure(seen)}), but better than before: it stays"
         return action(name, "failed", told, entry=entry["name"], verified=False), facts
     told = f"{name}: the hotfix is no better ({_release_health.figure(seen)})"
-    return _switch_back(service, kind, params, facts, entry, planned, told)
+    return _switch_back(it, told)
 
 
 def _run(service: dict[str, Any], params: dict[str, Any]) -> None:
@@ -174,16 +180,9 @@ def _succeed(service: dict[str, Any], params: dict[str, Any], facts: dict[str, A
     return action(name, "done", told + _ledger.caveat(entry), entry=entry["name"], verified=verified), facts
 
 
-def _switch_back(
-    service: dict[str, Any],
-    kind: ModuleType,
-    params: dict[str, Any],
-    facts: dict[str, Any],
-    entry: _ledger.Entry,
-    planned: _release_build.Plan | None,
-    told: str,
-) -> Told:
+def _switch_back(it: _Deployment, told: str) -> Told:
     """Return to the release from before. The entry stays open while that has not succeeded; what was built is kept, as bad."""
+    service, kind, params, facts, entry, planned = it
     name, before = service["name"], facts["from"]
     try:
         now = kind.current(service)
