@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +21,7 @@ from incidentctl.desk import Desk, Show
 from incidentctl.drill_score import Score
 from incidentctl.drills import Drill, Script
 from incidentctl.errors import DecisionAwaited, IncidentctlError, LockedError, NotRecovered, Partial, RefusedError
-from incidentctl.files import private_folder, private_text
+from incidentctl.files import lasting_text, private_folder
 from incidentctl.incident import ENDED
 from incidentctl.outcome import SUCCESS, Outcome, Step
 from incidentctl.phases import decision, recovery
@@ -289,17 +288,8 @@ def _file(site: Range) -> Path:
 
 def _begin(site: Range, name: str, incident_id: str | None) -> None:
     """Note down, for good, what is about to be broken."""
-    draft = _file(site).with_suffix(".new")
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    private_text(draft, json.dumps({"drill": name, "incident_id": incident_id, "at": at}))
-    with draft.open("rb") as stream:
-        os.fsync(stream.fileno())
-    draft.replace(_file(site))
-    folder = os.open(site.folder, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    lasting_text(_file(site), json.dumps({"drill": name, "incident_id": incident_id, "at": at}))
 
 
 def _under_way(site: Range) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from incidentctl.desk import Desk
 from incidentctl.evidence_manifest import CAPABILITY, FACTS, MANIFEST, folder_of, manifest
-from incidentctl.files import private_folder, private_text
+from incidentctl.files import lasting_text, private_folder
 from incidentctl.outcome import Outcome
 
 
@@ -29,8 +29,5 @@ def keep(desk: Desk, outcome: Outcome) -> None:
 def _write(desk: Desk) -> tuple[str, Path]:
     text = json.dumps(manifest(desk.incident(), folder_of(desk.folder)), indent=1, sort_keys=True)
     path = private_folder(folder_of(desk.folder)) / MANIFEST
-    fresh = path.with_name(f".{MANIFEST}.new")
-    fresh.unlink(missing_ok=True)
-    private_text(fresh, text)
-    fresh.replace(path)
+    lasting_text(path, text)
     return hashlib.sha256(path.read_bytes()).hexdigest(), path

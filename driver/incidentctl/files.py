@@ -33,6 +33,25 @@ def private_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", errors="replace")
 
 
+def lasting_text(path: Path, text: str) -> None:
+    """Write a text file with mode 0600 that is there whole or not at all, also after a power cut."""
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)  # a link of somebody else's would be followed
+    private_text(draft, text)
+    sync(draft)
+    draft.replace(path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """See a file, or what a folder lists, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def seal(folder: Path) -> None:
     """Make everything below a folder ours alone: Ansible's fetch leaves files as the umask has them."""
     for path in folder.rglob("*"):
