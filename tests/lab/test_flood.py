@@ -18,6 +18,7 @@ from tests.lab.play import lab
 from tests.lab.test_whole_incident import Driver, installed
 
 PORT = 8080
+AGE = Path(__file__).parent / "faults" / "site" / "age.sh"
 CUSTOMERS = range(1, 11)
 # Takes 300 connections at once and turns others away at once; who says nothing for five seconds is let go.
 SHOP = """
@@ -78,6 +79,8 @@ def shop(edge: Path) -> Iterator[None]:
     unit = crowd._UNIT.format(command="/usr/bin/python3 /srv/small_shop.py")
     lab.inside(EDGE, "tee", "/etc/systemd/system/small-shop.service", feed=unit.encode())
     lab.inside(EDGE, "systemctl", "enable", "--now", "--quiet", "small-shop.service")
+    # A unit that was put there a minute before a flood is a likely cause, too: this one has been there for weeks.
+    lab.inside(EDGE, "sh", "-eu", "/dev/stdin", feed=AGE.read_bytes())
     yield
     lab.inside(EDGE, "systemctl", "disable", "--now", "--quiet", "small-shop.service")
 
