@@ -33,9 +33,7 @@ def crowding(ports: Iterable[int], spared: Iterable[Network], fraction: float) -
         total = sum(sources.values())
         for source, number in sources.most_common(1):
             if total >= ENOUGH and number > fraction * total:
-                return (
-                    f"{source} holds {number / total:.0%} of the {total} connections to port {port}, which is a proxy"
-                )
+                return f"{source} holds {number / total:.0%} of the {total} connections to port {port}, as a proxy does"
     return ""
 
 

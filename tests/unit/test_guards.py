@@ -226,7 +226,7 @@ def test_a_backup_counts_when_all_data_of_a_service_was_verified_and_as_old_as_i
 
 
 def test_a_source_by_which_most_users_come_is_not_limited_unless_the_guard_is_named() -> None:
-    told = "10.0.0.5 holds 41% of the 120 connections to port 80, which is a proxy"
+    told = "10.0.0.5 holds 41% of the 120 connections to port 80, as a proxy does"
     with at_desk() as desk:
         plans = {"mitigate": {"hash": "…", "rows": [], "proxies": [["web1", "shop", told]]}}
         desk.note("planned", plans=plans)

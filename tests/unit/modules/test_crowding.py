@@ -36,7 +36,7 @@ def test_a_source_with_more_than_its_part_of_a_port_is_told_with_the_figures(ope
     connect(open_connections, "10.0.0.5", 9)
     for address in crowds("10.1.0.1", 13):
         connect(open_connections, address, 1)
-    told = "10.0.0.5 holds 41% of the 22 connections to port 8000, which is a proxy"
+    told = "10.0.0.5 holds 41% of the 22 connections to port 8000, as a proxy does"
     assert _crowding.crowding([443, 8000], SPARED, 0.3) == told
     assert _crowding.crowding([8000], SPARED, 0.41) == ""
     assert _crowding.crowding([443], SPARED, 0.3) == ""

@@ -245,7 +245,7 @@ def test_a_plan_is_the_same_whoever_logs_in_and_another_with_another_rate(
 
 
 def test_a_proxy_is_not_limited_unless_that_is_meant(tools: Path, params: dict[str, Any], monkeypatch: Any) -> None:
-    told = "10.0.0.5 holds 41% of the 120 connections to port 8000, which is a proxy"
+    told = "10.0.0.5 holds 41% of the 120 connections to port 8000, as a proxy does"
     monkeypatch.setattr(_crowding, "crowding", lambda ports, _spared, _fraction: told if ports == [8000] else "")
     for check_mode in (True, False):
         outcome, summary = row(_traffic_rule.run(params, check_mode))
