@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from incidentctl.errors import RefusedError
+
 # From what must be looked at first to what needs no look.
 WORST_FIRST = (
     "failed", "unknown", "unreachable", "refused", "not_attempted", "done", "unchanged", "skipped",
@@ -15,14 +17,15 @@ IT_MAY_GO_ON = "what was begun may go on there: the host's ledger knows"
 SUCCESS = frozenset({"done", "unchanged", "skipped"})
 _CHANGED_OR_WRONG = ("done", "failed", "refused")
 _FEW = 3
+_TEMPLATE = ("{{", "{%", "{#")
 
 
 @dataclass(frozen=True)
 class Step:
     """What to run: playbooks of the collection by name (or a path of the user's own), on which hosts.
 
-    `variables` holds ids, numbers and names that the inventory has; nothing that a person typed. After `deadline_s`
-    seconds what is not done by then is left.
+    `variables` holds ids, numbers and names that the inventory has; nothing that a person typed, or a host said. After
+    `deadline_s` seconds what is not done by then is left. Raise RefusedError if Ansible would run one as a template.
     """
 
     phase: str
@@ -32,6 +35,15 @@ class Step:
     check: bool = False
     diff: bool = False
     deadline_s: float = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        for name, value in self.variables.items():
+            if any(mark in text for text in _texts(value) for mark in _TEMPLATE):
+                raise RefusedError(
+                    f"{self.phase}: {name} holds what Ansible would run as a template. Nothing was done.",
+                    "Such a name comes from a host or a file that is not what it should be.",
+                    "look at what this incident's hosts said: incidentctl timeline",
+                )
 
 
 @dataclass(frozen=True)
@@ -140,3 +152,15 @@ def _unreported(step: Step, host: str, capability: str, begun: bool, cut: str, l
     if cut:
         return HostOutcome(host, capability, "not_attempted", f"{cut} before its turn")
     return HostOutcome(host, capability, "not_attempted", lost or "the play did not reach this host")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Give every text in a value, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from (*_texts(key), *_texts(inner))
+    elif isinstance(value, Iterable):
+        for inner in value:
+            yield from _texts(inner)

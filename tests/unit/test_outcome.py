@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from incidentctl.outcome import HostOutcome, capability_of, merged, story, worst
+import pytest
+
+from incidentctl.errors import RefusedError
+from incidentctl.outcome import HostOutcome, Step, capability_of, merged, story, worst
 
 
 def test_an_act_and_its_confirmation_are_one_outcome() -> None:
@@ -60,3 +63,15 @@ def test_what_changed_nothing_is_told_where_it_is_news() -> None:
     }
     rows = [HostOutcome("web1", "rate_limit", "unchanged", actions=(told, {**told, "news": False}))]
     assert list(story(rows)) == [("web1", "unchanged", "shop is limited already; held back 4,812")]
+
+
+@pytest.mark.parametrize(
+    "value", ['{{ lookup("pipe", "id") }}', ["shop", "{% set x = 1 %}"], {"shop": ["{# x #}"]}, {"{{ x }}": "a"}]
+)
+def test_what_ansible_would_run_as_a_template_is_in_no_step(value: object) -> None:
+    with pytest.raises(RefusedError, match="rollback_only holds what Ansible would run"):
+        Step("recover", ("rollback",), ("web1",), {"incident_id": "x", "rollback_only": value}, deadline_s=1.0)
+
+
+def test_a_brace_alone_is_no_template() -> None:
+    assert Step("recover", (), (), {"one": "{a} % {b}", "two": [1, None, True]}, deadline_s=1.0).variables["one"]

@@ -135,6 +135,14 @@ def test_what_a_host_says_instead_of_a_digest_never_reaches_ansible(
     assert review.reviewed(replace(desk, reviewed_by="Bob"), STEP, {})["hotfix_reviewed"] == {}
 
 
+def test_a_service_that_only_a_host_knows_never_reaches_ansible(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    forged = '{{ lookup("pipe", "id") }}'
+    both = {"services": {"shop": row("web1").facts["services"]["shop"], forged: {"build": {"digest": SHA}}}}
+    actions = tuple({"target": name, "outcome": "done", "summary": "built"} for name in ("shop", forged))
+    seen(monkeypatch, HostOutcome("web1", "hotfix", "done", actions=actions, facts=both))
+    assert review.reviewed(replace(desk, reviewed_by="Bob"), STEP, {})["hotfix_reviewed"] == {"shop": SHA}
+
+
 def test_who_decided_may_review_and_is_told_that_two_see_more(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, shown: list[str]
 ) -> None:

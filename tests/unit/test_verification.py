@@ -133,6 +133,18 @@ def test_worse_after_a_rollback_goes_forward_again_if_that_is_wanted(desk: Desk,
     assert desk.incident().question is not None
 
 
+def test_a_service_that_only_a_host_knows_is_not_gone_forward_with(desk: Desk, hosts: Hosts) -> None:
+    forged = '{{ lookup("pipe", "id") }}'
+    both = {"services": {name: {"from": "42", "to": "41"} for name in ("shop", forged)}}
+    desk.note("host_outcome", phase="recover", **HostOutcome("web1", "rollback", "done", facts=both).__dict__)
+    hosts.rows = (row("web1", "shop", seen(rows=1180)),)
+    policy = desk.settings.verify.model_copy(update={"on_worse": "forward"})
+    desk = replace(desk, settings=desk.settings.model_copy(update={"verify": policy}))
+    with pytest.raises(NotRecovered):
+        verification.verify(desk)
+    assert hosts.asked[-1][1]["rollback_only"] == ["shop"]
+
+
 def test_what_came_after_a_rollback_is_not_answered_by_undoing_that(desk: Desk, hosts: Hosts) -> None:
     desk.note("decided", option="hotfix")
     hosts.rows = (row("web1", "shop", seen(rows=1180)),)

@@ -85,7 +85,8 @@ def unfinished(outcome: Outcome) -> Iterator[str]:
 def _review(desk: Desk, step: PlannedStep, variables: Mapping[str, Any]) -> dict[str, str]:
     incident = desk.incident()
     outcome = rehearse(desk, replace(step, phase="review"), variables, _PATIENCE_S)
-    seen = [one for row in outcome.rows for one in _seen(row)]
+    known = {service.name for service in desk.services()}  # a host might name anything
+    seen = [one for row in outcome.rows for one in _seen(row) if one.service in known]
     for line in (*_lines(seen), *_missing(outcome)):
         desk.show("note", text=line)
     other = f"incidentctl decide {desk.incident_id} OPTION --instead-of hotfix"

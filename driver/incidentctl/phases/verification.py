@@ -54,7 +54,14 @@ def go_forward(desk: Desk) -> str:
     if incident.decision is None or incident.decision["option"] != "rollback":
         return ""
     rows = [row for row in incident.outcomes.get("recover", ()) if row["capability"] == "rollback"]
-    back = {name: f for row in rows if row["outcome"] == "done" for name, f in row["facts"].get("services", {}).items()}
+    known = {service.name for service in desk.services()}  # a host might name anything
+    back = {
+        name: facts
+        for row in rows
+        if row["outcome"] == "done"
+        for name, facts in row["facts"].get("services", {}).items()
+        if name in known
+    }
     if not back:
         return ""
     named = ", ".join(f"{name} to {facts['from']}" for name, facts in back.items())
