@@ -9,7 +9,7 @@ from typing import Any
 from incidentctl import approval, ledgers
 from incidentctl.evidence_check import Checked
 from incidentctl.guards import Refusal
-from incidentctl.incident import Incident
+from incidentctl.incident import Data, Incident
 from incidentctl.standing import Standing, standing
 from incidentctl.text import plain
 
@@ -80,8 +80,11 @@ def evidence(incident_id: str, folder: Path, checked: Sequence[Checked]) -> str:
     return "\n".join([f"{incident_id}: evidence in {folder}", *lines])
 
 
-def plan(plan: Any, refusals: Sequence[Refusal] = ()) -> str:
-    """Return a plan in words: each phase, what it does, to which service, on which hosts; and what guards say to it."""
+def plan(plan: Any, refusals: Sequence[Refusal] = (), seen: Data | None = None) -> str:
+    """Return a plan in words: each phase, what it does, to which service, on which hosts; and what guards say to it.
+
+    `seen` is what the hosts said that the containment would do there, as preview.look returns it.
+    """
     lines = [f"{plan.severity}  (plan {plan.hash[:12]})"]
     for step in plan.steps:
         lines.append(f"  {step.phase}")
@@ -93,6 +96,9 @@ def plan(plan: Any, refusals: Sequence[Refusal] = ()) -> str:
             told = "; ".join(f"{service} on {', '.join(hosts)}" for service, hosts in meant.items())
             lines.append(f"    {capability:<18} {told or 'nothing in this scope'}")
     lines.append("  then a person decides")
+    if seen is not None:
+        lines.append(f"  as the hosts are now, contain would do (check {seen['hash'][:12]}):")
+        lines += [f"    {plain(text, 1000)}" for text in (*approval.lines(seen), *seen["besides"])] or ["    nothing"]
     for refusal in refusals:
         lines.append(f"  Refused by the guard {refusal.guard}: {refusal.told}.")
     if refusals:

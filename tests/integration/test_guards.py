@@ -155,3 +155,37 @@ def test_plan_and_doctor_say_beforehand_what_would_be_refused(site: Site) -> Non
     rows = json.loads(site.run("doctor --json -l h1")[1])
     found = [row for row in rows if row["what"].startswith("guards")]
     assert [(row["what"], row["ok"]) for row in found] == [("guards", True)]
+
+
+def test_a_plan_that_is_checked_says_what_each_host_would_do_and_changes_none(site: Site) -> None:
+    code, told, said = site.run("plan -s high --service lamp -l web --check")
+    assert code == 0, said
+    assert told.count("isolation of lamp: runs lamp → stopped") == 1
+    assert "Refused by the guard last_instance" in told
+    site.hosts.path("h2", "/run/lamp").unlink()
+    site.hosts.break_("h3", "refusing")
+    try:
+        code, told, said = site.run("plan -s high --service lamp -l web --check --diff --json")
+    finally:
+        site.hosts.mend("h3", "refusing")
+        site.hosts.path("h2", "/run/lamp").touch()
+    assert code == 11, said
+    (made,) = json.loads(told)
+    seen = {row["host"]: (row["before"]["runs"], row["after"]["runs"]) for row in made["checked"]["rows"]}
+    assert seen == {"h1": (["lamp"], []), "h2": ([], [])}
+    assert list(made["checked"]["silent"]) == ["h3"]
+    assert site.dark("lamp") == set()
+
+
+def test_what_is_checked_of_a_plan_is_of_the_services_that_are_meant_alone(site: Site) -> None:
+    _, told, _ = site.run("plan --service spare -l h4 -C")
+    assert "isolation of spare: runs spare → stopped" in told
+    assert "isolation of lamp" not in told
+    assert told.count("as the hosts are now") == told.count("  contain\n")
+
+
+def test_a_diff_of_a_plan_is_for_what_the_hosts_say(site: Site) -> None:
+    before = site.seen()
+    code, _, said = site.run("plan --diff")
+    assert (code, "Fix: --check --diff" in said) == (2, True), said
+    assert site.seen() == before

@@ -52,6 +52,8 @@ def doctor(inventory: tuple[str, ...], limit: str | None, as_json: bool, config:
 @click.command(short_help="What a severity would do, on which hosts.")
 @click.option("-s", "--severity", metavar="LEVEL", help="Only this severity; all of them when left out.")
 @click.option("--service", "services", multiple=True, metavar="NAME", help="Only this service.")
+@click.option("-C", "--check", is_flag=True, help="Ask the hosts what the containment would do there; change nothing.")
+@click.option("-D", "--diff", is_flag=True, help="With --check: show before and after.")
 @common.inventory
 @common.limit
 @common.as_json
@@ -59,29 +61,42 @@ def doctor(inventory: tuple[str, ...], limit: str | None, as_json: bool, config:
 def plan(
     severity: str | None,
     services: tuple[str, ...],
+    check: bool,
+    diff: bool,
     inventory: tuple[str, ...],
     limit: str | None,
     as_json: bool,
     config: str | None,
 ) -> None:
-    """Show what would be done up to the decision. Connects to no host.
+    """Show what would be done up to the decision. Connects to no host, but with --check.
 
     \b
     incidentctl plan --severity high -l web
+    incidentctl plan --severity high --check --diff
     """
-    with common.opened(config, inventory) as (session, console):
+    if diff and not check:
+        raise click.UsageError("--diff is what the hosts say. Fix: --check --diff")
+    with common.opened(config, inventory, quiet=as_json) as (session, console):
+        from incidentctl import preview, single, wording
         from incidentctl import session as sessions
-        from incidentctl import wording
 
         made = sessions.plans(session, severity, limit, services)
+        outcome, seen = preview.look(session, [one for one, _ in made], diff, console.show) if check else (None, {})
         if as_json:
             told = [
-                {**asdict(one), "hash": one.hash, "refused": {refusal.guard: refusal.told for refusal in refusals}}
+                {
+                    **asdict(one),
+                    "hash": one.hash,
+                    "refused": {refusal.guard: refusal.told for refusal in refusals},
+                    **({"checked": seen.get(one.severity)} if check else {}),
+                }
                 for one, refusals in made
             ]
             console.data(json.dumps(told, indent=1))
         else:
-            console.data("\n".join(wording.plan(one, refusals) for one, refusals in made))
+            console.data("\n".join(wording.plan(one, refusals, seen.get(one.severity)) for one, refusals in made))
+        if outcome:
+            single.judge(outcome, "")
 
 
 @click.command(short_help="Run one playbook of the collection.")
