@@ -1,4 +1,4 @@
-"""What can be compared before and after a recovery: health, errors, and what the monitoring measures. Pure.
+"""What can be compared before and after a recovery: health, how long answers take, and errors. Pure.
 
 Given is what hosts said, of whatever shape: a figure that is not there is unknown, and never counts as well.
 """
@@ -6,7 +6,7 @@ Given is what hosts said, of whatever shape: a figure that is not there is unkno
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from incidentctl.text import plain
 
 FEW_ERRORS = 2  # within one look as many may be chance
 TWICE = 2.0  # no more than twice of before is as before; by half is better, more than twice is worse
+FEW_MS = 100.0  # so much longer nobody notices, and a busy host measures
 _BACK_S = 6 * 3600  # how far before the onset errors are counted
 _SLOTS = 200  # more than a host ever tells
 _NAMED = 3
@@ -28,7 +29,7 @@ Facts = Mapping[str, Any]
 class Figure:
     """One comparison. `well` is None where it is only told; `change` is 1, 0 or -1 against what it was at the onset."""
 
-    what: str  # health, errors, rows, damage, or the name of a query
+    what: str  # health, latency, errors, rows, damage, or query and its name
     service: str
     host: str
     before: float | None
@@ -62,7 +63,49 @@ def of_health(host: str, service: str, during: Facts | None, after: Facts | None
     told = "no answer" if after is None else _of_window(after)
     # What nobody could tell before, or cannot now, has not changed for all that is known.
     change = 0 if after is None or healthy is None or (during or {}).get("healthy", False) is None else change
-    return Figure("health", service, host, None, _ms(during), _ms(after), well, change, f"{service} {told}")
+    return Figure("health", service, host, None, None, None, well, change, f"{service} {told}")
+
+
+def of_latency(
+    host: str, service: str, earlier: Sequence[float], during: Facts | None, after: Facts | None
+) -> Figure | None:
+    """Compare how long healthy answers take now with earlier recoveries, and with triage. None: nothing was measured.
+
+    Worse than at triage counts only where it is known how it was before: that was a single look.
+    """
+    now, since = _ms(after), _ms(during)
+    if now is None:
+        return None
+    before = middle(earlier)
+    well = None if before is None else now <= max(TWICE * before, before + FEW_MS)
+    change = 0
+    if since is not None and now <= since / TWICE and now + FEW_MS < since:
+        change = 1
+    elif since is not None and well is False and now > max(TWICE * since, since + FEW_MS):
+        change = -1
+    known = ", ".join([_told_ms(before, " before"), *([] if since is None else [_told_ms(since, " during")])])
+    return Figure("latency", service, host, before, since, now, well, change, f"{service} p50 {now:,.0f} ms ({known})")
+
+
+def _told_ms(value: float | None, when: str) -> str:
+    return f"unknown{when}" if value is None else f"{value:,.0f}{when}"
+
+
+def answered(verified: Iterable[Facts]) -> dict[tuple[str, str], list[float]]:
+    """Given earlier verifications as the record keeps them, return by host and service how long healthy answers took (ms)."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for one in verified:
+        for host, services in mapping(one.get("services")).items() if one.get("recovered") is True else ():
+            for name, told in mapping(services).items():
+                if (took := _ms(mapping(told))) is not None:
+                    found.setdefault((str(host), str(name)), []).append(took)
+    return found
+
+
+def middle(values: Iterable[float]) -> float | None:
+    """Return the middle one, None where there is none."""
+    known = sorted(values)
+    return known[len(known) // 2] if known else None
 
 
 def of_contained(host: str, service: str) -> Figure:
@@ -74,9 +117,7 @@ def _of_window(after: Facts) -> str:
     probes, failures = number(after.get("probes")), number(after.get("failures"))
     if after.get("healthy") is not True or probes is None or failures is None:
         return plain(str(after.get("detail", "unknown")))
-    p50 = number(after.get("p50_ms"))
-    took = "" if p50 is None or after.get("status") is None else f", p50 {p50:.0f} ms"
-    return f"healthy in {probes - failures:.0f} of {probes:.0f} looks{took}"
+    return f"healthy in {probes - failures:.0f} of {probes:.0f} looks"
 
 
 def of_errors(host: str, service: str, diagnosis: Facts | None, after: Facts | None, onset: datetime | None) -> Figure:
@@ -145,24 +186,6 @@ def _slots(rate: Facts) -> Iterator[tuple[datetime, datetime, float]]:
         yield begun, begun + timedelta(seconds=width), number(count) or 0.0
 
 
-def of_query(name: str, service: str, values: Sequence[float | None]) -> Figure:
-    """Compare what a query of the monitoring gave before, during and after: the less the better."""
-    before, during, after = values
-    told = (
-        f"{f'{service} ' if service else ''}{name} {_short(after)} ({_short(before)} before, {_short(during)} during)"
-    )
-    if after is None:
-        well = None if before is None and during is None else False
-        return Figure(name, service, "", before, during, None, well, 0, told)
-    well = None if before is None else after <= TWICE * before
-    change = 0
-    if during is not None and during > 0 and after <= during / TWICE:
-        change = 1
-    elif during is not None and well is not True and after > TWICE * during:
-        change = -1
-    return Figure(name, service, "", before, during, after, well, change, told)
-
-
 def _rank(seen: Facts | None) -> int:
     """Order looks as the hosts do (_health.py): 2 healthy, 1 answers but not as it should, 0 no answer at all."""
     if (seen or {}).get("healthy") is True:
@@ -171,8 +194,13 @@ def _rank(seen: Facts | None) -> int:
 
 
 def _ms(seen: Facts | None) -> float | None:
+    """Return how long a healthy answer took, in the middle of a window: one that fails may do so at once."""
     told = seen or {}
-    return number(told.get("p50_ms")) if "p50_ms" in told else number(told.get("latency_ms"))
+    if (
+        told.get("healthy") is not True or told.get("status") is None
+    ):  # where the manager says it, nothing was waited for
+        return None
+    return number(told.get("p50_ms", told.get("latency_ms")))
 
 
 def _sign(number: int) -> int:
@@ -183,15 +211,11 @@ def _rate(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"
 
 
-def _short(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.3g}"
-
-
 def number(value: Any) -> float | None:
     """Return a figure that a host gave, None for anything else."""
     return (
         float(value)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
         else None
     )
 

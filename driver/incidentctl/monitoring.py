@@ -7,6 +7,7 @@ shapes are those of Prometheus's HTTP API v1 and Alertmanager's API v2, from the
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
 import math
@@ -17,7 +18,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,13 +26,20 @@ from incidentctl.alerts import host_of
 from incidentctl.errors import ConfigurationError
 from incidentctl.onset import Onset
 from incidentctl.settings import Monitoring, Server, resolve_secret
+from incidentctl.text import plain
 
 _TIMEOUT_S = 4.0
 _BODY_LIMIT = 16 * 1024 * 1024
 _BACK_S, _STEP_S = 6 * 3600, 30  # how far back, and how closely, a range is asked for
 _NAMED = 50  # targets or alerts that one answer names; the rest is counted
+_MOST_STEPS, _SHORTEST_STEP_S = 120, 15  # what a query gave over a while is asked for no more closely
+_AT_ONCE = 8  # questions to one server, which has others to answer
+_REFUSAL_LIMIT, _REASON_CHARS = 64 * 1024, 200
+
+NOTHING = math.nan  # it was asked, and there was nothing to measure
 
 Read = Callable[[Any], set[Any]]
+Span = tuple[float, float]  # seconds since 1970
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -99,40 +107,63 @@ def _gaps(answer: Any, now: float) -> set[tuple[str, str, str]]:
 
 
 def measured(
-    monitoring: Monitoring, services: Collection[str], times: Collection[float]
+    monitoring: Monitoring, services: Collection[str], spans: Sequence[Span | None]
 ) -> tuple[dict[str, dict[str, list[float | None]]], list[str]]:
-    """Return {query: {service: what it gave at each of these times}}, and why one could not be asked.
+    """Return {query: {service: what it gave in each of these spans}}, and why one could not be asked.
 
-    Times are seconds since 1970. `$service` in a query is the service's name; one without it is asked once, as of "".
-    Of several series, and of several servers, the largest counts. None: nobody gave a number. Takes four seconds at most.
+    Of a span it is the middle of what it gave over that time; None as a span is now, by the server's own clock. `$service`
+    in a query is the service's name; one without it is asked once, as of "". Of several series, and of several servers,
+    the largest counts. NOTHING: no series, or nothing but NaN; None: nobody answered. Takes four seconds at most.
     """
     wanted = [
-        (name, service, at, server, "/api/v1/query?" + urllib.parse.urlencode({"query": text, "time": f"{at:.3f}"}))
+        (name, service, place, server, *_question(text, span))
         for name, query in monitoring.queries.items()
         for service, text in _for_each(query, services)
-        for at in times
+        for place, span in enumerate(spans)
         for server in monitoring.prometheus
     ]
-    answers = _at_once([(server, path, _numbers) for _name, _service, _at, server, path in wanted])
+    answers = _at_once([(server, path, read) for *_which, server, path, read in wanted])
     found: dict[str, dict[str, list[float | None]]] = {}
     problems: dict[str, None] = {}
-    for (name, service, at, server, _path), (numbers, problem) in zip(wanted, answers, strict=True):
-        values = found.setdefault(name, {}).setdefault(service, [None] * len(times))
-        place = list(times).index(at)
-        values[place] = max([*(numbers or ()), *([values[place]] if values[place] is not None else [])], default=None)
+    for (name, service, place, server, *_question_asked), (numbers, problem) in zip(wanted, answers, strict=True):
+        values = found.setdefault(name, {}).setdefault(service, [None] * len(spans))
+        values[place] = _largest([*(numbers or ()), *([] if values[place] is None else [values[place]])])
         if numbers is None:
             problems[f"{server.url.rstrip('/')}{problem}"] = None
     return found, list(problems)
+
+
+def _question(query: str, span: Span | None) -> tuple[str, Read]:
+    if span is None:
+        return "/api/v1/query?" + urllib.parse.urlencode({"query": query}), _now
+    step = max(_SHORTEST_STEP_S, math.ceil((span[1] - span[0]) / _MOST_STEPS))
+    given = {"query": query, "start": f"{span[0]:.3f}", "end": f"{span[1]:.3f}", "step": f"{step}"}
+    return "/api/v1/query_range?" + urllib.parse.urlencode(given), _middle
 
 
 def _for_each(query: str, services: Collection[str]) -> list[tuple[str, str]]:
     return [(name, query.replace("$service", name)) for name in services] if "$service" in query else [("", query)]
 
 
-def _numbers(answer: Any) -> set[float]:
+def _now(answer: Any) -> set[Any]:
     result = answer["data"]["result"]
     values = [result] if answer["data"]["resultType"] == "scalar" else [row["value"] for row in result]
-    return {value for _at, text in values if math.isfinite(value := float(text))}
+    return {_largest([*(float(text) for _at, text in values), NOTHING])}
+
+
+def _middle(answer: Any) -> set[float]:
+    moments: dict[float, float] = {}
+    for row in answer["data"]["result"]:
+        for at, text in row["values"]:
+            if not math.isnan(value := float(text)):
+                moments[float(at)] = max(value, moments.get(float(at), -math.inf))
+    values = sorted(moments.values())
+    return {values[len(values) // 2] if values else NOTHING}
+
+
+def _largest(values: Sequence[float | None]) -> float | None:
+    numbers = [value for value in values if value is not None and not math.isnan(value)]
+    return max(numbers) if numbers else NOTHING if values else None
 
 
 def troubles(seen: Mapping[str, Any]) -> list[str]:
@@ -141,19 +172,26 @@ def troubles(seen: Mapping[str, Any]) -> list[str]:
 
 
 def _at_once(asked: list[tuple[Server, str, Read]]) -> list[tuple[set[Any] | None, str]]:
-    """Ask all of them at once, and wait for none beyond the time: a drip of bytes would hold us for hours.
+    """Ask all of them, a few of each server at once, and wait for none beyond the time: a drip of bytes would hold us for hours.
 
     Threads are daemons, so that one that is left behind cannot keep a command from ending.
     """
     answered: queue.SimpleQueue[tuple[int, tuple[set[Any] | None, str]]] = queue.SimpleQueue()
     answers: list[tuple[set[Any] | None, str]] = [(None, f": no complete answer within {_TIMEOUT_S:g} s")] * len(asked)
-    for number, question in enumerate(asked):
-        threading.Thread(
-            target=lambda number, question: answered.put((number, _ask(*question))),
-            args=(number, question),
-            daemon=True,
-        ).start()
     deadline = time.monotonic() + _TIMEOUT_S
+    left: dict[str, queue.SimpleQueue[int]] = {}  # of each server by itself: one that hangs takes no turn of another
+    for number, (server, *_rest) in enumerate(asked):
+        left.setdefault(server.url, queue.SimpleQueue()).put(number)
+
+    def go(numbers: queue.SimpleQueue[int]) -> None:
+        with contextlib.suppress(queue.Empty):
+            while time.monotonic() < deadline:
+                number = numbers.get_nowait()
+                answered.put((number, _ask(*asked[number])))
+
+    for numbers in left.values():
+        for _thread in range(min(_AT_ONCE, numbers.qsize())):
+            threading.Thread(target=go, args=(numbers,), daemon=True).start()
     for _one in asked:
         try:
             number, answer = answered.get(timeout=max(0.0, deadline - time.monotonic()))
@@ -173,7 +211,7 @@ def _ask(server: Server, path: str, read: Read) -> tuple[set[Any] | None, str]:
         return None, f": {' '.join((error.what + ' ' + error.why).split())}"
     except urllib.error.HTTPError as refusal:
         with refusal:
-            return None, f" answers {refusal.code}{_MEANING.get(refusal.code, '')}"
+            return None, f" answers {refusal.code}{_MEANING.get(refusal.code) or _reason(refusal)}"
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
         return None, " does not answer as it should: is it really there?"
     except (OSError, http.client.HTTPException) as error:
@@ -188,6 +226,15 @@ _MEANING = {
     401: ": it wants another login. Fix: write user and password, or token, under monitoring in incidentctl.yml",
     403: ": the login is not allowed to read this",
 }
+
+
+def _reason(refusal: urllib.error.HTTPError) -> str:
+    """Return why Prometheus refuses, as of a query that is no PromQL; nothing where it does not say."""
+    try:
+        said = json.loads(refusal.read(_REFUSAL_LIMIT))["error"]
+    except (OSError, http.client.HTTPException, LookupError, RecursionError, TypeError, ValueError):
+        return ""
+    return f": {plain(str(said), _REASON_CHARS)}"
 
 
 def _login(server: Server) -> dict[str, str]:

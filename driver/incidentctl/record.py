@@ -119,6 +119,13 @@ class Record:
         with self._transaction() as connection:
             return _incidents(connection)
 
+    def earlier(self, kind: str, before: datetime, most: int) -> list[Event]:
+        """Return the newest events of a kind that were recorded before a moment, in whatever incident; newest first."""
+        query = sa.select(_EVENT).where(_EVENT.c.kind == kind, _EVENT.c.at < before.astimezone(UTC).isoformat())
+        with self._transaction() as connection:
+            rows = connection.execute(query.order_by(_EVENT.c.at.desc()).limit(most)).mappings()
+            return [_event({**row}) for row in rows]
+
     def unsettled(self, since: datetime) -> list[str]:
         """Return the ids of the incidents that are open, or of which something was recorded since; newest first."""
         lately = sa.select(_EVENT.c.incident_id).where(_EVENT.c.at >= since.astimezone(UTC).isoformat()).distinct()

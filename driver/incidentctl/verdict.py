@@ -7,12 +7,12 @@ be, and it is recovered; one is better, and it is improved; else nothing has cha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from incidentctl import figures, figures_data
+from incidentctl import figures, figures_data, figures_queries
 from incidentctl.figures import Facts, Figure, mapping
 
 RECOVERED, IMPROVED, NO_CHANGE, WORSE = "recovered", "improved", "no_change", "worse"
@@ -28,8 +28,9 @@ Rows = Sequence[Mapping[str, Any]]  # outcomes of hosts, as the record keeps the
 class Looks:
     """What hosts said at triage, in the diagnosis, and now; of which services it is about, and what the monitoring gives.
 
-    `off` are the services, each with its host, that a containment keeps off. `queries` are {name: {service: (before,
-    during, after)}}, as `monitoring.measured` gives them.
+    `off` are the services, each with its host, that a containment keeps off; `kept_away` says that one keeps users away.
+    `answered` are {(host, service): [how long healthy answers took in earlier recoveries, ms]}. `queries` are {name:
+    {service: (before, during, after)}}, as `monitoring.measured` gives them; those in `times` give seconds.
     """
 
     at_issue: tuple[str, ...]
@@ -38,7 +39,10 @@ class Looks:
     after: Rows
     onset: datetime | None = None
     off: frozenset[tuple[str, str]] = frozenset()
-    queries: Mapping[str, Mapping[str, Sequence[float | None]]] | None = None
+    kept_away: bool = False
+    answered: Mapping[tuple[str, str], Sequence[float]] = field(default_factory=dict)
+    queries: Mapping[str, Mapping[str, Sequence[float | None]]] = field(default_factory=dict)
+    times: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -73,14 +77,14 @@ class Verdict:
 def of(looks: Looks) -> Verdict:
     """Given what was seen before, during and after, return what it came to."""
     found = tuple(_figures(looks))
-    return Verdict(_verdict(found), found, tuple(_reasons(found)))
+    return Verdict(_verdict(found, looks.at_issue), found, tuple(_reasons(found)))
 
 
-def _verdict(found: Iterable[Figure]) -> str:
-    found = list(found)
+def _verdict(found: Sequence[Figure], at_issue: Collection[str]) -> str:
     if any(figure.change < 0 for figure in found):
         return WORSE
-    if any(figure.what == "health" and figure.well for figure in found) and all(f.well is not False for f in found):
+    held = any(figure.what == "health" and figure.well and figure.service in at_issue for figure in found)
+    if held and all(figure.well is not False for figure in found):
         return RECOVERED
     return IMPROVED if any(figure.change > 0 for figure in found) else NO_CHANGE
 
@@ -108,12 +112,14 @@ def _figures(looks: Looks) -> Iterator[Figure]:
             yield figures.of_contained(host, name)
         else:
             yield figures.of_health(host, name, before, after, name in looks.at_issue)
+            latency = figures.of_latency(host, name, looks.answered.get((host, name), ()), before, after)
+            yield from [latency] if latency else []
         if "new_errors" in after:
             yield figures.of_errors(host, name, diagnosis.get((host, name)), after, looks.onset)
         yield from figures_data.of_data(host, name, before, after)
-    for query, services in (looks.queries or {}).items():
+    for query, services in looks.queries.items():
         for name, values in services.items():
-            yield figures.of_query(query, name, values)
+            yield figures_queries.of_query(query, name, values, query in looks.times, looks.kept_away)
 
 
 def _services(rows: Rows, capability: str) -> dict[tuple[str, str], Facts]:
@@ -135,10 +141,12 @@ def _spoken(found: Sequence[Figure]) -> Iterator[str]:
     """Say the figures in few words: health first, what decides next; and never the same of two hosts twice."""
     health = [figure for figure in found if figure.what == "health"]
     if health:
-        well = [figure for figure in health if figure.well]
-        yield health[0].told if len(health) == 1 else _of_several(health, well)
-    rest = sorted((figure for figure in found if figure.what != "health"), key=_weight)
-    texts = list(dict.fromkeys(figure.told for figure in rest if not _is_nothing(figure)))
+        yield health[0].told if len(health) == 1 else _of_several(health)
+    rest = [figure for figure in found if figure.what not in ("health", "latency") and not _is_nothing(figure)]
+    latency = sorted((f for f in found if f.what == "latency"), key=lambda f: (*_weight(f), -(f.after or 0)))
+    told = sorted([*latency[:1], *rest], key=_weight)  # of answers the slowest; the others are in the record
+    more = f" on {latency[0].host}, the slowest of {len(latency)}" if len(latency) > 1 else ""
+    texts = list(dict.fromkeys(f.told + (more if f.what == "latency" else "") for f in told))
     yield from texts[:_SPOKEN]
     if len(texts) > _SPOKEN:
         yield f"and {len(texts) - _SPOKEN} more figures"
@@ -149,9 +157,8 @@ def _is_nothing(figure: Figure) -> bool:
     return figure.what == "errors" and figure.after == 0 and not figure.before and not figure.during
 
 
-def _of_several(health: Sequence[Figure], well: Sequence[Figure]) -> str:
-    times = [figure.after for figure in well if figure.after is not None]
-    took = f", p50 {max(times):.0f} ms at most" if times else ""
+def _of_several(health: Sequence[Figure]) -> str:
+    well = sum(figure.well is True for figure in health)
     sick = next((figure for figure in health if figure.well is False), None)
     why = f" ({sick.host}: {sick.told})" if sick else ""
-    return f"{len(well)} of {len(health)} healthy{took}{why}"
+    return f"{well} of {len(health)} healthy{why}"

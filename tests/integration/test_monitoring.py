@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -55,23 +57,139 @@ def test_something_else_in_its_place_is_said_and_not_fatal(answer: tuple[int, st
     assert len(seen["problems"]) == 2
 
 
-def test_a_query_is_asked_for_each_service_at_each_time_and_the_largest_series_counts() -> None:
+def series(*each: list[str]) -> dict[str, Any]:
+    """An answer to a query over a span: of each series what it gave, a quarter of a minute apart."""
+    rows = [{"metric": {}, "values": [[15 * n, value] for n, value in enumerate(values)]} for values in each]
+    return {"data": {"resultType": "matrix", "result": rows}}
+
+
+def instant(*values: str) -> dict[str, Any]:
+    return {"data": {"resultType": "vector", "result": [{"metric": {}, "value": [0, value]} for value in values]}}
+
+
+def measured(
+    answer: Any, query: str = "x", spans: Sequence[tuple[float, float] | None] = ((0, 60), None)
+) -> tuple[list[float | None], list[str]]:
+    """What a query gave over a span and now, as text, for nothing equals itself; and the problems."""
+    over, now = answer if isinstance(answer, tuple) and isinstance(answer[0], tuple) else (answer, answer)
+
+    def of(_method: str, path: str, _body: bytes) -> Any:
+        return over if path.startswith("/api/v1/query_range?") else now
+
+    with endpoint(of) as server:
+        found, problems = monitoring.measured(Monitoring(prometheus=server.url, queries={"q": query}), ["shop"], spans)
+    ((values,),) = [list(each.values()) for each in found.values()]
+    return values, [problem.removeprefix(server.url) for problem in problems]
+
+
+def test_a_query_is_asked_for_each_service_over_each_span_and_now() -> None:
     def answer(_method: str, path: str, _body: bytes) -> tuple[int, Any]:
-        asked = {key: values[0] for key, values in parse_qs(urlsplit(path).query).items()}
-        numbers = {"1.000": ["0.1", "0.3"], "2.000": ["NaN"]}.get(asked["time"], [])
-        vector = {"resultType": "vector", "result": [{"value": [0, number]} for number in numbers]}
-        return 200, {"data": vector if "shop" in asked["query"] else {"resultType": "scalar", "result": [0, "7"]}}
+        given = {key: values[0] for key, values in parse_qs(urlsplit(path).query).items()}
+        asked.append((urlsplit(path).path, given.get("start"), given.get("end"), given.get("step"), given["query"]))
+        return 200, series(["3"]) if "start" in given else {"data": {"resultType": "scalar", "result": [0, "7"]}}
+
+    asked: list[Any] = []
+    with endpoint(answer) as server:
+        queries = {"latency": 'p95{job="$service"}', "all": "scalar(x)"}
+        settings = Monitoring(prometheus=server.url, queries=queries)
+        found, problems = monitoring.measured(settings, ["shop", "stock"], [(1000.0, 2800.0), (2800.0, 38800.0), None])
+    assert found == {"latency": {"shop": [3.0, 3.0, 7.0], "stock": [3.0, 3.0, 7.0]}, "all": {"": [3.0, 3.0, 7.0]}}
+    assert problems == []
+    assert sorted(one for one in asked if "shop" in one[-1]) == [
+        ("/api/v1/query", None, None, None, 'p95{job="shop"}'),  # now, by the server's own clock
+        ("/api/v1/query_range", "1000.000", "2800.000", "15", 'p95{job="shop"}'),
+        ("/api/v1/query_range", "2800.000", "38800.000", "300", 'p95{job="shop"}'),
+    ]
+
+
+def test_of_a_span_the_middle_counts_and_of_several_series_the_largest() -> None:
+    over = series(["0.1", "0.1", "NaN", "9", "0.2"], ["0.3", "NaN", "NaN", "0.2", "0.1"])
+    assert measured(((200, over), (200, instant("0.1", "NaN", "0.3")))) == ([0.3, 0.3], [])
+    assert measured((200, series(["+Inf"])), spans=[(0, 60)]) == ([math.inf], [])
+
+
+@pytest.mark.parametrize("over", [series(), series(["NaN", "NaN"])], ids=["no series", "NaN"])
+@pytest.mark.parametrize("now", [instant(), instant("NaN")], ids=["no series now", "NaN now"])
+def test_nothing_to_measure_is_told_from_no_answer(over: Any, now: Any) -> None:
+    values, problems = measured(((200, over), (200, now)))
+    assert [value is not None and math.isnan(value) for value in values] == [True, True]
+    assert problems == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (200, "<html><body>Sign in</body></html>"),
+        (200, ""),
+        (200, "[]"),
+        (200, '{"status": "success", "data": {"resultType": "string", "result": [0, "x"]}}'),
+        (200, '{"data": {"resultType": "vector", "result": [{"value": [0, "much"], "values": [[0, "much"]]}]}}'),
+        (200, '{"data": {"resultType": "vector", "result": [{"value": 7, "values": [7]}]}}'),
+        (200, "[" * 100_000),
+        (200, "x" * (20 << 20)),
+        (500, "{}"),
+        (302, ""),
+    ],
+    ids=["HTML", "empty", "a list", "a string", "no number", "no value", "deep", "20 MB", "500", "redirect"],
+)
+def test_what_is_no_answer_to_a_query_leaves_it_unknown_and_is_said(answer: tuple[int, str]) -> None:
+    values, problems = measured(answer)
+    assert values == [None, None]
+    assert len(problems) == 1, problems
+
+
+def test_ten_megabytes_of_series_are_an_answer() -> None:
+    many = series(*[[f"{n}.{n:0200}"] * 3 for n in range(15_000)])
+    assert len(json.dumps(many)) > 10e6
+    values, problems = measured(((200, many), (200, instant("1"))))
+    assert (values, problems) == ([14_999.0, 1.0], [])
+
+
+def test_what_is_wrong_with_a_query_is_said_on_one_plain_line() -> None:
+    refusal = {
+        "status": "error",
+        "errorType": "bad_data",
+        "error": "1:5: parse error\n\x1b[31munexpected end" + "." * 500,
+    }
+    _values, problems = measured((400, refusal))
+    assert problems[0].startswith(" answers 400: 1:5: parse error\\n\\x1b[31munexpected end")
+    assert len(problems[0]) < 300
+
+
+def test_a_prometheus_that_hangs_costs_its_time_once_and_takes_no_turn_of_another() -> None:
+    services = [f"s{n}" for n in range(12)]
+    with socket.create_server(("127.0.0.1", 0)) as hangs, endpoint(lambda *_: (200, instant("1"))) as server:
+        silent = f"http://127.0.0.1:{hangs.getsockname()[1]}"
+        asked = Monitoring(prometheus=[silent, server.url], queries={"q": "x{job='$service'}"})
+        started = time.monotonic()
+        found, problems = monitoring.measured(asked, services, [None])
+        assert time.monotonic() - started < 12
+    assert found == {"q": {name: [1.0] for name in services}}
+    assert problems == [f"{silent}: no complete answer within 4 s"]
+
+
+def test_a_server_is_asked_little_at_once() -> None:
+    busy, most, counting = 0, 0, threading.Lock()
+
+    def answer(*_request: Any) -> tuple[int, Any]:
+        nonlocal busy, most
+        with counting:
+            busy += 1
+            most = max(most, busy)
+        time.sleep(0.02)
+        with counting:
+            busy -= 1
+        return 200, instant("1")
 
     with endpoint(answer) as server:
-        asked = Monitoring(prometheus=server.url, queries={"latency": 'p95{job="$service"}', "all": "scalar(x)"})
-        found, problems = monitoring.measured(asked, ["shop"], [1.0, 2.0, 3.0])
-    assert found == {"latency": {"shop": [0.3, None, None]}, "all": {"": [7.0, 7.0, 7.0]}}
-    assert problems == []
+        asked = Monitoring(prometheus=server.url, queries={"q": "x{job='$service'}"})
+        monitoring.measured(asked, [f"s{n}" for n in range(40)], [None])
+    assert 1 < most <= 8
 
 
 def test_a_prometheus_that_is_away_leaves_the_figures_unknown_and_says_so() -> None:
     asked = Monitoring(prometheus="http://127.0.0.1:1", queries={"latency": "x"})
-    found, problems = monitoring.measured(asked, ["shop"], [1.0])
+    found, problems = monitoring.measured(asked, ["shop"], [None])
     assert found == {"latency": {"": [None]}}
     assert problems == ["http://127.0.0.1:1: Connection refused"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incidentctl import figures, figures_data, verdict
+from incidentctl import figures, figures_data, figures_queries, verdict
 from incidentctl.verdict import IMPROVED, NO_CHANGE, RECOVERED, WORSE, Looks, Verdict
 
 NOW = datetime(2026, 1, 1, 10, 0, tzinfo=UTC)
@@ -64,8 +65,8 @@ def test_all_as_before_is_recovered_and_said_in_one_line_with_figures() -> None:
     found = judge(held(**database(1204), **errors(0)), sick(**database(1204)))
     assert (found.verdict, found.recovered, found.reasons) == (RECOVERED, True, ())
     assert found.told() == (
-        "recovered: shop healthy in 20 of 20 looks, p50 12 ms; shop errors 0/min (0.0 before, 140 during); "
-        "shop: orders, 1,204 rows (as before)"
+        "recovered: shop healthy in 20 of 20 looks; shop p50 12 ms (unknown before); "
+        "shop errors 0/min (0.0 before, 140 during); shop: orders, 1,204 rows (as before)"
     )
 
 
@@ -168,7 +169,7 @@ def test_fewer_sick_hosts_are_an_improvement_and_another_sick_one_is_worse() -> 
     triage = rows(web1=sick(), web2=sick(), web3=health())
     half = verdict.of(Looks(("shop",), triage, [], rows(web1=held(), web2=sick(), web3=held())))
     assert half.verdict == IMPROVED
-    assert half.told().startswith("improved: 2 of 3 healthy, p50 12 ms at most (web2: shop 500)")
+    assert half.told().startswith("improved: 2 of 3 healthy (web2: shop 500); shop p50 12 ms (unknown before")
     other = verdict.of(Looks(("shop",), triage, [], rows(web1=held(), web2=held(), web3=sick())))
     assert other.verdict == WORSE
 
@@ -272,15 +273,187 @@ def test_recovered_is_only_what_is_healthy_with_no_row_gone_and_no_damage(
         assert after["damage"] == 0
 
 
-def test_a_query_is_as_before_up_to_twice_and_worse_beyond_twice_of_during() -> None:
-    def one(after: float | None, before: float | None = 0.1, during: float | None = 2.0) -> str:
-        return figures.of_query("latency", "shop", [before, during, after]).judged
+NOTHING = float("nan")
+HUGE = float("inf")
 
-    assert [one(value) for value in (0.1, 0.2, 0.5, 1.5, 5.0, None)] == [
+
+def rate(after: float | None, before: float | None = 0.1, during: float | None = 2.0) -> str:
+    return figures_queries.of_query("error_rate", "shop", [before, during, after]).judged
+
+
+def seconds(after: float | None, before: float | None = 0.012, during: float | None = 2.0) -> str:
+    return figures_queries.of_query("latency", "shop", [before, during, after], time=True).judged
+
+
+def test_a_query_is_as_before_up_to_twice_and_worse_beyond_twice_of_during() -> None:
+    assert [rate(value) for value in (0.1, 0.2, 0.5, 1.5, 5.0, None)] == [
         "well", "well", "better", "not well", "worse", "not well",
     ]  # fmt: skip
-    assert one(0.5, before=None) == "not judged"
-    assert one(None, None, None) == "not judged"
+    assert rate(0.5, before=None) == "not judged"
+    assert rate(None, None, None) == "not judged"
+
+
+def test_errors_whose_series_begins_with_the_first_one_are_none_before_and_none_again() -> None:
+    assert rate(NOTHING, before=NOTHING) == "well"
+    assert rate(1.9, before=NOTHING) == "not well"
+    assert rate(0.5, before=NOTHING) == "better"
+    assert rate(1.0, before=NOTHING, during=NOTHING) == "worse"
+
+
+def test_a_rate_that_was_there_before_and_has_no_series_now_is_not_zero() -> None:
+    assert rate(NOTHING, before=0.1) == "not well"
+
+
+def test_a_query_that_never_gave_anything_is_not_taken_for_well() -> None:
+    assert rate(NOTHING, NOTHING, NOTHING) == "not judged"
+
+
+def test_a_time_that_nobody_measured_is_unknown() -> None:
+    assert seconds(NOTHING) == "not well"
+    assert seconds(2.2, before=NOTHING) == "not judged"
+    assert seconds(0.9, before=NOTHING) == "not judged"
+
+
+def test_a_tenth_of_a_second_more_is_as_before() -> None:
+    assert [seconds(value) for value in (0.011, 0.112, 0.113, 1.5, 4.2)] == [
+        "well", "well", "better", "not well", "worse",
+    ]  # fmt: skip
+    assert seconds(0.05, before=None, during=0.012) == "not judged"
+
+
+def test_without_end_is_no_improvement_and_can_be_recorded() -> None:
+    assert rate(HUGE, during=HUGE) == "not well"
+    assert rate(HUGE) == "worse"
+    assert figures_queries.of_query("ratio", "shop", [0.1, 2.0, HUGE]).as_data()["after"] is None
+
+
+def test_times_are_told_in_milliseconds_and_the_rest_as_it_is() -> None:
+    def told(*values: float | None, time: bool) -> str:
+        return figures_queries.of_query("latency", "shop", values, time=time).told
+
+    assert told(0.0114, 2.31, 0.012, time=True) == "shop latency 12 ms (11 before, 2,310 during)"
+    assert told(None, HUGE, NOTHING, time=True) == "shop latency none (unknown before, infinite during)"
+    assert told(NOTHING, 3.21, 0.0, time=False) == "shop latency 0 (none before, 3.21 during)"
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("histogram_quantile(0.9, sum by (le) (rate(http_request_duration_seconds_bucket[30s])))", True),
+        ("rate(x_seconds_sum[1m]) / rate(x_seconds_count[1m])", True),
+        ('x_seconds{quantile="0.9"}', True),
+        ('sum(rate(x_seconds_count{code=~"5.."}[1m]))', False),
+        ("rate(process_cpu_seconds_total[1m])", False),
+        ("x_milliseconds", False),
+    ],
+)
+def test_what_is_measured_in_seconds_is_known_by_its_name(query: str, expected: bool) -> None:
+    assert figures_queries.is_time(query) is expected
+
+
+def with_queries(after: float, kept_away: bool = False, name: str = "latency", **seen: Any) -> Verdict:
+    queries = {name: {"shop": [0.012, 2.0, after]}}
+    looks = Looks(("shop",), rows(web1=sick()), [], rows(web1={**held(), **seen}), queries=queries, times=["latency"])
+    return verdict.of(replace(looks, kept_away=kept_away))
+
+
+def test_answers_that_stay_slow_are_an_improvement_and_no_recovery() -> None:
+    assert with_queries(0.012).verdict == RECOVERED
+    slow = with_queries(1.9)
+    assert slow.verdict == IMPROVED  # it is healthy again
+    assert slow.reasons == ("shop: shop latency 1,900 ms (12 before, 2,000 during)",)
+    assert with_queries(4.2).verdict == WORSE
+
+
+def test_while_users_are_kept_away_what_is_measured_of_them_is_only_told() -> None:
+    for after in (NOTHING, 4.2):
+        assert with_queries(after).verdict != RECOVERED
+        found = with_queries(after, kept_away=True)
+        assert found.verdict == RECOVERED
+        assert "while users are kept away" in found.told()
+
+
+def test_a_query_named_health_is_not_taken_for_health() -> None:
+    assert with_queries(0.012, name="health", healthy=None, status=None).verdict != RECOVERED
+    queries = {"health": {"shop": [1.0, 1.0, 1.0]}}
+    assert verdict.of(Looks(("shop",), [], [], [], queries=queries)).verdict == NO_CHANGE
+
+
+def latency(
+    now: float, earlier: list[float], triage: dict[str, Any] | None = None, **seen: Any
+) -> figures.Figure | None:
+    return figures.of_latency("web1", "shop", earlier, triage, {**held(p50_ms=now), **seen})
+
+
+@pytest.mark.parametrize(
+    ("now", "earlier", "during", "expected"),
+    [
+        (12.0, [9.0, 300.0, 8.0], 2310.0, "well"),
+        (109.0, [9.0], 2310.0, "well"),
+        (110.0, [9.0], 2310.0, "better"),
+        (2000.0, [9.0], 2310.0, "not well"),
+        (2000.0, [9.0], 900.0, "worse"),
+        (2000.0, [], 900.0, "not judged"),
+        (2000.0, [], None, "not judged"),
+        (2000.0, [1500.0], 900.0, "well"),
+    ],
+)
+def test_how_long_answers_take_is_held_against_earlier_recoveries(
+    now: float, earlier: list[float], during: float | None, expected: str
+) -> None:
+    found = latency(now, earlier, None if during is None else health(latency_ms=during))
+    assert found is not None
+    assert found.judged == expected
+
+
+def test_what_is_unknown_of_before_is_said_with_the_figure_of_now() -> None:
+    found = [latency(12.0, [], sick(latency_ms=3.0)), latency(12.0, [9.0, 11.0, 8.0], health(latency_ms=2310.0))]
+    assert [figure.told for figure in found if figure] == [
+        "shop p50 12 ms (unknown before)",
+        "shop p50 12 ms (9 before, 2,310 during)",
+    ]
+
+
+def test_only_healthy_answers_have_a_time() -> None:
+    assert latency(12.0, [9.0], healthy=False) is None
+    assert latency(12.0, [9.0], status=None) is None  # a manager was asked, not the service
+
+
+def test_healthy_answers_of_earlier_recoveries_are_what_before_is_known_by() -> None:
+    well, ill = held(p50_ms=9.0), sick()
+    told = [
+        {"recovered": True, "services": {"web1": {"shop": well}, "web2": {"shop": ill}}},
+        {"recovered": False, "services": {"web1": {"shop": held(p50_ms=900.0)}}},
+        {"recovered": True, "services": {"web1": {"shop": {**well, "p50_ms": 11.0}}}},
+        {"recovered": True, "services": "no"},
+        {"recovered": True, "services": {"web1": ["no"]}},
+    ]
+    assert figures.answered(told) == {("web1", "shop"): [9.0, 11.0]}
+
+
+def test_healthy_and_slow_where_it_was_fast_is_no_recovery() -> None:
+    slow = health(latency_ms=2000.0)
+    looks = Looks(("shop",), rows(web1=slow), [], rows(web1=held(p50_ms=1900.0)), answered={("web1", "shop"): [9.0]})
+    assert verdict.of(looks).verdict == NO_CHANGE
+    assert verdict.of(replace(looks, after=rows(web1=held(p50_ms=400.0)))).verdict == IMPROVED
+    assert verdict.of(replace(looks, after=rows(web1=held(p50_ms=12.0)))).verdict == RECOVERED
+
+
+def test_of_many_answers_the_slowest_is_spoken_of() -> None:
+    after = rows(web1=held(p50_ms=12.0), web2=held(p50_ms=40.0))
+    told = verdict.of(Looks(("shop",), rows(web1=sick(), web2=sick()), [], after)).told()
+    assert told == "recovered: 2 of 2 healthy; shop p50 40 ms (unknown before) on web2, the slowest of 2"
+
+
+def test_what_is_needed_being_well_does_not_speak_for_a_service_that_is_kept_off() -> None:
+    services = {"shop": sick(status=None), "database": held()}
+    row = {"host": "web1", "capability": "health_check", "outcome": "unchanged", "facts": {"services": services}}
+    looks = Looks(("shop",), rows(web1=sick()), [], [row], off=frozenset({("web1", "shop")}))
+    assert verdict.of(looks).verdict == NO_CHANGE
+
+
+def test_an_endless_figure_of_a_host_is_none() -> None:
+    assert figures.number(HUGE) is None
 
 
 def test_only_what_both_looks_name_is_compared() -> None:

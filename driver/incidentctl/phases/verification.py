@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from incidentctl import dependency_graph, monitoring, onset, plan, standing, verdict
+from incidentctl import dependency_graph, figures, figures_queries, monitoring, onset, plan, standing, verdict
 from incidentctl.desk import Desk, skip_step, tell
 from incidentctl.errors import DecisionAwaited, NotRecovered
+from incidentctl.guards import ISOLATING
+from incidentctl.incident import Incident
 from incidentctl.ledgers import held_by_others
 from incidentctl.outcome import Outcome
 from incidentctl.phases.decision import ask_anew
@@ -19,7 +22,9 @@ from incidentctl.steps import finish_step, run_step
 from incidentctl.verdict import Looks, Verdict
 
 _TAKES_OFF = ("isolation", "scale_down")
-_BEFORE_MIN = (5, 15, 30)  # before the onset: what it was like then
+_KEEPS_AWAY = (*ISOLATING, "maintenance_mode")  # what is measured of users then says nothing
+_BEFORE_S = 30 * 60  # before the onset: what it was like then
+_EARLIER = 20  # verifications of earlier incidents that are looked back at
 _SICK_S = 15.0  # the release that is gone forward to is as sick as it was: its health is not waited for for long
 _LOOK_S = 1.0  # between two looks at the monitoring
 _SHORT_S = 1.0  # a look after which nothing was lifted: no more has changed since the last one
@@ -137,50 +142,59 @@ def _look(desk: Desk, phase: str, affected: tuple[Service, ...], window: float) 
     }
     step = plan.step(phase, ("health_check",), desk.hosts_of(looked), looked)
     outcome = run_step(desk, step, variables, finish=False)
-    incident = desk.incident()
+    incident, queries = desk.incident(), desk.settings.monitoring.queries
     began = onset.kept(incident.onset)
     began_at = None if began is None else onset.moment(began.at)
-    return outcome, verdict.of(
-        Looks(
-            at_issue=tuple(service.name for service in affected),
-            triage=incident.outcomes.get("triage", ()),
-            diagnosis=incident.outcomes.get("diagnose", ()),
-            after=[{"host": row.host, "capability": row.capability, "outcome": row.outcome, "facts": row.facts}
-                   for row in outcome.rows],
-            onset=began_at,
-            off=frozenset((row["host"], row["target"]) for row in incident.contained if row["capability"] in _TAKES_OFF),
-            queries=_measured(desk, affected, began_at),
-        )
+    before = began_at or onset.moment(incident.declared_at)
+    earlier = desk.record.earlier("verified", before, _EARLIER) if before else []
+    looks = Looks(
+        at_issue=tuple(service.name for service in affected),
+        triage=incident.outcomes.get("triage", ()),
+        diagnosis=incident.outcomes.get("diagnose", ()),
+        after=[{"host": row.host, "capability": row.capability, "outcome": row.outcome, "facts": row.facts}
+               for row in outcome.rows],
+        onset=began_at,
+        off=frozenset((row["host"], row["target"]) for row in incident.contained if row["capability"] in _TAKES_OFF),
+        kept_away=any(row["capability"] in _KEEPS_AWAY for row in incident.contained),
+        answered=figures.answered(event.data for event in earlier),
+        times=[name for name, query in queries.items() if figures_queries.is_time(query)],
     )  # fmt: skip
+    return outcome, _measured(desk, looks) if queries else verdict.of(looks)
 
 
-def _measured(
-    desk: Desk, affected: tuple[Service, ...], began: datetime | None
-) -> dict[str, dict[str, list[float | None]]]:
-    """Ask the monitoring's queries: before the onset (the middle of three moments), when the recovery began, and now."""
-    asked = desk.settings.monitoring
-    if not asked.queries:
-        return {}
-    incident, now = desk.incident(), time.time()
-    recovery = next((phase.started_at for phase in reversed(incident.phases) if phase.name == "recover"), None)
-    declared = onset.moment(recovery) or onset.moment(incident.declared_at)
-    before = [began.timestamp() - 60 * minutes for minutes in _BEFORE_MIN] if began else []
-    during = [declared.timestamp()] if declared else []
-    values, problems = monitoring.measured(asked, [service.name for service in affected], [*before, *during, now])
-    for problem in problems:
-        desk.show("note", text=f"  monitoring: {problem}")
-    return {
-        name: {
-            service: [_middle(told[: len(before)]), told[len(before)] if during else None, told[-1]]
-            for service, told in services.items()
+def _measured(desk: Desk, looks: Looks) -> Verdict:
+    """Judge by what the monitoring's queries gave before the onset, since then until the recovery began, and now, too.
+
+    Where only they are not as they should be, they are asked again for a while: a rate forgets slowly.
+    """
+    asked, services = desk.settings.monitoring, looks.at_issue
+    past, problems = monitoring.measured(asked, services, _spans(desk.incident(), looks.onset))
+    until = time.monotonic() + desk.settings.verify.within
+    patient = verdict.of(looks).recovered
+    while True:
+        now, failing = monitoring.measured(asked, services, [None])
+        queries = {
+            name: {service: ([None] * 2 + past[name][service])[-2:] + values for service, values in each.items()}
+            for name, each in now.items()
         }
-        for name, services in values.items()
-    }
+        found = verdict.of(replace(looks, queries=queries))
+        if found.recovered or not patient or time.monotonic() >= until:
+            break
+        time.sleep(_LOOK_S)
+    for problem in dict.fromkeys([*problems, *failing]):
+        desk.show("note", text=f"  monitoring: {problem}")
+    return found
 
 
-def _middle(values: list[float | None]) -> float | None:
-    known = sorted(value for value in values if value is not None)
-    return known[len(known) // 2] if known else None
+def _spans(incident: Incident, began: datetime | None) -> list[tuple[float, float] | None]:
+    """Return before the onset, where that is known, and from then until the recovery began."""
+    recovery = next((phase.started_at for phase in reversed(incident.phases) if phase.name == "recover"), None)
+    declared = onset.moment(incident.declared_at)
+    until, since = onset.moment(recovery) or declared, began or declared
+    if until is None or since is None:
+        return []
+    before = [(began.timestamp() - _BEFORE_S, began.timestamp())] if began else []
+    return [*before, (min(since, until).timestamp(), until.timestamp())]
 
 
 def _needed_by(desk: Desk, affected: tuple[Service, ...]) -> tuple[Service, ...]:
