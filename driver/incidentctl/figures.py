@@ -16,6 +16,7 @@ from incidentctl.onset import moment
 from incidentctl.text import plain
 
 FEW_ERRORS = 2  # within one look as many may be chance
+_OWN_ERRORS = 2  # as many lines a service may log of one look of ours that fails
 TWICE = 2.0  # no more than twice of before is as before; by half is better, more than twice is worse
 FEW_MS = 100.0  # so much longer nobody notices, and a busy host measures
 _BACK_S = 6 * 3600  # how far before the onset errors are counted
@@ -121,7 +122,11 @@ def _of_window(after: Facts) -> str:
 
 
 def of_errors(host: str, service: str, diagnosis: Facts | None, after: Facts | None, onset: datetime | None) -> Figure:
-    """Compare the errors that came into the logs while health was watched with those before and since the onset."""
+    """Compare the errors that came into the logs while health was watched with those before and since the onset.
+
+    What it may have logged of our own looks, several a second, is nothing that happened to users: it makes nothing worse,
+    and that it may be all there is makes nothing better.
+    """
     before, during = rates(diagnosis or {}, onset)
     new = mapping((after or {}).get("new_errors"))
     count, seconds = number(new.get("count")), number(new.get("seconds"))
@@ -131,16 +136,20 @@ def of_errors(host: str, service: str, diagnosis: Facts | None, after: Facts | N
         told = f"{service} errors unknown {known}"
         return Figure("errors", service, host, before, during, None, False if known_before else None, 0, told)
     minutes = seconds / 60
+    failures = number((after or {}).get("failures")) or 0
+    all_of_them = count / minutes
+    count = max(0.0, count - _OWN_ERRORS * failures)
     rate = count / minutes
     well = count <= max(FEW_ERRORS, TWICE * (before or 0) * minutes)
     change = 0
-    if during is not None and during > 0 and rate <= during / TWICE:
+    if during is not None and during > 0 and all_of_them <= during / TWICE:
         change = 1
     elif during is not None and not well and rate > TWICE * during:
         change = -1
     kinds = [plain(str(kind.get("template"))) for kind in rows(new.get("kinds"))]
     said = f": {', '.join(kinds[:_NAMED])}" if kinds and not well else ""
     more = " at least" if new.get("at_least") is True else ""
+    own = " beside those of our own looks" if failures else ""
     return Figure(
         "errors",
         service,
@@ -150,7 +159,7 @@ def of_errors(host: str, service: str, diagnosis: Facts | None, after: Facts | N
         rate,
         well,
         change,
-        f"{service} errors{more} {_rate(rate)}/min {known}{said}",
+        f"{service} errors{more} {_rate(rate)}/min{own} {known}{said}",
     )
 
 

@@ -75,15 +75,16 @@ def _of_damage(host: str, service: str, label: str, before: Facts, after: Facts)
     """Tell of damage that is there, or was; None where there is nothing to tell."""
     then, now = _texts(before.get("damage")), _texts(after.get("damage"))
     failed, failing = (number(told.get("checksum_failures")) for told in (before, after))
-    if failed is not None and failing is not None and failing > failed:
-        now = [*now, f"{failing - failed:.0f} more pages with a wrong checksum"]
+    more = failed is not None and failing is not None and failing > failed
+    if more:
+        now = [*now, f"{(failing or 0) - (failed or 0):.0f} more pages with a wrong checksum"]
     if not now and not then:
         return None
     if not now:
         mended = after.get("whole") is True
         told = f"{label}: {'whole again' if mended else 'damaged before, and not checked now'}"
         return Figure("damage", service, host, None, len(then), 0 if mended else None, mended, int(mended), told)
-    new = not then and before.get("whole") is not None
+    new = more or (not then and before.get("whole") is not None)
     told = f"{label} is damaged: {plain('; '.join(now[:_NAMED]))}" + ("" if new else ", as before" if then else "")
     return Figure("damage", service, host, None, len(then), len(now), False, -1 if new else 0, told)
 

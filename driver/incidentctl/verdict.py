@@ -8,7 +8,7 @@ be, and it is recovered; one is better, and it is improved; else nothing has cha
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -101,10 +101,24 @@ def _weight(figure: Figure) -> tuple[int, bool]:
 
 
 def _figures(looks: Looks) -> Iterator[Figure]:
+    of_hosts = list(_of_hosts(looks))
+    yield from of_hosts
+    sick = any(figure.what == "health" and figure.well is False for figure in of_hosts)
+    for query, services in looks.queries.items():
+        for name, values in services.items():
+            found = figures_queries.of_query(query, name, values, query in looks.times, looks.kept_away)
+            # What is sick may count our own looks, several a second, as requests that failed.
+            yield replace(found, change=max(0, found.change)) if sick else found
+
+
+def _of_hosts(looks: Looks) -> Iterator[Figure]:
     triage, diagnosis = _services(looks.triage, "health_check"), _with_clock(looks.diagnosis)
     seen = _services(looks.after, "health_check")
     for row in looks.after:
-        if row.get("outcome") not in _AWAY and not mapping(row.get("facts")).get("services"):
+        facts = mapping(row.get("facts"))
+        told = mapping(facts.get("services"))
+        short = facts.get("left_out") and any(name not in told for name in looks.at_issue)  # there was no room for it
+        if row.get("outcome") not in _AWAY and (not told or short):
             yield figures.of_health(str(row.get("host")), ", ".join(looks.at_issue), None, None)
     for (host, name), after in seen.items():
         before = triage.get((host, name))
@@ -117,9 +131,6 @@ def _figures(looks: Looks) -> Iterator[Figure]:
         if "new_errors" in after:
             yield figures.of_errors(host, name, diagnosis.get((host, name)), after, looks.onset)
         yield from figures_data.of_data(host, name, before, after)
-    for query, services in looks.queries.items():
-        for name, values in services.items():
-            yield figures_queries.of_query(query, name, values, query in looks.times, looks.kept_away)
 
 
 def _services(rows: Rows, capability: str) -> dict[tuple[str, str], Facts]:

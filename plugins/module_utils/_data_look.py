@@ -72,7 +72,8 @@ def _sqlite_facts(item: Facts, until: float) -> Facts:
 def _postgresql_facts(item: Facts, until: float) -> Facts:
     seen = _postgresql_look.look(Place.of(item), STATEMENT_S, until)
     tables = {name: table._asdict() for name, table in seen.tables.items()}
-    return _facts(tables, seen.damage, seen.notes, not seen.damage, seen.checksum_failures)
+    whole = False if seen.damage else True if seen.checked else None
+    return _facts(tables, seen.damage, seen.notes, whole, seen.checksum_failures)
 
 
 def _facts(tables: Facts, damage: list[str], notes: list[str], whole: bool | None, failures: int | None) -> Facts:

@@ -38,10 +38,11 @@ _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 # What is not a database's name but a connection string, which may hold a password.
 _CONNECTION_STRING = re.compile(r"=|^postgres(ql)?://|\0")
 
+# All of it ends with the transaction: of a pooler the connection is the application's next.
 _BEGIN = f"""
-SET client_encoding = 'UTF8'; SET row_security = off; SET lock_timeout = '{_LOCK_WAIT}';
-SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SET LOCAL client_encoding = 'UTF8'; SET LOCAL row_security = off; SET LOCAL lock_timeout = '{_LOCK_WAIT}';
+SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
 """
 # Partitions are counted, not what is made of them; what belongs to an extension comes with the extension.
 TABLES = r"""

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _postgresql
 from ansible_collections.incidentctl.response.plugins.module_utils._postgresql import Place
-from ansible_collections.incidentctl.response.plugins.module_utils._psql import Psql
+from ansible_collections.incidentctl.response.plugins.module_utils._psql import Psql, PsqlError
 from ansible_collections.incidentctl.response.plugins.module_utils._text import clean
 
 COUNTED_ROWS = 200_000  # a table with more is not counted, but estimated
-_CONNECT_S = 3
+_ENVIRONMENT = ("PGCONNECT_TIMEOUT=3", "PGCLIENTENCODING=UTF8", "PGAPPNAME=incidentctl")
 _MOST_TABLES = 200
 _MOST_INDEXES = 50
 _INDEX_PAGES = 2_000  # of 8 KiB: an index with more is not checked
@@ -23,9 +23,7 @@ _CHARS = 200
 
 # Whatever else goes wrong, these end it at the server: who only looks must not queue before the application.
 _BEGIN = """
-\\set VERBOSITY verbose
-SET client_encoding = 'UTF8'; SET row_security = off; SET default_transaction_read_only = on;
-SET application_name = 'incidentctl'; SET lock_timeout = '300ms'; SET statement_timeout = '{ms:.0f}ms';
+BEGIN READ ONLY; SET LOCAL row_security = off; SET LOCAL lock_timeout = '300ms'; SET LOCAL statement_timeout = '{ms:.0f}ms';
 """
 _COLUMNS = """
 SELECT json_build_array(nspname || '.' || relname, format('%I.%I', nspname, relname), c.reltuples,
@@ -63,12 +61,31 @@ class Table(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What a look gave: tables by name, what is damaged, what could not be found out, and the failed checksums so far."""
+    """What a look gave: tables by name, what is damaged, what could not be found out, and the failed checksums so far.
+
+    `checked` says whether every index of those that are to be checked was.
+    """
 
     tables: dict[str, Table]
     damage: list[str]
+    checked: bool
     notes: list[str]
     checksum_failures: int | None
+
+
+class _Session(Psql):
+    """Asks each question in a transaction of its own, with which all that was set ends.
+
+    Of a pooler the connection is the application's next, and must be as it was.
+    """
+
+    def __init__(self, argv: list[str], timeout_s: float, statement_s: float) -> None:
+        super().__init__(argv, timeout_s)
+        self._begin = _BEGIN.format(ms=1000 * statement_s)
+
+    def ask(self, sql: str) -> list[list[Any]]:
+        """Run one statement; return its rows, none if it fails: `said` is why. Raise PsqlError if psql has ended."""
+        return super().ask(f"{self._begin}{sql}\nCOMMIT;")
 
 
 def look(place: Place, statement_s: float, until: float) -> Look:
@@ -78,16 +95,21 @@ def look(place: Place, statement_s: float, until: float) -> Look:
     """
     if reason := _postgresql.why_not(place, ("psql",)):
         raise OSError(reason)
-    words = ("--no-psqlrc", "--quiet", "--no-align", "--tuples-only")
-    argv = ["env", f"PGCONNECT_TIMEOUT={_CONNECT_S}", *place.argv("psql", *words, database=place.database)]
-    with Psql(argv, max(0.1, until - time.monotonic()) + statement_s) as psql:
-        listed = psql.ask(_BEGIN.format(ms=1000 * statement_s) + _TABLES)
+    words = ("--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set=VERBOSITY=verbose")
+    argv = ["env", *_ENVIRONMENT, *place.argv("psql", *words, database=place.database)]
+    with _Session(argv, max(0.1, until - time.monotonic()) + statement_s, statement_s) as psql:
+        listed = psql.ask(_TABLES)
         if psql.said and not listed:
             raise OSError(clean(psql.said, _CHARS))
         tables, notes = _tables(psql, listed, until)
-        damage, more = _damage(psql, until)
-        failures = psql.ask(_CHECKSUMS)
-    return Look(tables, damage, [*notes, *more], failures[0][0] if failures else None)
+        damage: list[str] = []
+        checked, failures = False, []
+        try:
+            failures = psql.ask(_CHECKSUMS)
+            checked = _check(psql, until, damage, notes)
+        except PsqlError:  # its time is over: the rows are known
+            notes.append("not checked for damage: there was no time")
+    return Look(tables, damage, checked, notes, failures[0][0] if failures else None)
 
 
 def _tables(psql: Psql, listed: list[list[Any]], until: float) -> tuple[dict[str, Table], list[str]]:
@@ -110,18 +132,19 @@ def _tables(psql: Psql, listed: list[list[Any]], until: float) -> tuple[dict[str
     return tables, notes
 
 
-def _damage(psql: Psql, until: float) -> tuple[list[str], list[str]]:
-    """Return what is damaged, and what has to be said beside it; indexes are checked where amcheck is installed."""
-    damage, notes = [], []
+def _check(psql: Psql, until: float, damage: list[str], notes: list[str]) -> bool:
+    """Add what is damaged, and what has to be said; return whether all indexes were checked, for which it takes amcheck."""
     if invalid := psql.ask(_INVALID):
         notes.append(clean(f"not valid, so not used: index {', '.join(row[0] for row in invalid)}", _CHARS))
     schema = psql.ask(_AMCHECK)
     indexes = psql.ask(_INDEXES) if schema else []
+    checked = 0
     for number, (oid, name) in enumerate(indexes):
         if time.monotonic() > until:
             notes.append(f"{len(indexes) - number} of {len(indexes)} indexes not checked: there was no time")
             break
         if psql.ask(_CHECK_INDEX.format(schema=schema[0][0], oid=oid)):
+            checked += 1
             continue
         said = clean(psql.said, _CHARS)
         if any(code in said for code in _DAMAGED):
@@ -130,4 +153,4 @@ def _damage(psql: Psql, until: float) -> tuple[list[str], list[str]]:
             notes.append(f"index {name} not checked: {said}")
             if "42501" in said:  # insufficient_privilege: the others will not be checked either
                 break
-    return damage, notes
+    return bool(schema) and checked + len(damage) == len(indexes)

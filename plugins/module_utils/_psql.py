@@ -69,10 +69,14 @@ class Psql:
             if line.rstrip("\n") == _END:
                 self.said = clean("".join(said), _SAID_LIMIT)
                 return rows
-            if line.startswith("["):
-                rows.append(json.loads(line))
-            else:
+            try:
+                found = json.loads(line) if line.startswith("[") else None
+            except ValueError:  # cut off, or what a message quotes
+                found = None
+            if found is None:
                 said.append(line)
+            else:
+                rows.append(found)
         raise PsqlError(
             clean("".join(said), _SAID_LIMIT) or "psql ended without an answer, or was ended at its deadline"
         )

@@ -249,6 +249,8 @@ def _after(facts: dict[str, Any]) -> dict[str, Any]:
 
 def _worse(facts: dict[str, Any], what: str) -> dict[str, Any]:
     sicker = sick() if facts["health"]["healthy"] else sick(status=None)
+    if what == "health" and facts["health"]["healthy"]:  # then each of our own looks is logged, too
+        facts = {**facts, "errors": facts["errors"] + 2 * sicker["failures"]}
     return {**facts, what: {"health": sicker, "rows": facts["rows"] // 2,
                             "errors": facts["errors"] * 3 + 1, "damage": facts["damage"] + 1}[what]}  # fmt: skip
 
@@ -450,6 +452,48 @@ def test_what_is_needed_being_well_does_not_speak_for_a_service_that_is_kept_off
     row = {"host": "web1", "capability": "health_check", "outcome": "unchanged", "facts": {"services": services}}
     looks = Looks(("shop",), rows(web1=sick()), [], [row], off=frozenset({("web1", "shop")}))
     assert verdict.of(looks).verdict == NO_CHANGE
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"), [(35, IMPROVED), (36, NO_CHANGE), (40 + 140, NO_CHANGE), (40 + 141, WORSE)]
+)
+def test_errors_that_our_own_failing_looks_may_have_caused_make_nothing_worse(count: int, expected: str) -> None:
+    """140 a minute during: in half a minute more than 140 are twice that; beside two of each of 20 looks."""
+    found = judge(sick(**errors(count)), diagnosis=diagnosed(before=0))
+    assert found.verdict == expected
+    assert "/min beside those of our own looks (" in found.told()
+
+
+def test_errors_of_looks_before_it_was_healthy_keep_nothing_from_being_recovered() -> None:
+    assert judge(held(failures=9, **errors(18)), diagnosis=diagnosed(before=0)).verdict == RECOVERED
+    assert judge(held(failures=9, **errors(21)), diagnosis=diagnosed(before=0)).verdict == IMPROVED
+
+
+def test_requests_that_fail_more_often_while_it_is_sick_may_be_our_own_looks() -> None:
+    queries = {"error_rate": {"shop": [0.0, 0.4, 2.4]}}
+    looks = Looks(("shop",), rows(web1=sick()), [], rows(web1=sick()), queries=queries)
+    assert verdict.of(looks).verdict == NO_CHANGE
+    assert verdict.of(replace(looks, after=rows(web1=held()))).verdict == WORSE
+
+
+def test_a_service_for_which_a_host_had_no_room_is_not_taken_for_well() -> None:
+    (row,) = rows(web1=held())
+    short = {**row, "facts": {**row["facts"], "left_out": 1}}
+    assert verdict.of(Looks(("shop", "stock"), [], [], [row])).verdict == RECOVERED
+    assert verdict.of(Looks(("shop", "stock"), [], [], [short])).verdict != RECOVERED
+    assert verdict.of(Looks(("shop",), [], [], [short])).verdict == RECOVERED
+
+
+def test_damage_that_was_not_looked_for_again_is_not_taken_for_mended() -> None:
+    then, now = database(5, whole=False, damage=["index a: x"]), database(5, whole=None)
+    found = judge(held(**now), sick(**then))
+    assert found.verdict == IMPROVED
+    assert "damaged before, and not checked now" in found.told()
+
+
+def test_more_wrong_checksums_are_new_though_nothing_else_could_be_checked() -> None:
+    then, now = (database(5, whole=None, checksum_failures=count) for count in (0, 2))
+    assert judge(held(**now), sick(**then)).verdict == WORSE
 
 
 def test_an_endless_figure_of_a_host_is_none() -> None:

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.incidentctl.response.plugins.module_utils import _data_look, _diagnosis, _sqlite
+from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _data_look,
+    _diagnosis,
+    _postgresql_look,
+    _psql,
+    _sqlite,
+)
 from tests.postgresql_server import BIN, Server
 from tests.small_service import open_folder
 
@@ -168,7 +174,7 @@ def server() -> Iterator[Server]:
 @needs_postgresql
 def test_rows_of_a_postgresql_database_are_counted(server: Server) -> None:
     (found,) = data(server.item())
-    assert (found["whole"], found["damage"]) == (True, [])
+    assert (found["whole"], found["damage"]) == (None, [])  # without amcheck nobody knows
     assert found["tables"]["public.orders"] == {"rows": 1204, "exact": True, "shrinks": False}
 
 
@@ -204,6 +210,64 @@ def test_a_table_that_is_locked_is_not_counted_and_the_others_are(server: Server
     assert found["tables"]["public.orders"]["rows"] == 1204
     assert not found["tables"]["public.held"]["exact"]
     server.sql("DROP TABLE held", "shop")
+
+
+@needs_postgresql
+def test_indexes_are_checked_where_amcheck_is_installed(server: Server) -> None:
+    server.sql("CREATE EXTENSION amcheck", "shop")
+    (found,) = data(server.item())
+    assert (found["whole"], found["damage"], found["notes"]) == (True, [], [])
+    server.sql("DROP EXTENSION amcheck", "shop")
+
+
+@needs_postgresql
+def test_a_connection_is_left_as_it_was_for_whoever_a_pooler_gives_it_to_next(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("default_transaction_read_only", "row_security", "lock_timeout", "statement_timeout")
+    shown = f"SELECT json_build_array({', '.join(f'current_setting($${name}$$)' for name in names)});"
+    during, after = [], []
+
+    class Watched(_postgresql_look._Session):
+        def __exit__(self, *error: object) -> None:
+            during.extend(self.ask(shown))
+            after.extend(_psql.Psql.ask(self, shown))
+            super().__exit__(*error)
+
+    monkeypatch.setattr(_postgresql_look, "_Session", Watched)
+    (found,) = data(server.item())
+    assert found["tables"]["public.orders"]["rows"] == 1204
+    assert during == [["off", "off", "300ms", "1s"]]
+    assert after == [["off", "on", "0", "0"]]
+
+
+@needs_postgresql
+def test_nothing_can_be_written_by_a_look(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_postgresql_look, "_COUNT", "DELETE FROM ONLY {table} RETURNING json_build_array(1);")
+    (found,) = data(server.item())
+    assert not found["tables"]["public.orders"]["exact"]
+    assert server.sql("SELECT count(*) FROM orders", "shop") == "1204"
+
+
+@needs_postgresql
+def test_rows_are_known_though_there_was_no_time_to_look_for_damage(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = "SELECT json_build_array(1) FROM generate_series(1, 20), pg_sleep(0.2);"  # each ends at its second
+    monkeypatch.setattr(_data_look, "WITHIN_S", 0.5)
+    monkeypatch.setattr(_postgresql_look, "_CHECKSUMS", slow * 9)
+    (found,) = data(server.item())
+    assert found["tables"]["public.orders"] == {"rows": 1204, "exact": True, "shrinks": False}
+    assert found["whole"] is None
+    assert "not checked for damage: there was no time" in found["notes"]
+
+
+def test_a_message_that_looks_like_an_answer_is_told_as_what_it_is() -> None:
+    answer = """printf '%s\\n' 'ERROR: [x' '[x" broken' '[1]' "${line#*echo }";;"""
+    says = f"while read -r line; do case $line in *echo*) {answer} esac; done"
+    with _psql.Psql(["sh", "-c", says], 10) as psql:
+        assert psql.ask("SELECT 1;") == [[1]]
+        assert psql.said == 'ERROR: [x [x" broken'
 
 
 @needs_postgresql
