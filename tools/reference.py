@@ -69,7 +69,7 @@ KEYS = {
     "monitoring.alertmanager": "Each Alertmanager that is asked for its active alerts, likewise.",
     "monitoring.queries": "What Prometheus is asked when a recovery is verified: PromQL by a name for it, five at most, of "
     "which less is better, as latency or an error rate. `$service` stands for each affected service. Compared is what it "
-    "gives before the onset, when the recovery began, and now: so a range in it should not be longer than `verify.window`.",
+    "gave before the onset, from then until the recovery began, and now ([verification](../verification.md)).",
     "alerts.token": "The bearer token that `watch --listen` asks Alertmanager for. Without it, none is asked for.",
     "alerts.severities": "What other words of the label `severity` mean, beside the names and aliases of `--severity`. "
     "What is written here takes the place of the whole default.",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from incidentctl import notify, standing
+from incidentctl import monitoring, notify, standing
 from incidentctl.desk import Desk
 from incidentctl.errors import DecisionAwaited, NotRecovered
 from incidentctl.outcome import HostOutcome, Outcome, Step
@@ -145,6 +147,23 @@ def test_a_service_that_only_a_host_knows_is_not_gone_forward_with(desk: Desk, h
     assert hosts.asked[-1][1]["rollback_only"] == ["shop"]
 
 
+@pytest.mark.parametrize(
+    "facts", [{}, {"services": ["shop"]}, {"services": {"shop": "41"}}, {"services": {"shop": {"from": ["\x1b[31m"]}}}]
+)
+def test_whatever_a_host_says_of_its_rollback_the_verdict_is_told(desk: Desk, hosts: Hosts, facts: Any) -> None:
+    desk.note("host_outcome", phase="recover", **HostOutcome("web1", "rollback", "done", facts=facts).__dict__)
+    hosts.rows = (row("web1", "shop", seen(rows=1180)),)
+    with pytest.raises(NotRecovered, match="worse after rollback"):
+        verification.verify(desk)
+
+
+@pytest.mark.parametrize("facts", [{"services": ["shop"]}, {"services": {"shop": "well"}}, {"services": None}])
+def test_whatever_a_host_says_of_health_is_judged(desk: Desk, hosts: Hosts, facts: Any) -> None:
+    hosts.rows = (HostOutcome("web1", "health_check", "unchanged", facts=facts),)
+    with pytest.raises(NotRecovered):
+        verification.verify(desk)
+
+
 def test_what_came_after_a_rollback_is_not_answered_by_undoing_that(desk: Desk, hosts: Hosts) -> None:
     desk.note("decided", option="hotfix")
     hosts.rows = (row("web1", "shop", seen(rows=1180)),)
@@ -161,6 +180,116 @@ def test_no_change_after_a_rollback_does_not_go_forward(desk: Desk, hosts: Hosts
     with pytest.raises(NotRecovered, match="no change after rollback"):
         verification.verify(desk)
     assert [step.phase for step, _ in hosts.asked] == ["verify"]
+
+
+class Monitored:
+    """A monitoring that gives a latency of 0.01 s before, 2 s during, and now one value after the other."""
+
+    def __init__(self, *now: float | None) -> None:
+        self.now, self.asked = list(now), list[Any]()
+
+    def measured(self, _settings: Any, services: Any, spans: Any) -> Any:
+        self.asked.append(list(spans))
+        if None in spans:
+            values: list[float | None] = [self.now.pop(0) if len(self.now) > 1 else self.now[0]]
+        else:
+            values = [0.01, 2.0][-len(spans) :]
+        return {"latency": {name: list(values) for name in services}}, []
+
+
+@pytest.fixture
+def queried(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Desk, Monitored]]:
+    def given(*now: float | None, within: float = 0.0) -> tuple[Desk, Monitored]:
+        monitored = Monitored(*now)
+        monkeypatch.setattr(monitoring, "measured", monitored.measured)
+        monkeypatch.setattr(verification, "_LOOK_S", 0.01)
+        asked = desk.settings.monitoring.model_copy(update={"queries": {"latency": "x_seconds"}})
+        verify = desk.settings.verify.model_copy(update={"within": within})
+        settings = desk.settings.model_copy(update={"monitoring": asked, "verify": verify})
+        return replace(desk, settings=settings), monitored
+
+    return given
+
+
+def test_queries_are_asked_over_half_an_hour_before_the_onset_then_until_the_recovery_and_now(
+    hosts: Hosts, queried: Callable[..., tuple[Desk, Monitored]]
+) -> None:
+    desk, monitored = queried(0.012)
+    desk.note("step_finished", phase="diagnose", onset={"at": "2026-01-01T09:00:00+00:00", "source": "x"})
+    verification.verify(desk)
+    began = datetime(2026, 1, 1, 9, tzinfo=UTC).timestamp()
+    recovery = next(phase.started_at for phase in desk.incident().phases if phase.name == "recover")
+    until = datetime.fromisoformat(recovery).timestamp()
+    assert monitored.asked == [[(began - 1800, began), (began, until)], [None]]
+    assert "shop latency 12 ms (10 before, 2,000 during)" in events(desk, "verified")[0]["told"]
+
+
+def test_without_a_known_onset_before_is_unknown(hosts: Hosts, queried: Callable[..., tuple[Desk, Monitored]]) -> None:
+    desk, _monitored = queried(1.9)
+    verification.verify(desk)
+    assert "shop latency 1,900 ms (unknown before, 2,000 during)" in events(desk, "verified")[0]["told"]
+
+
+def with_onset(desk: Desk, minutes_ago: int = 5) -> None:
+    at = (datetime.now(UTC) - timedelta(minutes=minutes_ago)).isoformat()
+    desk.note("step_finished", phase="diagnose", onset={"at": at, "source": "x"})
+
+
+def test_a_rate_that_forgets_slowly_is_waited_for(hosts: Hosts, queried: Callable[..., tuple[Desk, Monitored]]) -> None:
+    desk, monitored = queried(1.9, 1.2, 0.012, within=60)
+    with_onset(desk)
+    verification.verify(desk)
+    assert events(desk, "verified")[0]["verdict"] == "recovered"
+    assert monitored.asked[1:] == [[None]] * 3
+
+
+def test_what_stays_slow_is_no_recovery(hosts: Hosts, queried: Callable[..., tuple[Desk, Monitored]]) -> None:
+    desk, _monitored = queried(1.9, within=0.1)
+    with_onset(desk)
+    with pytest.raises(NotRecovered, match="improved after rollback"):
+        verification.verify(desk)
+    assert desk.incident().question is not None
+
+
+def test_what_is_sick_anyway_is_not_waited_for(hosts: Hosts, queried: Callable[..., tuple[Desk, Monitored]]) -> None:
+    desk, monitored = queried(1.9, within=60)
+    with_onset(desk)
+    hosts.rows = (row("web1", "shop", seen(healthy=False), outcome="failed"),)
+    with pytest.raises(NotRecovered):
+        verification.verify(desk)
+    assert monitored.asked[1:] == [[None]]
+
+
+@pytest.mark.parametrize(("capability", "verdict"), [("maintenance_mode", "recovered"), ("rate_limit", "improved")])
+def test_what_is_measured_of_users_who_are_kept_away_is_not_judged(
+    hosts: Hosts, queried: Callable[..., tuple[Desk, Monitored]], capability: str, verdict: str
+) -> None:
+    desk, _monitored = queried(float("nan"))
+    with_onset(desk)
+    desk.note("containment_applied", host="web1", entry="000001-shop", capability=capability, target="shop")
+    with contextlib.suppress(NotRecovered):
+        verification.verify(desk)
+    assert events(desk, "verified")[0]["verdict"] == verdict
+
+
+@pytest.mark.parametrize(
+    ("minutes_ago", "before", "verdict"), [(0, "9 before", "improved"), (5, "unknown before", "recovered")]
+)
+def test_answers_are_held_against_recoveries_that_were_verified_before_the_onset(
+    desk: Desk, hosts: Hosts, minutes_ago: int, before: str, verdict: str
+) -> None:
+    def answering(ms: float) -> dict[str, Any]:
+        return {**seen(), "p50_ms": ms, "probes": 20, "failures": 0}
+
+    well = {"recovered": True, "services": {"web1": {"shop": answering(9.0)}}}
+    desk.record.append("INC-20251231-0000-bbbb", "verified", well, "ann")
+    with_onset(desk, minutes_ago)
+    hosts.rows = (row("web1", "shop", answering(900.0)),)
+    with contextlib.suppress(NotRecovered):
+        verification.verify(desk)
+    (verified,) = events(desk, "verified")
+    assert f"shop p50 900 ms ({before})" in verified["told"]
+    assert verified["verdict"] == verdict
 
 
 def mitigated(desk: Desk, contained: bool) -> None:

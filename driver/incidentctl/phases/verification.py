@@ -12,6 +12,7 @@ from typing import Any
 from incidentctl import dependency_graph, figures, figures_queries, monitoring, onset, plan, standing, verdict
 from incidentctl.desk import Desk, skip_step, tell
 from incidentctl.errors import DecisionAwaited, NotRecovered
+from incidentctl.figures import mapping
 from incidentctl.guards import ISOLATING
 from incidentctl.incident import Incident
 from incidentctl.ledgers import held_by_others
@@ -61,15 +62,15 @@ def go_forward(desk: Desk) -> str:
     rows = [row for row in incident.outcomes.get("recover", ()) if row["capability"] == "rollback"]
     known = {service.name for service in desk.services()}  # a host might name anything
     back = {
-        name: facts
+        name: mapping(facts).get("from")
         for row in rows
         if row["outcome"] == "done"
-        for name, facts in row["facts"].get("services", {}).items()
+        for name, facts in mapping(mapping(row["facts"]).get("services")).items()
         if name in known
     }
     if not back:
         return ""
-    named = ", ".join(f"{name} to {facts['from']}" for name, facts in back.items())
+    named = ", ".join(f"{name} to {release}" for name, release in back.items())
     if desk.settings.verify.on_worse != "forward":
         answer = desk.ask("forward", named=named)
         if answer is not None:
@@ -208,7 +209,8 @@ def _needed_by(desk: Desk, affected: tuple[Service, ...]) -> tuple[Service, ...]
 def _health(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is told of health, without the figures beside it: these stand in the outcome of the host."""
     rest = ("data", "new_errors")
-    return {name: {k: v for k, v in told.items() if k not in rest} for name, told in facts.get("services", {}).items()}
+    services = mapping(mapping(facts).get("services"))
+    return {name: {k: v for k, v in mapping(told).items() if k not in rest} for name, told in services.items()}
 
 
 def _follow_up(desk: Desk) -> None:
