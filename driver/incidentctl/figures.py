@@ -140,15 +140,18 @@ def of_errors(host: str, service: str, diagnosis: Facts | None, after: Facts | N
     all_of_them = count / minutes
     count = max(0.0, count - _OWN_ERRORS * failures)
     rate = count / minutes
-    well = count <= max(FEW_ERRORS, TWICE * (before or 0) * minutes)
+    at_least = new.get("at_least") is True
+    well: bool | None = count <= max(FEW_ERRORS, TWICE * (before or 0) * minutes)
+    if well and at_least:  # there may be more than could be read
+        well = None
     change = 0
-    if during is not None and during > 0 and all_of_them <= during / TWICE:
+    if during is not None and during > 0 and not at_least and all_of_them <= during / TWICE:
         change = 1
-    elif during is not None and not well and rate > TWICE * during:
+    elif during is not None and well is False and rate > TWICE * during:
         change = -1
     kinds = [plain(str(kind.get("template"))) for kind in rows(new.get("kinds"))]
-    said = f": {', '.join(kinds[:_NAMED])}" if kinds and not well else ""
-    more = " at least" if new.get("at_least") is True else ""
+    said = f": {', '.join(kinds[:_NAMED])}" if kinds and well is False else ""
+    more = " at least" if at_least else ""
     own = " beside those of our own looks" if failures else ""
     return Figure(
         "errors",

@@ -121,7 +121,9 @@ class Record:
 
     def earlier(self, kind: str, before: datetime, most: int) -> list[Event]:
         """Return the newest events of a kind that were recorded before a moment, in whatever incident; newest first."""
-        query = sa.select(_EVENT).where(_EVENT.c.kind == kind, _EVENT.c.at < before.astimezone(UTC).isoformat())
+        query = sa.select(_EVENT).where(
+            _EVENT.c.kind == kind, _EVENT.c.at < before.astimezone(UTC).isoformat(timespec="milliseconds")
+        )
         with self._transaction() as connection:
             rows = connection.execute(query.order_by(_EVENT.c.at.desc()).limit(most)).mappings()
             return [_event({**row}) for row in rows]

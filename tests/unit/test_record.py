@@ -9,8 +9,10 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +202,20 @@ def test_every_commit_is_synced_and_readers_do_not_wait(path: Path) -> None:
 def declare(record: Record, *names: str) -> None:
     for name in names:
         record.append(name, "declared", {}, "ada")
+
+
+def test_earlier_events_of_a_kind_are_found_over_all_incidents_the_newest_first(record: Record) -> None:
+    moments = []
+    for name, text in ((ONE, "a"), ("INC-20260102-0000-bbbb", "b"), (ONE, "c")):
+        moments.append(datetime.fromisoformat(record.append(name, "verified", {"told": text}, "ann").at))
+        record.append(name, "note", {"text": "x"}, "ann")
+        time.sleep(0.002)  # times are kept in milliseconds
+
+    def found(before: datetime, most: int) -> list[Any]:
+        return [event.data["told"] for event in record.earlier("verified", before, most)]
+
+    later = moments[-1] + timedelta(minutes=1)
+    assert [found(later, 9), found(later, 2), found(moments[-1], 9)] == [["c", "b", "a"], ["c", "b"], ["b", "a"]]
 
 
 def test_the_newest_open_incident_is_meant_when_none_is_named(record: Record) -> None:

@@ -464,6 +464,13 @@ def test_errors_that_our_own_failing_looks_may_have_caused_make_nothing_worse(co
     assert "/min beside those of our own looks (" in found.told()
 
 
+def test_few_errors_of_a_log_too_long_to_be_read_are_neither_well_nor_better() -> None:
+    found = errors(0)
+    found["new_errors"]["at_least"] = True
+    (figure,) = (f for f in judge(held(**found)).figures if f.what == "errors")
+    assert (figure.judged, "errors at least 0/min" in figure.told) == ("not judged", True)
+
+
 def test_errors_of_looks_before_it_was_healthy_keep_nothing_from_being_recovered() -> None:
     assert judge(held(failures=9, **errors(18)), diagnosis=diagnosed(before=0)).verdict == RECOVERED
     assert judge(held(failures=9, **errors(21)), diagnosis=diagnosed(before=0)).verdict == IMPROVED
