@@ -107,13 +107,11 @@ def test_a_rollback_from_a_slow_release_is_recovered_by_what_prometheus_measured
     assert incident["verified"]["verdict"] == "recovered"
     latency, errors = figures(incident)
     assert (latency["judged"], errors["judged"]) == ("well", "well")
-    assert latency["before"] == pytest.approx(fast, rel=1)
-    assert latency["during"] > SLOW_S / 2
-    assert latency["after"] < SLOW_S / 2
+    assert 0 < latency["before"] < SLOW_S / 2 < latency["during"]
+    assert 0 < latency["after"] < SLOW_S / 2
     assert (errors["before"], errors["after"]) == (0, 0)
     assert errors["during"] > 0
     assert "shop latency" in done.stdout
-    print(done.stdout)
 
 
 def test_a_rollback_to_a_release_that_answers_as_slowly_is_improved_and_not_recovered(
@@ -130,4 +128,3 @@ def test_a_rollback_to_a_release_that_answers_as_slowly_is_improved_and_not_reco
     assert latency["after"] > SLOW_S / 2 > latency["before"]
     assert incident["question"] is not None
     assert incident["status"] == "identified"
-    print(done.stdout + done.stderr)
