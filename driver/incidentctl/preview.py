@@ -54,12 +54,13 @@ def _checked(
 
 
 def _plan(outcome: Outcome, step: PlannedStep) -> Data:
-    """Return the plan of one severity; `besides` tells what is done without being taken back, as a backup is."""
+    """Return the plan of one severity; `besides` tells what there is to it that is not taken back, as a backup, or a rehearsal."""
     found = approval.plan_of(outcome.rows, step.hosts, step.capabilities)
     besides = [
         f"{row.host}: {action['summary']}"
         for row in outcome.rows
         for action in row.actions
-        if row.capability in step.capabilities and action["outcome"] == "done" and "after" not in action
+        if row.capability in step.capabilities and "after" not in action
+        if action["outcome"] == "done" or action.get("news")
     ]
     return {**found, "besides": besides}

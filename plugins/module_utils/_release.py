@@ -88,10 +88,10 @@ def _prepare(
             facts["reason"] = str(error)
     noted = _remember(service, params, facts["from"]) if params["remember"] and not check_mode else ""
     if not facts["rehearsed"]:
-        return action(name, "skipped", f"{name} cannot be rolled back: {facts['reason']}{noted}"), facts
+        return action(name, "skipped", f"{name} cannot be rolled back: {facts['reason']}{noted}", news=True), facts
     schema = _migrations.words(facts)
     summary = f"{name} can go back from {facts['from']} to {_destination(facts)}; {schema}"
-    return action(name, "unchanged", summary + noted), facts
+    return action(name, "unchanged", summary + noted, news=True), facts
 
 
 def _remember(service: dict[str, Any], params: dict[str, Any], now: str | None) -> str:

@@ -101,6 +101,7 @@ def test_the_candidate_is_the_release_before_in_natural_order(
     shop.start()
     row, facts = act(params(shop, "prepared"))
     assert (row["outcome"], facts["from"], facts["to"]) == ("unchanged", current, before)
+    assert row["news"]  # it is shown, though nothing was done
 
 
 def test_natural_order_is_a_total_order() -> None:
@@ -117,7 +118,7 @@ def test_a_known_bad_release_is_no_candidate_unless_it_is_named(shop: SmallServi
     assert act({**given, "to": "41"})[1]["to"] == "41"
     _release_history.condemn(given, "shop", "40", "39")
     row, facts = act(given)
-    assert (row["outcome"], facts["feasible"]) == ("skipped", False)
+    assert (row["outcome"], facts["feasible"], row["news"]) == ("skipped", False, True)
     assert "but 40 (known bad), 41 (known bad)" in facts["reason"]
 
 
