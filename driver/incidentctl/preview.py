@@ -54,7 +54,7 @@ def _checked(
 
 
 def _plan(outcome: Outcome, step: PlannedStep) -> Data:
-    """Return the plan of one severity; `besides` tells what there is to it that is not taken back, as a backup, or a rehearsal."""
+    """Return the plan of one severity; `besides` tells what of it is never taken back: a backup, a rehearsal."""
     found = approval.plan_of(outcome.rows, step.hosts, step.capabilities)
     besides = [
         f"{row.host}: {action['summary']}"
