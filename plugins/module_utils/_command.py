@@ -8,10 +8,10 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _turn
+from ansible_collections.incidentctl.response.plugins.module_utils import _procfs, _turn
 
 _LOOK_S = 0.02  # between two looks whether a command may go on
 _LEAVE_S = 3.0  # to clear up, for one that may not
@@ -92,10 +92,29 @@ def _watched(process: subprocess.Popen[bytes], timeout_s: float, keep: Callable[
 
 
 def _interrupt(process: subprocess.Popen[bytes]) -> None:
-    """End a command and what it started; a chance to clear up behind itself comes first."""
-    os.killpg(process.pid, signal.SIGINT)
+    """End a command and all that it started; a chance to clear up behind itself comes first.
+
+    What an engine builds with runs in a group of its own, and goes on when the engine is ended before it can end that. So
+    the engine is held still, and starts no more of it.
+    """
+    os.killpg(process.pid, signal.SIGSTOP)
+    for pid in _strays(process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    for number in (signal.SIGINT, signal.SIGCONT):
+        os.killpg(process.pid, number)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_LEAVE_S)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _strays(group: int) -> Iterator[int]:
+    """Give what the leader of a group started, directly or not, that is of another group now."""
+    known = _procfs.processes()
+    for one in known.values():
+        if any(parent.pid == group for parent in _procfs.parents(one, known)):
+            with contextlib.suppress(ProcessLookupError):
+                if os.getpgid(one.pid) != group:
+                    yield one.pid

@@ -558,13 +558,17 @@ def test_a_copy_that_comes_to_the_reserve_stops_and_is_removed(
     assert not list((tmp_path / "state" / "backups").glob("work-*"))
 
 
-def test_a_command_that_may_not_go_on_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["sh", "setsid sh"])
+def test_a_command_that_may_not_go_on_is_ended_with_all_that_it_started(tmp_path: Path, by: str) -> None:
+    """Also what it started in a group of its own, as an engine does with what a build runs."""
+
     def keep() -> None:
         if (tmp_path / "begun").exists():
             raise OSError("enough")
 
     with pytest.raises(OSError, match="enough"):
-        _command.run(["sh", "-c", f"trap '' INT; sleep 60 & echo $! > {tmp_path}/begun; wait"], 30, keep=keep)
+        script = f"trap '' INT; {by} -c 'echo $$ > {tmp_path}/begun; exec sleep 60' & wait"
+        _command.run(["sh", "-c", script], 30, keep=keep)
     left = Path("/proc") / (tmp_path / "begun").read_text().strip() / "stat"
     for _try in range(100):
         if not left.exists() or left.read_text().rpartition(")")[2].split()[0] == "Z":
