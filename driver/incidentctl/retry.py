@@ -90,6 +90,17 @@ def settled(events: Iterable[Event], phase: str) -> set[str]:
     return done
 
 
+def unclear(events: Iterable[Event], phase: str) -> set[str]:
+    """Return the hosts of which the last that is known of a phase, since the last decision, is that it may go on there."""
+    last: dict[str, str] = {}
+    for event in events:
+        if event.kind in ("decided", "reopened"):
+            last.clear()
+        elif event.kind == "host_outcome" and event.data.get("phase") == phase:
+            last[str(event.data.get("host"))] = str(event.data.get("outcome"))
+    return {host for host, outcome in last.items() if outcome == "unknown"}
+
+
 def begun(events: Iterable[Event], phase: str) -> bool:
     """Say whether a phase was begun since the last decision: what it was to do may be done already, or half."""
     found = False

@@ -41,7 +41,8 @@ def deploy(service: dict[str, Any], kind: ModuleType, params: dict[str, Any], ch
     """Deploy a service's hotfix once in this incident; `kind` is the module that knows its kind of releases.
 
     A second run finds it deployed; one that was interrupted runs the command again, which must bear that, or takes what
-    was built. What is built from other files than the hotfix that is deployed is another hotfix.
+    was built. What is built from other files than the hotfix that is deployed is another hotfix, and so is one after a
+    rollback from that.
     """
     name, releases = service["name"], service["releases"]
     facts: dict[str, Any] = {"from": None, "to": None, "switched_back": False, "seconds": None, "build": None}
@@ -55,7 +56,8 @@ def deploy(service: dict[str, Any], kind: ModuleType, params: dict[str, Any], ch
             begun = entry if entry is not None and entry["state"] == "intended" else None
             planned = _release_build.plan(service, params, facts["from"], begun)
             facts["build"] = planned.facts
-            if entry is not None and entry["state"] == "applied" and entry["prior"].get("digest") != planned.digest:
+            stands = None if entry is None else (entry["prior"].get("digest"), entry["undo"]["from"])
+            if begun is None and stands != (planned.digest, facts["from"]):
                 entry = None
         if entry is not None:
             facts.update({"from": entry["prior"]["release"], "health_before": entry["prior"]["health"]})

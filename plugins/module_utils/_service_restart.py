@@ -127,8 +127,10 @@ def _try(
     service: dict[str, Any], params: dict[str, Any], entry: _ledger.Entry, told: str, facts: dict[str, Any]
 ) -> Told:
     name, undo, started = service["name"], entry["undo"], time.monotonic()
+    stopping = facts["was"] == "running"
     try:
-        notes = _stopping.halt(service, undo, params) if facts["was"] == "running" else []
+        notes = _stopping.halt(service, undo, params) if stopping else []
+        stopping = False
         if "units" in undo:
             _systemd_state.forgive(undo["units"])
         todo, changed = _stopping.missing(undo)
@@ -138,7 +140,7 @@ def _try(
         if seen is None or not seen["healthy"]:
             raise RestartError(f"{told}, but it is not well: {seen['detail'] if seen else 'unknown'}")
     except OSError as error:
-        return _failed(service, entry, error, facts)
+        return _failed(service, entry, error, facts, stopping)
     facts.update(health_after=seen, seconds=round(healthy_at - started, 2) if healthy_at else None)
     # `keep`: lift leaves it in place, there is nothing to be taken back.
     entry = _ledger.mark({**entry, "undo": {**undo, "keep": True}}, "applied")
@@ -146,15 +148,21 @@ def _try(
     return action(name, "done", summary, entry=entry["name"], verified=True), facts
 
 
-def _failed(service: dict[str, Any], entry: _ledger.Entry, error: OSError, facts: dict[str, Any]) -> Told:
-    """Tell what went wrong, with its last words. What ran before and does not now is left to be started by lift."""
+def _failed(
+    service: dict[str, Any], entry: _ledger.Entry, error: OSError, facts: dict[str, Any], stopping: bool
+) -> Told:
+    """Tell what went wrong, with its last words.
+
+    What ran before and does not now, or is still `stopping`, is left to be started by lift.
+    """
     name, undo = service["name"], entry["undo"]
     facts["health_after"] = _release_health.probe(service)
     told = str(error) if str(error).startswith(name) else f"{name}: {error}"
+    told += ". It may yet go down: a restart once more, or lift, starts it then" if stopping else ""
     try:
         said = _stopping.last_words(undo, _LINES)
         told += f". It said last: {' | '.join(said)}" if said else ""
-        if not entry["prior"]["running"] or None not in _stopping.lives(undo).values():
+        if not stopping and not (entry["prior"]["running"] and None in _stopping.lives(undo).values()):
             _ledger.mark(entry, "lifted")
     except OSError as more:
         told += f"; {more}"

@@ -11,7 +11,7 @@ import pytest
 
 from incidentctl import engine, notify
 from incidentctl.desk import Desk
-from incidentctl.errors import DecisionAwaited, IncidentctlError, PlanChangedError, UsageError
+from incidentctl.errors import DecisionAwaited, IncidentctlError, Partial, PlanChangedError, UsageError
 from incidentctl.outcome import HostOutcome, Outcome, Step
 from incidentctl.phases import decision, recovery
 from incidentctl.plan import Inventory, Service
@@ -33,6 +33,7 @@ class Site:
     def __init__(self) -> None:
         self.release = dict.fromkeys(WEB, "42")
         self.away: set[str] = set()
+        self.why_away = ("unreachable", "no route to it")
         self.checks = 0
         self.acted: list[str] = []
 
@@ -43,7 +44,7 @@ class Site:
 
     def _row(self, host: str, name: str, check: bool) -> HostOutcome:
         if host in self.away:
-            return HostOutcome(host, name, "unreachable", "no route to it")
+            return HostOutcome(host, name, *self.why_away)
         ends = {"before": {"release": self.release[host]}, "after": {"release": "41"}}
         if name == "rollback" and not check:
             self.acted.append(host)
@@ -154,6 +155,24 @@ def test_a_recovery_that_was_cut_off_goes_on_where_it_was(desk: Desk, site: Site
     decision.answer(desk, "rollback")
     desk.note("step_started", phase="recover", capabilities=["rollback"], hosts=list(WEB))
     site.release["web1"] = "41"  # done, and its answer was lost
+    recovery.recover(desk)
+    assert site.acted == list(WEB)
+
+
+@pytest.mark.parametrize("now", ["unknown", "unreachable"])
+def test_no_other_host_is_risked_while_one_on_which_it_was_begun_does_not_tell_what_came_of_it(
+    desk: Desk, site: Site, now: str
+) -> None:
+    decision.answer(desk, "rollback")
+    desk.note("step_started", phase="recover", capabilities=["rollback"], hosts=list(WEB))
+    if now == "unreachable":  # it was seen to be begun there
+        lost = {"host": "web1", "capability": "rollback", "outcome": "unknown", "facts": {}}
+        desk.note("host_outcome", phase="recover", **lost)
+    site.away, site.why_away = {"web1"}, (now, "timed out after 60 s")
+    with pytest.raises(Partial, match="what came of it is not known") as caught:
+        recovery.recover(desk)
+    assert (site.acted, "web1: " in caught.value.why) == ([], True)
+    site.away = set()
     recovery.recover(desk)
     assert site.acted == list(WEB)
 

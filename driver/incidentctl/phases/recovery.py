@@ -33,6 +33,7 @@ def recover(desk: Desk) -> None:
         _unless_changed(desk, decision, step.hosts)  # nobody is to review what was not approved
         variables |= review.reviewed(desk, step, variables)
     away = _unless_changed(desk, decision, step.hosts)
+    _unless_it_may_go_on(desk, option, away)
     gone = {row.host for row in away}
     # Of who is away nothing can be expected: a guard must not count on them.
     step = replace(step, targets=tuple(target for target in step.targets if target[0] not in gone))
@@ -76,6 +77,21 @@ def _unless_changed(desk: Desk, decision: Mapping[str, Any], hosts: tuple[str, .
         "\n".join(changed),
         f"the question was put anew; {f'{carry_out} carries out what it is now' if is_possible else look}",
     )
+
+
+def _unless_it_may_go_on(desk: Desk, option: str, away: Iterable[HostOutcome]) -> None:
+    """Raise Partial where a host on which this was begun does not tell what came of it: no other one is risked until it does."""
+    events = desk.record.events(desk.incident_id)
+    if not retry.begun(events, "recover"):
+        return
+    unclear = retry.unclear(events, "recover")
+    if silent := [row for row in away if row.outcome == "unknown" or row.host in unclear]:
+        raise Partial(
+            f"{desk.incident_id}: {option} was begun, and what came of it is not known on all hosts. Nothing more was done.",
+            "\n".join(f"{row.host}: {row.outcome}: {row.reason}" for row in silent),
+            f"once they answer, incidentctl resume {desk.incident_id} goes on; "
+            f"or another way: incidentctl decide {desk.incident_id} OPTION --instead-of {option}",
+        )
 
 
 def _sick_first(desk: Desk, hosts: tuple[str, ...]) -> tuple[str, ...]:

@@ -566,8 +566,8 @@ def test_a_command_that_may_not_go_on_is_ended_with_all_that_it_started(tmp_path
         if (tmp_path / "begun").exists():
             raise OSError("enough")
 
+    script = f"trap '' INT; {by} -c 'echo $$ > {tmp_path}/begun; exec sleep 60' & wait"
     with pytest.raises(OSError, match="enough"):
-        script = f"trap '' INT; {by} -c 'echo $$ > {tmp_path}/begun; exec sleep 60' & wait"
         _command.run(["sh", "-c", script], 30, keep=keep)
     left = Path("/proc") / (tmp_path / "begun").read_text().strip() / "stat"
     for _try in range(100):

@@ -84,6 +84,16 @@ def test_what_was_built_stands_in_the_order_of_releases_behind_what_it_came_afte
     assert _release_image.look(machine.service(), given)[1] == ["40", "41", "42", TAG, "43"]
 
 
+def test_one_that_was_rolled_back_from_is_not_taken_for_deployed(machine: Machine) -> None:
+    given = hotfix(machine)
+    act(given)
+    act({**given, "state": "rolled_back"})
+    assert at(machine) == "41"
+    row, facts = act(given)
+    assert (row["outcome"], facts["from"], facts["to"]) == ("done", "41", "hotfix-inc-1-2"), row
+    assert at(machine) == "hotfix-inc-1-2"
+
+
 def test_one_that_is_no_better_is_switched_back_kept_and_known_to_be_bad(machine: Machine) -> None:
     machine.health[TAG] = 503
     given = hotfix(machine)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,19 @@ def test_one_that_ran_and_comes_up_no_more_is_left_for_lift_to_start(
     assert restart(params)[0] == "done"
     assert shop.running()
     assert (_ledger.latest_open(params, "restart", "shop") or {})["undo"]["keep"] is True
+
+
+def test_one_that_ends_later_than_it_was_given_time_for_is_started_by_lift(
+    shop: SmallService, params: dict[str, Any]
+) -> None:
+    params["services"][0]["control"]["stop"] = ["sh", "-c", f"(sleep 1; kill $(cat {shop.pid})) >/dev/null 2>&1 &"]
+    shop.start()
+    outcome, summary = restart({**params, "grace_s": 0.1})
+    assert (outcome, "may yet go down" in summary) == ("failed", True), summary
+    while shop.running():
+        time.sleep(0.05)
+    assert _lift.run({**params, "only": []}, False)["incident"]["outcome"] == "done"
+    assert shop.running()
 
 
 def test_what_was_cut_off_between_stop_and_start_is_started_by_lift(

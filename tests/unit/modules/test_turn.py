@@ -112,6 +112,35 @@ def test_an_act_that_does_not_end_is_told_by_its_name(
         pytest.fail("two at a time")
 
 
+def test_who_resumes_an_incident_waits_as_long_as_what_it_began_may_take(
+    params: dict[str, Any], start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_turn, "_WAIT_S", 0.2)
+    for is_killed in (False, True):
+        other = start(["sleep", "1"])
+        command_of(params)
+        if is_killed:
+            other.kill()
+            other.wait()
+        with _turn.held({**params, "incident_id": "INC-1"}, "hotfix", True) as waited:
+            assert waited is not None
+            assert waited["seconds"] > 0.2
+
+
+def test_no_one_waits_for_ever_whatever_the_file_says(
+    params: dict[str, Any], start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_turn, "_WAIT_S", 0.2)
+    monkeypatch.setattr(_turn, "_OWN_WAIT_S", 0.4)
+    start()
+    command_of(params)
+    with (
+        pytest.raises(OSError, match="still at work"),
+        _turn.held({**params, "incident_id": "INC-1"}, "hotfix", True),
+    ):
+        pytest.fail("two at a time")
+
+
 def test_who_is_killed_is_replaced_at_once_twenty_times(params: dict[str, Any], start: Start) -> None:
     for _ in range(20):
         other = start()
@@ -179,7 +208,14 @@ def test_who_only_looks_leaves_nothing(params: dict[str, Any]) -> None:
     assert not Path(_ledger.VOLATILE_DIR).exists()
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"\xff", b'{"pid": "x"}', b"null"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"", b"{", b"[]", b"\xff", b'{"pid": "x"}', b"null", b'{"pid": 1}', b'{"pid": Infinity}',
+        *(b'{"incident": "I", "capability": "lift", "since": "2", "pid": 1, "command": %s}' % left
+          for left in (b"1", b'"x"', b"{}", b'{"pid": 1, "born": "1"}', b'{"pid": 1, "born": "1", "until": "soon"}')),
+    ],
+)  # fmt: skip
 def test_a_torn_file_keeps_nobody_from_a_turn(params: dict[str, Any], text: bytes) -> None:
     path = Path(params["state_dir"], "turn")
     path.parent.mkdir()
