@@ -50,8 +50,8 @@ class Context(NamedTuple):
         return _read(self.file).decode("utf-8", "replace")
 
 
-def look(build: dict[str, Any]) -> Context:
-    """Read what an image is built from, given `releases.build`. Raise OSError if it cannot be read, or is too much.
+def look(build: dict[str, Any], engine: str) -> Context:
+    """Read what an engine builds an image from, given `releases.build`. Raise OSError if it cannot be read, or is too much.
 
     Of a file's mode only counts, as for git, whether it may be executed; `.git` and what the ignore file names do not count.
     """
@@ -63,7 +63,7 @@ def look(build: dict[str, Any]) -> Context:
     files: dict[str, str] = {}
     changed_at: dict[str, float] = {}
     size = 0
-    for name, path, status in _walk(root, _ignore_file.of(root)):
+    for name, path, status in _walk(root, _ignore_file.of(root, file, engine)):
         size += status.st_size if stat.S_ISREG(status.st_mode) else 0
         if len(files) >= FILES or size > BYTES:
             raise ContextError(f"the context {root} has more than {FILES} files or {BYTES >> 20} MB. {_NARROWER}")

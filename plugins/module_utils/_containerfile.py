@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+_HERE = re.compile(r"<<(-?)[\"']?(\w+)[\"']?")
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::-([^}]*))?\})")
 
 
-def bases(text: str, given: Mapping[str, str]) -> list[str]:
-    """Return the images that a build starts from or copies from, in order; `given` are its arguments.
+def bases(text: str, given: Mapping[str, str], target: str = "") -> list[str]:
+    """Return the images that a build starts from or copies from, in order, up to the stage `target` if it names one.
+
+    `given` are its arguments.
 
     A name that hangs on what only the engine knows is left to the engine.
     """
     arguments: dict[str, str] = {}
     stages: set[str] = {"scratch"}
     found: list[str] = []
-    begun = False
+    stage, begun = "", False
     for line in _lines(text):
         verb, _space, rest = line.partition(" ")
         verb, words = verb.upper(), rest.split()
@@ -24,11 +27,14 @@ def bases(text: str, given: Mapping[str, str]) -> list[str]:
             name, _equals, default = words[0].partition("=")
             arguments[name] = str(given.get(name, default.strip("\"'")))
         flags = [word for word in words if word.startswith("--")]
+        if verb == "FROM" and target and stage == target.lower():
+            break
         if verb == "FROM":
             begun = True
             source, *more = [word for word in words if word not in flags] or ["scratch"]
             found += _image(source, arguments, stages)
-            stages |= {more[1].lower()} if len(more) == 2 and more[0].upper() == "AS" else set()
+            stage = more[1].lower() if len(more) == 2 and more[0].upper() == "AS" else ""
+            stages.add(stage)
         elif verb == "COPY":
             sources = [flag[len("--from=") :] for flag in flags if flag.startswith("--from=")]
             found += [
@@ -45,7 +51,15 @@ def _image(source: str, arguments: Mapping[str, str], stages: set[str]) -> list[
     return [] if name.lower() in stages or "$" in name else [name]
 
 
-def _lines(text: str) -> list[str]:
-    """Return instructions, each on one line, without comments."""
+def _lines(text: str) -> Iterator[str]:
+    """Give instructions, each on one line, without comments and without the texts that follow `<<EOF`."""
     kept = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
-    return [line.strip() for line in re.sub(r"\\[ \t]*\n", " ", "\n".join(kept)).splitlines() if line.strip()]
+    lines = re.sub(r"\\[ \t]*\n", " ", "\n".join(kept)).splitlines()
+    place = 0
+    while place < len(lines):
+        line, place = lines[place].strip(), place + 1
+        if line:
+            yield line
+        for dash, word in _HERE.findall(line):
+            ends = (there for there in range(place, len(lines)) if word == lines[there].lstrip("\t" if dash else ""))
+            place = next(ends, place - 1) + 1

@@ -1,4 +1,4 @@
-"""Which files of a folder a build does not see: what `.containerignore`, or else `.dockerignore`, names."""
+"""Which files of a folder a build does not see: what the ignore file names that its engine takes."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from pathlib import Path
 from ansible_collections.incidentctl.response.plugins.module_utils._regular_file import open_regular
 
 Ignored = Callable[[str, bool], bool]
-_NAMES = (".containerignore", ".dockerignore")
+# In the order in which an engine looks for one beside the build file, then in the context.
+_ENDINGS = {"podman": (".dockerignore", ".containerignore"), "docker": (".dockerignore",)}
+_NAMES = {"podman": (".containerignore", ".dockerignore"), "docker": (".dockerignore",)}
 _LIMIT = 1 << 20
 _WILD = re.compile(r"(\*\*/|\*\*|\*|\?|\[[^]/]+\])")
 _MEANS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
-def of(root: Path) -> Ignored:
-    """Return what says of a name below `root`, and whether it is a folder, if it is left out.
+def of(root: Path, build_file: Path, engine: str) -> Ignored:
+    """Return what says of a name below `root`, and whether it is a folder, if the engine leaves it out.
 
     Of several patterns the last one that fits counts. A folder in which an exception (`!…`) may lie is gone into.
     Raise OSError if the file is there and cannot be read.
     """
-    path = next((root / name for name in _NAMES if (root / name).exists()), None)
+    places = [build_file.with_name(build_file.name + ending) for ending in _ENDINGS[engine]]
+    path = next((path for path in (*places, *(root / name for name in _NAMES[engine])) if path.exists()), None)
     if path is None:
         return lambda _name, _folder: False
     with open_regular(path) as stream:

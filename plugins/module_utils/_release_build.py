@@ -57,7 +57,7 @@ def plan(service: dict[str, Any], params: dict[str, Any], now: str, begun: _ledg
     name, releases = service["name"], service["releases"]
     build, image = releases["build"], releases["image"]
     engine, _found = _release_image.ready(service, params, "hotfix", now)
-    seen = _build_context.look(build)
+    seen = _build_context.look(build, engine)
     digest = params["reviewed"].get(name, seen.digest)
     same = begun is not None and begun["prior"].get("digest") == digest
     tag = begun["undo"]["from"] if begun is not None and same else _free_tag(service, params, engine)
@@ -84,12 +84,9 @@ def require(service: dict[str, Any], planned: Plan, params: dict[str, Any]) -> N
     """Raise BuildError, saying what is missing, unless the image can be built here, or is."""
     if planned.is_built:
         return
-    given = service["releases"]["build"].get("args", {})
-    missing = [
-        base
-        for base in _containerfile.bases(planned.context.build_file, given)
-        if not _compose_images.identity(planned.engine, base)
-    ]
+    build = service["releases"]["build"]
+    bases = _containerfile.bases(planned.context.build_file, build.get("args", {}), build.get("target", ""))
+    missing = [base for base in bases if not _compose_images.identity(planned.engine, base)]
     if missing:
         raise BuildError(
             f"it builds on {' and '.join(missing)}, not on this host, and nothing is pulled in an incident. "
@@ -111,7 +108,7 @@ def make(service: dict[str, Any], planned: Plan, params: dict[str, Any], after: 
     name, image, began = service["name"], service["releases"]["image"], time.monotonic()
     if not planned.is_built:
         _build(planned, params)
-        if _build_context.look(service["releases"]["build"]).digest != planned.digest:
+        if _build_context.look(service["releases"]["build"], planned.engine).digest != planned.digest:
             raise BuildError("the context changed while it was built, so what is in the image nobody reviewed")
         if not _is_built(planned.engine, f"{image}:{planned.tag}", planned.digest):
             raise BuildError(f"{planned.engine} said that it built {image}:{planned.tag}, but it is not here")

@@ -143,6 +143,26 @@ def test_a_service_that_only_a_host_knows_never_reaches_ansible(desk: Desk, monk
     assert review.reviewed(replace(desk, reviewed_by="Bob"), STEP, {})["hotfix_reviewed"] == {"shop": SHA}
 
 
+@pytest.mark.parametrize(
+    ("build", "line"),
+    [
+        ({"changed": {"count": "x", "names": ["a"], "since": "now"}}, "what changed since the last build is unknown"),
+        ({"changed": {"count": 3, "names": None, "since": "now"}}, "what changed since the last build is unknown"),
+        ({"changed": ["x"]}, "what changed since the last build is unknown"),
+        ({"revision": {"uncommitted": 1}}, "the commit is unknown"),
+        ({"revision": "x"}, "the commit is unknown"),
+    ],
+)
+def test_a_host_that_says_anything_is_asked_about_all_the_same(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, shown: list[str], build: dict[str, Any], line: str
+) -> None:
+    other = HostOutcome("web2", "hotfix", "done", actions=row("web2").actions, facts={"services": {"shop": "x"}})
+    seen(monkeypatch, row("web1", **build), other)
+    with pytest.raises(DecisionAwaited):
+        review.reviewed(desk, STEP, {})
+    assert f"      {line}" in shown
+
+
 def test_who_decided_may_review_and_is_told_that_two_see_more(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, shown: list[str]
 ) -> None:

@@ -123,9 +123,9 @@ def _review(desk: Desk, step: PlannedStep, variables: Mapping[str, Any]) -> dict
 def _seen(row: HostOutcome) -> Iterator[Seen]:
     told = {str(action["target"]): action for action in row.actions}
     for name, facts in row.facts.get("services", {}).items():
-        action = told.get(name, {})
+        action, build = told.get(name, {}), facts.get("build") if isinstance(facts, Mapping) else None
         if action.get("outcome") in SUCCESS and action.get("outcome") != "skipped":
-            yield Seen(row.host, name, str(action.get("summary")), facts.get("build"))
+            yield Seen(row.host, name, str(action.get("summary")), build if isinstance(build, Mapping) else None)
 
 
 def _lines(seen: list[Seen]) -> Iterator[str]:
@@ -141,20 +141,29 @@ def _lines(seen: list[Seen]) -> Iterator[str]:
 
 def _build_lines(one: Seen, hosts: int) -> Iterator[str]:
     build = one.build or {}
-    changed, revision = build.get("changed"), build.get("revision")
-    if changed is None:
-        yield "what changed since the last build is unknown"
-    else:
-        names = ", ".join(map(str, changed["names"]))
-        more = (
-            f" and {changed['count'] - len(changed['names'])} more" if changed["count"] > len(changed["names"]) else ""
-        )
-        yield f"{changed['count']} changed since {changed['since']}" + (f": {names}{more}" if names else "")
-    if revision is not None:
-        left = revision.get("uncommitted")
-        state = "unknown whether all is committed" if left is None else f"{left or 'nothing'} uncommitted"
-        yield f"commit {str(revision['commit'])[:_SHORT]}, {state}: {revision['subject']}"
+    yield _changed(build.get("changed"))
+    if build.get("revision") is not None:
+        yield _revision(build["revision"])
     yield f"sha256 {one.digest[:_SHORT]}" + (f", the same on {hosts} hosts" if hosts > 1 else "")
+
+
+def _changed(said: Any) -> str:
+    """Say what changed since the last build. A host may say anything: what has another shape is unknown."""
+    try:
+        count, names, since = int(said["count"]), list(map(str, said["names"])), str(said["since"])
+    except (KeyError, TypeError, ValueError):
+        return "what changed since the last build is unknown"
+    more = f" and {count - len(names)} more" if count > len(names) else ""
+    return f"{count} changed since {since}" + (f": {', '.join(names)}{more}" if names else "")
+
+
+def _revision(said: Any) -> str:
+    try:
+        commit, subject, left = str(said["commit"])[:_SHORT], str(said["subject"]), said["uncommitted"]
+    except (KeyError, TypeError):
+        return "the commit is unknown"
+    state = "unknown whether all is committed" if left is None else f"{left or 'nothing'} uncommitted"
+    return f"commit {commit}, {state}: {subject}"
 
 
 def _differing(seen: list[Seen]) -> list[str]:

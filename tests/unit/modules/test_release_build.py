@@ -265,9 +265,43 @@ def test_the_ignore_file_says_what_a_build_does_not_see(
     tmp_path: Path, lines: str, left_out: list[str], kept: list[str]
 ) -> None:
     (tmp_path / ".dockerignore").write_text(lines)
-    ignored = _ignore_file.of(tmp_path)
+    ignored = _ignore_file.of(tmp_path, tmp_path / "Containerfile", "podman")
     folders = ("docs", "node_modules", "a/node_modules")
     assert [name for name in left_out + kept if ignored(name, name in folders)] == left_out
+
+
+@pytest.mark.parametrize(
+    ("engine", "there", "left_out"),
+    [
+        ("podman", "here.dockerignore here.containerignore .containerignore .dockerignore", "here.dockerignore"),
+        ("podman", "here.containerignore .containerignore .dockerignore", "here.containerignore"),
+        ("podman", ".containerignore .dockerignore", ".containerignore"),
+        ("docker", "here.containerignore .containerignore .dockerignore", ".dockerignore"),
+        ("docker", "here.dockerignore .dockerignore", "here.dockerignore"),
+        ("docker", "here.containerignore .containerignore", ""),
+    ],
+)
+def test_of_several_ignore_files_the_one_counts_that_the_engine_takes(
+    tmp_path: Path, engine: str, there: str, left_out: str
+) -> None:
+    for name in there.split():
+        (tmp_path / name).write_text(f"only {name}\n")
+    ignored = _ignore_file.of(tmp_path, tmp_path / "here", engine)
+    assert [name for name in there.split() if ignored(f"only {name}", False)] == left_out.split()
+
+
+def test_a_text_within_a_containerfile_names_nothing_that_it_builds_on() -> None:
+    text = (
+        "FROM base\nRUN cat >/q.sql <<-'EOF' && cat <<END >/r\nSELECT 1\nFROM orders\n\tEOF\nFROM more\nEND\n"
+        "RUN echo '<<NEVER'\nCOPY --from=tools /x /x\n"
+    )
+    assert _containerfile.bases(text, {}) == ["base", "tools"]
+
+
+def test_what_comes_after_the_stage_that_is_built_need_not_be_here() -> None:
+    text = "FROM base AS made\nFROM slim AS Ours\nCOPY --from=made /x /x\nFROM tools AS tests\n"
+    assert _containerfile.bases(text, {}, "ours") == ["base", "slim"]
+    assert _containerfile.bases(text, {}) == ["base", "slim", "tools"]
 
 
 def test_a_containerfile_names_what_it_builds_on() -> None:
