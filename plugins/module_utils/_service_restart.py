@@ -38,9 +38,14 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
         refusal = "no service was named: set the role's _only to the services to restart"
         return result(CAPABILITY, [action("services", "refused", refusal)])
     services = _order.needed_first(services_of_host(params), lambda service: service["name"], _stopping.depends_on)
-    told = {
-        service["name"]: _restart(service, {**params, "capability": CAPABILITY}, check_mode) for service in services
-    }
+    told: dict[str, Told] = {}
+    down: list[str] = []
+    for service in services:
+        name, needs = service["name"], [one for one in _stopping.depends_on(service) if one in down]
+        told[name] = (
+            _spare(name, needs) if needs else _restart(service, {**params, "capability": CAPABILITY}, check_mode)
+        )
+        down += [name] if needs or told[name][0]["outcome"] == "failed" else []
     actions = [row for row, _facts in told.values()]
     diff = [
         {"before_header": name, "before": f"{facts['was']}\n", "after": "restarted\n"}
@@ -49,6 +54,13 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
     ]
     facts = {"services": {name: facts for name, (_row, facts) in told.items()}}
     return result(CAPABILITY, actions, facts=facts, diff=diff, nothing="no named service runs on this host")
+
+
+def _spare(name: str, needs: list[str]) -> Told:
+    """Leave a service as it is: without what did not come up it might not come up either."""
+    facts = {"was": "unknown", "health_before": None, "health_after": None, "seconds": None}
+    reason = f"{', '.join(needs)}, which it depends on, did not get well. Fix: see to that first"
+    return action(name, "refused", f"{name} was not restarted: {reason}"), facts
 
 
 def _restart(service: dict[str, Any], params: dict[str, Any], check_mode: bool) -> Told:

@@ -253,6 +253,18 @@ def test_a_plan_is_the_same_whether_what_crashes_again_and_again_runs_just_now_o
     assert ends[0][1] == {"restarted": True, "parts": ["shop.service"]}
 
 
+def test_what_depends_on_one_that_does_not_come_up_is_left_as_it_is(systemd: Systemd, params: dict[str, Any]) -> None:
+    systemd.has("orders.service")
+    systemd.has("database.service", "failed", broken=True)
+    given = of_units(params, "orders.service", "database.service")
+    given["services"][0]["depends_on"] = [{"name": "database", "check": "tcp://127.0.0.1:1"}]
+    rows = {row["target"]: row for row in _service_state.run(given, False)["incident"]["actions"]}
+    assert {name: row["outcome"] for name, row in rows.items()} == {"database": "failed", "orders": "refused"}
+    assert "database, which it depends on, did not get well" in rows["orders"]["summary"]
+    assert systemd.up() == ["orders.service"]
+    assert [call for call in systemd.calls() if "orders" in call] == []
+
+
 def test_what_others_depend_on_is_restarted_first(systemd: Systemd, params: dict[str, Any]) -> None:
     systemd.has("orders.service")
     systemd.has("database.service")
