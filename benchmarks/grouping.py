@@ -1,6 +1,7 @@
 """How well errors are grouped: the share of them whose group is exactly the group that they belong to.
 
-    .venv/bin/python benchmarks/grouping.py                   the logs that labelled_logs.py makes
+    .venv/bin/python benchmarks/grouping.py                   the logs that labelled_logs.py and labelled_programs.py make
+    .venv/bin/python benchmarks/grouping.py --only programs   one set of them: logs, programs, held-back
     .venv/bin/python benchmarks/grouping.py FOLDER            and every *_structured.csv there (Content, EventId)
     .venv/bin/python benchmarks/grouping.py --wrong java      what went wrong with one of them
 
@@ -14,12 +15,14 @@ from __future__ import annotations
 import csv
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import mean
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 import labelled_logs  # noqa: E402 - found through the line above
+import labelled_programs  # noqa: E402
 from ansible_collections.incidentctl.response.plugins.module_utils import (  # noqa: E402
     _grouping,
     _log_errors,
@@ -28,6 +31,12 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (  # n
     _patterns,
 )
 
+MADE = dict.fromkeys(labelled_logs.FORMATS, labelled_logs) | dict.fromkeys(labelled_programs.FORMATS, labelled_programs)
+SETS = {
+    "logs": list(labelled_logs.FORMATS),
+    "programs": [form for form in labelled_programs.FORMATS if form not in labelled_programs.HELD_BACK],
+    "held-back": labelled_programs.HELD_BACK,
+}
 ERRORS = 5000
 SEEDS = (1, 2, 3)
 
@@ -47,22 +56,29 @@ def groups(errors: Sequence[_log_messages.Error]) -> list[str]:
 
 
 def of_made(form: str, seed: int) -> tuple[list[str], list[str]]:
-    """Make a log; return for each error of it the true group and the one that was found, "" if it was not seen."""
-    entries = list(labelled_logs.log(form, ERRORS, seed))
-    lines = [line for entry in entries for line in ([entry] if isinstance(entry, str) else entry.lines)]
+    """Make a log; return for each error of it the true group and the one that was found, if it was seen as one error."""
+    entries = list(MADE[form].log(form, ERRORS, seed))
+    lines = [
+        _log_lines.Line(line, error=form == "journal" and not isinstance(entry, str))
+        for entry in entries
+        for line in ([entry] if isinstance(entry, str) else entry.lines)
+    ]
     events = [entry for entry in entries if not isinstance(entry, str)]
-    seen = list(_log_errors.Reader().errors(_log_lines.Line(line) for line in lines))
-    found = []
-    waiting = iter(zip(seen, groups(seen), strict=True))
-    error, group = next(waiting, (None, ""))
-    for event in events:
-        same = error is not None and error.line == event.lines[0]
-        found.append(group if same else f"not seen {len(found)}")
-        if same:
-            error, group = next(waiting, (None, ""))
-    if error is not None:
-        print(f"{form}: taken for an error, or out of order: {error.line[:200]}")
-    return [event.truth for event in events], found
+    seen = list(_log_errors.Reader().errors(lines))
+    found: list[list[str]] = [[] for _ in events]
+    at, strays = 0, []
+    for error, group in zip(seen, groups(seen), strict=True):
+        near = (number for number in range(at, min(at + 200, len(events))) if error.line in events[number].lines)
+        number = next(near, None)
+        if number is None:
+            strays.append(error.line)
+        else:
+            at = number
+            found[number].append(group)
+    if strays:
+        print(f"{form}: {len(strays)} taken for errors: {strays[0][:200]!r}")
+    pieces = [group[0] if len(group) == 1 else f"seen {len(group)} times: {number}" for number, group in enumerate(found)]
+    return [event.truth for event in events], pieces
 
 
 def of_csv(path: Path) -> tuple[list[str], list[str]]:
@@ -92,18 +108,22 @@ def main() -> None:
     if args[:1] == ["--wrong"]:
         wrong(*(of_csv(Path(args[1])) if args[1].endswith(".csv") else of_made(args[1], SEEDS[0])))
         return
-    made: dict[str, float] = {}
-    for form in labelled_logs.FORMATS:
-        made[form] = sum(accuracy(*of_made(form, seed)) for seed in SEEDS) / len(SEEDS)
-        print(f"{form:24} {made[form]:.3f}", flush=True)
-    print(f"{'mean of made logs':24} {sum(made.values()) / len(made):.3f}  worst: {min(made, key=made.__getitem__)}")
-    scores: dict[str, float] = {}
-    for path in sorted(path for folder in args for path in Path(folder).rglob("*_structured.csv")):
-        scores[path.name] = accuracy(*of_csv(path))
-        print(f"{path.name.removesuffix('.log_structured.csv'):24} {scores[path.name]:.3f}")
+    only, args = (args[1], args[2:]) if args[:1] == ["--only"] else ("", args)
+    for name, forms in SETS.items():
+        if only in ("", name):
+            told(name, {form: lambda form=form: mean([accuracy(*of_made(form, seed)) for seed in SEEDS]) for form in forms})
+    paths = sorted(path for folder in args for path in Path(folder).rglob("*_structured.csv"))
+    told("files", {path.name.partition(".")[0]: lambda path=path: accuracy(*of_csv(path)) for path in paths})
+
+
+def told(name: str, measures: dict[str, Callable[[], float]]) -> None:
+    """Measure each and print it, and their mean."""
+    scores = {}
+    for form, measure in measures.items():
+        scores[form] = measure()
+        print(f"{form:24} {scores[form]:.3f}", flush=True)
     if scores:
-        worst = min(scores, key=scores.__getitem__)
-        print(f"{'mean of labelled files':24} {sum(scores.values()) / len(scores):.3f}  worst: {worst}")
+        print(f"{'mean of ' + name:24} {mean(list(scores.values())):.3f}  worst: {min(scores, key=scores.__getitem__)}\n")
 
 
 if __name__ == "__main__":
