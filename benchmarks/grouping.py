@@ -66,18 +66,22 @@ def of_made(form: str, seed: int) -> tuple[list[str], list[str]]:
     events = [entry for entry in entries if not isinstance(entry, str)]
     seen = list(_log_errors.Reader().errors(lines))
     found: list[list[str]] = [[] for _ in events]
+    left = [list(event.lines) for event in events]  # two errors may begin with the same line
     at, strays = 0, []
     for error, group in zip(seen, groups(seen), strict=True):
-        near = (number for number in range(at, min(at + 200, len(events))) if error.line in events[number].lines)
+        near = (number for number in range(at, min(at + 200, len(events))) if error.line in left[number])
         number = next(near, None)
         if number is None:
             strays.append(error.line)
         else:
             at = number
+            left[number].remove(error.line)
             found[number].append(group)
     if strays:
         print(f"{form}: {len(strays)} taken for errors: {strays[0][:200]!r}")
-    pieces = [group[0] if len(group) == 1 else f"seen {len(group)} times: {number}" for number, group in enumerate(found)]
+    pieces = [
+        group[0] if len(group) == 1 else f"seen {len(group)} times: {number}" for number, group in enumerate(found)
+    ]
     return [event.truth for event in events], pieces
 
 
@@ -111,7 +115,10 @@ def main() -> None:
     only, args = (args[1], args[2:]) if args[:1] == ["--only"] else ("", args)
     for name, forms in SETS.items():
         if only in ("", name):
-            told(name, {form: lambda form=form: mean([accuracy(*of_made(form, seed)) for seed in SEEDS]) for form in forms})
+            told(
+                name,
+                {form: lambda form=form: mean([accuracy(*of_made(form, seed)) for seed in SEEDS]) for form in forms},
+            )
     paths = sorted(path for folder in args for path in Path(folder).rglob("*_structured.csv"))
     told("files", {path.name.partition(".")[0]: lambda path=path: accuracy(*of_csv(path)) for path in paths})
 
@@ -123,7 +130,9 @@ def told(name: str, measures: dict[str, Callable[[], float]]) -> None:
         scores[form] = measure()
         print(f"{form:24} {scores[form]:.3f}", flush=True)
     if scores:
-        print(f"{'mean of ' + name:24} {mean(list(scores.values())):.3f}  worst: {min(scores, key=scores.__getitem__)}\n")
+        print(
+            f"{'mean of ' + name:24} {mean(list(scores.values())):.3f}  worst: {min(scores, key=scores.__getitem__)}\n"
+        )
 
 
 if __name__ == "__main__":

@@ -63,7 +63,6 @@ class Draw:
             "table": lambda: self.zipf(TABLES),
             "column": lambda: self.zipf(COLUMNS),
             "method": lambda: self.zipf(METHODS),
-            "code": lambda: self.zipf(CODES),
             "word": lambda: f"{some.choice(WORDS)}-{some.choice(WORDS)}",
             "n": lambda: str(some.randrange(10 ** some.randrange(1, 7))),
             "port": lambda: str(some.randrange(1024, 65536)),
@@ -545,7 +544,12 @@ def log(form: str, errors: int, seed: int, quiet: float = 1.0) -> Iterator[Event
     """Give the events of a log, `errors` of them, and as many plain lines for each as `quiet` says."""
     render, templates = FORMATS[form]
     draw = Draw(seed)
-    names = [line.strip() for line in templates.strip().splitlines()]
+    # What a code says is why: each is an error of its own.
+    names = [
+        line.strip().replace("{code}", code)
+        for line in templates.strip().splitlines()
+        for code in (CODES if "{code}" in line else [""])
+    ]
     draw.random.shuffle(names)
     at = datetime(2026, 11, 28, 2, 0, tzinfo=timezone.utc)
     owed = 0.0

@@ -17,12 +17,58 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parent)]
 from labelled_logs import Draw, Event  # noqa: E402 - found through the line above
 
-_FIRST = "anna ben chloé dmitri ewa farid gina hugo ines jörg kim lars mina nils oksana paul quinn rosa sven tariq".split()
-_LAST = "smith o'neil müller garcia ng ivanova kowalski sato dubois jensen rossi novak silva khan brown".split()
+_FIRST = [
+    "anna",
+    "ben",
+    "chloé",
+    "dmitri",
+    "ewa",
+    "farid",
+    "gina",
+    "hugo",
+    "ines",
+    "jörg",
+    "kim",
+    "lars",
+    "mina",
+    "nils",
+    "oksana",
+    "paul",
+    "quinn",
+    "rosa",
+    "sven",
+    "tariq",
+]
+_LAST = [
+    "smith",
+    "o'neil",
+    "müller",
+    "garcia",
+    "ng",
+    "ivanova",
+    "kowalski",
+    "sato",
+    "dubois",
+    "jensen",
+    "rossi",
+    "novak",
+    "silva",
+    "khan",
+    "brown",
+]
 _ITEMS = ("Blue shirt", "Mug", "Tea, Earl Grey", "Lamp 40 W", "Crème brûlée set", "USB-C cable 2 m", "Chess set (wood)", "Wall clock", "Sofa 3-seat \"Oslo\"", "Bag")  # fmt: skip
-_AREAS = "orders carts payments invoices refunds sessions stock prices users devices reviews vouchers parcels returns".split()  # fmt: skip
-_TASKS = "send_receipt rebuild_index charge_card sync_stock expire_carts export_sales resize_images warm_cache".split()
-_ZONES = "shop.svc.cluster.local ec2.internal example.com corp.example.org".split()
+_AREAS = ["orders", "carts", "payments", "invoices", "refunds", "sessions", "stock", "prices", "users", "devices", "reviews", "vouchers", "parcels", "returns"]  # fmt: skip
+_TASKS = [
+    "send_receipt",
+    "rebuild_index",
+    "charge_card",
+    "sync_stock",
+    "expire_carts",
+    "export_sales",
+    "resize_images",
+    "warm_cache",
+]
+_ZONES = ["shop.svc.cluster.local", "ec2.internal", "example.com", "corp.example.org"]
 
 
 class More(Draw):
@@ -111,7 +157,9 @@ def rails(draw: More, at: datetime, error: bool, said: str, raised: str) -> list
     head = f"{letter}, [{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond:06} #{draw.value('n')}] {level:>5} -- : [{draw.value('uuid')}] "
     if not error:
         return [head + said]
-    frames = [f"app/{name}.rb:{draw.value('n')}:in `call'" for name in ("models/order", "controllers/orders_controller")]
+    frames = [
+        f"app/{name}.rb:{draw.value('n')}:in `call'" for name in ("models/order", "controllers/orders_controller")
+    ]
     return [head + "  ", head + said, head + "  ", *(head + frame for frame in frames)]
 
 
@@ -202,7 +250,10 @@ def otelcol(draw: More, at: datetime, error: bool, said: str, raised: str) -> li
 
 def uvicorn(draw: More, at: datetime, error: bool, said: str, raised: str) -> list[str]:
     """As uvicorn writes: no time, and exceptions that follow from others."""
-    return [f"{'ERROR' if error else 'INFO'}:{' ' * (4 if error else 5)}{said}", *(_python(draw, raised) if raised else [])]
+    return [
+        f"{'ERROR' if error else 'INFO'}:{' ' * (4 if error else 5)}{said}",
+        *(_python(draw, raised) if raised else []),
+    ]
 
 
 def celery(draw: More, at: datetime, error: bool, said: str, raised: str) -> list[str]:
@@ -214,12 +265,15 @@ def celery(draw: More, at: datetime, error: bool, said: str, raised: str) -> lis
 def gunicorn(draw: More, at: datetime, error: bool, said: str, raised: str) -> list[str]:
     """As gunicorn writes its error log."""
     level = "CRITICAL" if said.startswith("WORKER") else "ERROR" if error else "INFO"
-    return [f"[{at:%Y-%m-%d %H:%M:%S} +0000] [{draw.value('n')}] [{level}] {said}", *(_python(draw, raised) if raised else [])]
+    return [
+        f"[{at:%Y-%m-%d %H:%M:%S} +0000] [{draw.value('n')}] [{level}] {said}",
+        *(_python(draw, raised) if raised else []),
+    ]
 
 
 def rfc5424(draw: More, at: datetime, error: bool, said: str, raised: str) -> list[str]:
     """As syslog daemons keep RFC 5424: the level is in the number in front."""
-    return [f'<{131 if error else 134}>1 {at:%Y-%m-%dT%H:%M:%S}.{at.microsecond:06}Z {draw.value("node")} shopd {draw.value("n")} ID{draw.place} [meta sequenceId="{draw.value("n")}"] {said}']  # fmt: skip
+    return [f'<{131 if error else 134}>1 {at:%Y-%m-%dT%H:%M:%S}.{at.microsecond:06}Z {draw.value("node")} shopd {draw.value("n")} ID{draw.place} [meta sequenceId="{draw.value("n")}"] {said}{": " if raised else ""}{raised}']  # fmt: skip
 
 
 def kubelet(draw: More, at: datetime, error: bool, said: str, raised: str) -> list[str]:
@@ -237,7 +291,9 @@ def docker(draw: More, at: datetime, error: bool, said: str, raised: str) -> lis
 
 def springboot(draw: More, at: datetime, error: bool, said: str, raised: str) -> list[str]:
     """As Spring Boot 3 writes."""
-    name = ("o.a.c.c.C.[.[.[/].[dispatcherServlet]", "c.e.shop.orders.OrderService", "o.s.k.l.KafkaMessageListener")[draw.place % 3]
+    name = ("o.a.c.c.C.[.[.[/].[dispatcherServlet]", "c.e.shop.orders.OrderService", "o.s.k.l.KafkaMessageListener")[
+        draw.place % 3
+    ]
     return [f"{at:%Y-%m-%dT%H:%M:%S}.{_ms(at)}Z {'ERROR' if error else ' INFO'} 1 --- [shop] [nio-8080-exec-{draw.random.randrange(200)}] {name:40} : {said}", *(["", *_java(draw, raised)] if raised else [])]  # fmt: skip
 
 
@@ -296,7 +352,9 @@ def elixir(draw: More, at: datetime, error: bool, said: str, raised: str) -> lis
 def cri(draw: More, at: datetime, error: bool, said: str, raised: str) -> list[str]:
     """As containerd keeps what a container writes."""
     lines = [f"{at:%Y-%m-%d %H:%M:%S},{_ms(at)} {'ERROR' if error else 'INFO'} [shop.orders] [req {draw.value('hex')}] {said}", *(_python(draw, raised) if raised else [])]  # fmt: skip
-    return [f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond:06}{number:03}Z stderr F {line}" for number, line in enumerate(lines)]
+    return [
+        f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond:06}{number:03}Z stderr F {line}" for number, line in enumerate(lines)
+    ]
 
 
 def slog(draw: More, at: datetime, error: bool, said: str, raised: str) -> list[str]:
@@ -513,7 +571,8 @@ FORMATS: dict[str, tuple[Renderer, str]] = {
         gRPC config for type.googleapis.com/envoy.config.cluster.v3.Cluster rejected: Error adding/updating cluster(s) {name}: {doc}
         gRPC config for type.googleapis.com/envoy.config.listener.v3.Listener rejected: Error adding/updating listener(s) {at}: cannot bind '{at}': Address already in use
         cluster: {area}.{name} had no healthy host
-        [C{n}][S{n}] stream reset: reason {task}
+        [C{n}][S{n}] stream reset: reason connection_termination
+        [C{n}][S{n}] stream reset: reason remote_reset
         [C{n}] TLS error: {n}:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED
         [C{n}] TLS error: {n}:SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER
         envoy wasm filter {task} failed to load, took {took}
@@ -541,8 +600,8 @@ FORMATS: dict[str, tuple[Renderer, str]] = {
         {task}.service: Failed with result 'exit-code'.
         {task}.service: Failed with result 'timeout'.
         {task}.service: Failed with result 'oom-kill'.
-        Failed to start {task}.service - Shop: {item}.
-        Failed to stop {task}.service - Shop: {item}.
+        Failed to start {task}.service - LSB: {area}.
+        Failed to stop {task}.service - LSB: {area}.
         Failed to mount {file}.mount - {file}.
         Out of memory: Killed process {n} ({task}) total-vm:{n}kB, anon-rss:{n}kB, file-rss:{n}kB, shmem-rss:{n}kB, UID:{n} pgtables:{n}kB oom_score_adj:{signed}
         EXT4-fs error (device sda{n}): ext4_find_entry:{n}: inode #{n}: comm {task}: reading directory lblock {n}
@@ -575,7 +634,7 @@ FORMATS: dict[str, tuple[Renderer, str]] = {
         missing primary copy of {n}:{hex}:::{task}:head, will try copies on {numbers}
         client.{n} isn't responding to mclientcaps(revoke), ino {address} pending {names} issued {names}, sent {float} seconds ago"""),
 }  # fmt: skip
-HELD_BACK = "hashicorp cassandra airflow ecs tomcat elixir cri slog zerolog ceph".split()
+HELD_BACK = ["hashicorp", "cassandra", "airflow", "ecs", "tomcat", "elixir", "cri", "slog", "zerolog", "ceph"]
 _CALM = (
     "order {n} of {mail} placed in {took}",
     "GET {route} 200 {bytes} {took}",
@@ -599,12 +658,12 @@ def log(form: str, errors: int, seed: int, quiet: float = 1.0) -> Iterator[Event
         owed += quiet
         while owed >= 1:
             owed -= 1
-            at += timedelta(microseconds=draw.random.randrange(400_000))
+            at += timedelta(milliseconds=draw.random.randrange(400))
             draw.place = draw.random.randrange(20)
             yield from render(draw, at, False, draw.fill(draw.random.choice(_CALM)), "")
         template = draw.zipf(names)
         draw.place = 60 + names.index(template)
-        at += timedelta(microseconds=draw.random.randrange(400_000))
+        at += timedelta(milliseconds=draw.random.randrange(400))
         said, _, raised = (_fill(draw, part) for part in template.partition(" | "))
         yield Event([line for text in render(draw, at, True, said, raised) for line in text.split("\n")], template)
 

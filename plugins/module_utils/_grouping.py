@@ -7,6 +7,7 @@ there; how many are enough depends on how much else they share, and on the words
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
@@ -28,6 +29,7 @@ _ENOUGH = (_NEVER, 8, 5, 4, 3)
 _FEW, _TWO = 3, 2
 _SEVERAL_CONSTANTS, _SEVERAL_ENOUGH = 3, 4  # where two words vary at once, or one place holds several
 _GAP = 9  # places that a name of several words takes at most
+_LONG_GAP = 17  # the same where a template is there already
 _OPENING = frozenset("([{<=")
 _TRIMMED = ":.'`*#-"
 # Words that say what happened, or hold a sentence together: where they differ, something else is said.
@@ -38,12 +40,22 @@ _TELLING = _words(
     via per due because while when where which who after before during until
     read write open close start stop create delete update insert select get put post patch head send receive connect
     disconnect accept bind listen commit rollback lock unlock load save parse encode decode encrypt decrypt
-    fail fails failure error errors warning fatal exception invalid illegal missing unknown lost broken bad wrong corrupt
-    empty full timeout late early slow overflow underflow unavailable unreachable unreadable unauthorized forbidden
+    fail fails failure err error errors warning fatal exception invalid illegal missing unknown lost broken bad wrong corrupt
+    unable usable empty full timeout late early slow overflow underflow unavailable unreachable unreadable unauthorized forbidden
     true false null none yes no ok down up on off
     """
 )
+_CODE = re.compile(r"E[A-Z]{3,}")  # ECONNREFUSED
+_COMPOSED = re.compile(r"[A-Za-z_]+")
+_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")  # ImagePullBackOff, precondition_failed
 _TELLING_ENDS = ("ed", "ing", "able", "ible", "tion")
+_OUTCOMES = _words("result reason status state signal cause")
+_CANNOT = _words("cannot can't couldn't didn't won't wouldn't")
+_COULD_NOT = {
+    *(("to", before) for before in _words("failed unable fail fails failure trying tried attempt attempted error")),
+    *(("not", before) for before in _words("could can did does would")),
+}
+_DENYING = _words("no not err error invalid illegal missing unknown bad")
 # Words after which a name comes.
 _NAMING = _words(
     """
@@ -73,6 +85,7 @@ def _merge(forms: set[Form]) -> dict[Form, Form]:
     became = {form: form for form in forms}
     for _ in range(_ROUNDS):
         step = _widen(forms, _singles, _names) or _widen(forms, _pairs, _both_vary) or _widen(forms, _gaps, _gap_varies)
+        step = step or _widen(forms, _fields, _fields_vary)
         if not step:
             break
         forms = {step.get(form, form) for form in forms}
@@ -83,19 +96,44 @@ def _merge(forms: set[Form]) -> dict[Form, Form]:
 
 def _absorbed(forms: set[Form]) -> dict[Form, Form]:
     """Return, for the forms that a template of others stands for as well, that template."""
-    templates: defaultdict[int, list[Form]] = defaultdict(list)
+    templates: defaultdict[tuple[int, str], list[Form]] = defaultdict(list)
     for form in sorted(forms):
         if ANYTHING in form:
-            templates[len(form)].append(form)
+            templates[len(form), form[0]].append(form)
     home: dict[Form, Form] = {}
     for form in forms:
-        found = next((each for each in templates[len(form)] if each != form and _stands_for(each, form)), None)
-        if found:
-            home[form] = found
+        for more in range(0, _LONG_GAP, 2):  # places that a name of several words takes beyond one
+            alike = (each for first in (form[0], ANYTHING) for each in templates.get((len(form) - more, first), ()))
+            found = next((each for each in alike if each != form and _stands_for(each, form, more)), None)
+            if found:
+                home[form] = found
+                break
     return {form: home.get(found, found) for form, found in home.items()}
 
 
-def _stands_for(template: Form, form: Form) -> bool:
+def _stands_for(template: Form, form: Form, more: int) -> bool:
+    if not more:
+        return _fits(template, form)
+    if sum(map(_is_word, template)) < _SEVERAL_CONSTANTS:
+        return False
+    for place in range(2, len(template), 2):
+        if template[place] == ANYTHING:
+            end = place + more + 1
+            name = form[place:end]
+            if _fits(template[:place], form[:place]) and _fits(template[place + 1 :], form[end:]):
+                # At the end may stand what happened; where a quoted name varies, all are quoted.
+                fits = bool(name[0]) and (end < len(form) or _is_list(name))
+                return fits and not any(map(_tells, name[::2])) and not any(map(_names_what_follows, name[::2]))
+        elif template[place] != form[place]:
+            return False
+    return False
+
+
+def _is_list(name: Form) -> bool:
+    return "," in name and all(not word or after in (",", "") for word, after in zip(name[::2], (*name[1::2], "")))
+
+
+def _fits(template: Form, form: Form) -> bool:
     return all(
         there == word or (there == ANYTHING and word.strip(_TRIMMED).lower() not in _TELLING)
         for there, word in zip(template, form)
@@ -128,6 +166,8 @@ def _singles(forms: set[Form]) -> _Buckets:
 def _names(template: Form, members: set[Form]) -> set[Form]:
     """Return those members whose one different word is a name, if there are enough of them."""
     place = next(place for place in range(len(template)) if any(form[place] != template[place] for form in members))
+    if _is_act(template, place):
+        return set()
     names = {form for form in members if form[place].strip(_TRIMMED).lower() not in _TELLING}
     return names if len(names) >= _enough([form[place] for form in names], template, place) else set()
 
@@ -157,11 +197,7 @@ def _pairs(forms: set[Form]) -> _Buckets:
     for form in forms:
         if len(form) > _LONGEST or sum(map(_is_word, form)) < _SEVERAL_CONSTANTS:
             continue
-        places = [
-            place
-            for place in range(0, len(form), 2)
-            if form[place] and not is_mask(form[place]) and not _tells(form[place])
-        ]
+        places = [place for place in range(0, len(form), 2) if _may_vary(form[place]) and not _is_act(form, place)]
         for number, first in enumerate(places):
             for second in places[number + 1 :]:
                 template = (*form[:first], ANYTHING, *form[first + 1 : second], ANYTHING, *form[second + 1 :])
@@ -186,7 +222,8 @@ def _gaps(forms: set[Form]) -> _Buckets:
             continue
         for first in range(2, len(form) - 2, 2):
             for after in range(first + 1, min(first + _GAP + 1, len(form) - 1), 2):
-                if _tells(form[after - 1]) or _names_what_follows(form[after - 1]) or form[after] == '"':
+                last = form[after - 1]
+                if _tells(last) or _names_what_follows(last) or form[after] == '"' or _is_act(form, after - 1):
                     break
                 buckets[(*form[:first], ANYTHING, *form[after:])].add(form)
     return buckets
@@ -195,6 +232,29 @@ def _gaps(forms: set[Form]) -> _Buckets:
 def _gap_varies(template: Form, members: set[Form]) -> set[Form]:
     several = sum(map(_is_word, template)) >= _SEVERAL_CONSTANTS and len({len(form) for form in members}) > 1
     return members if several and (len(members) >= _SEVERAL_ENOUGH or template in members) else set()
+
+
+def _fields(forms: set[Form]) -> _Buckets:
+    """Fields after a message may not always be the same, nor in the same order."""
+    buckets: defaultdict[Form, set[Form]] = defaultdict(set)
+    for form in forms:
+        end = len(form)
+        while end > 4 and form[end - 2] == "=" and (not form[end - 1] or is_mask(form[end - 1])):
+            end -= 4
+        if end < len(form):
+            buckets[(*form[: end + 1], ANYTHING)].add(form)
+    return buckets
+
+
+def _fields_vary(template: Form, members: set[Form]) -> set[Form]:
+    several = sum(map(_is_word, template)) >= _SEVERAL_CONSTANTS and len({len(form) for form in members}) > 1
+    return members if several and len(members) >= _SEVERAL_ENOUGH else set()
+
+
+def _is_act(form: Form, place: int) -> bool:
+    """Say whether the word at a place says what could not be done, or why: "failed to …", "cannot …", "reason: …"."""
+    before = [word.strip(_TRIMMED).lower() for word in form[max(0, place - 4) : place : 2]]
+    return bool(before) and (before[-1] in _OUTCOMES or before[-1] in _CANNOT or (before[-1], before[0]) in _COULD_NOT)
 
 
 def _may_vary(word: str) -> bool:
@@ -210,5 +270,19 @@ def _names_what_follows(word: str) -> bool:
 
 
 def _tells(word: str) -> bool:
-    lower = word.strip(_TRIMMED).lower()
+    word = word.strip(_TRIMMED)
+    if _CODE.fullmatch(word):
+        return True
+    parts = _PARTS.findall(word) if _COMPOSED.fullmatch(word) else ()
+    if len(parts) < 2:
+        return _tells_alone(word)
+    if "_" in word:
+        return _tells_alone(parts[-1]) or parts[0].lower() in _DENYING
+    return any(map(_tells_alone, parts))
+
+
+def _tells_alone(word: str) -> bool:
+    lower = word.lower()
+    if lower.endswith(("able", "ible")) and len(lower) < 7:
+        return lower in _TELLING  # no "cable"
     return lower in _TELLING or (len(lower) > 4 and lower.isalpha() and lower.endswith(_TELLING_ENDS))

@@ -11,12 +11,14 @@ _ERRORS = frozenset(
     {
         *("error", "err", "erro", "eror", "critical", "crit", "fatal", "fata", "severe", "sev", "alert", "emerg"),
         *("emergency", "panic", "pani", "dpanic", "e", "f", "fail", "ftl"),
+        *("recoverable fatal", "parse", "compile"),  # of PHP
     }
 )
 _OTHERS = frozenset(
     {
         *("trace", "trac", "debug", "debu", "dbug", "verbose", "info", "information", "notice", "warn", "warning"),
         *("d", "i", "w", "t", "v", "config", "fine", "finer", "finest", "success", "vrb", "dbg", "inf", "wrn"),
+        "deprecated",
     }
 )
 _UPPER_OTHERS = "TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|VERBOSE|FINE(?:R|ST)?|CONFIG|TRAC|DEBU|VRB|DBG|INF|WRN|SUCCESS"
@@ -28,13 +30,16 @@ _WINDOW = 250  # characters at the start of a line: its level stands there
 _LEVEL = re.compile(
     # In capitals, as a word of its own: not in a URL, not "ERROR=0". PostgreSQL's other lines have a colon.
     rf"(?<![\w/=?&.%-])(ERRO?R?|FTL|CRITICAL|CRIT|FATA(?:L)?|SEVERE|SEV|ALERT|EMERG(?:ENCY)?|PANIC?|DPANIC|{_UPPER_OTHERS}"
-    r"|(?:LOG|STATEMENT|DETAIL|HINT|CONTEXT|QUERY|LOCATION)(?=:))(?![\w=%/-]|\.\w)(?:\[\d+\])?[\]>):|]*"
+    r"|(?:LOG|STATEMENT|DETAIL|HINT|CONTEXT|QUERY|LOCATION)(?=:))(?![\w=%-]|/(?!\w[\w-]*\])|\.\w)(?:\[\d+\]|/[\w-]+(?=\]))?[\]>):|]*"
+    # After the name of a channel, as Monolog has it.
+    rf"|(?<=\w\.)(ERROR|CRITICAL|ALERT|EMERGENCY|{_UPPER_OTHERS})(?=: )"
+    r"|\bPHP ((?:Recoverable )?[Ff]atal|Parse|Compile|Warning|Notice|Deprecated)(?: error)?(?=:)"
     # In any letters, in brackets; or followed by a colon or a dash, where no word stands before it.
     rf"|[\[<(](?:\w+[:.])?(?i:({_LOWER}))[\]>)]:?"
     r"|(?:(?<=[:|\]>)-] )|(?<=[|\]])|(?<=\t)|^\s*|(?<=[\d]Z )|(?<=: ))"
     rf"(?i:(?:fatal |internal |uncaught )?({_LOWER}))(?::(?!:)| -|\s*\||\t)"
     # As a field that says so.
-    r"|^(fail)(?=: \S+\[\d+\]$)"  # .NET, on a line of its own
+    r"|^(fail|crit)(?=: \S+\[\d+\]$)"  # .NET, on a line of its own
     rf"|(?<![\w.?&-])(?:level|severity|loglevel|log_level|lvl)[\"']?[:=] ?[\"']?(?i:({_LOWER}))\b[\"',]?"
 )
 _DENIED = re.compile(
@@ -43,8 +48,11 @@ _DENIED = re.compile(
 )
 # One letter for the level: at the start of the line, or right after time and process ids.
 _LETTER = re.compile(r"([A-Z])(?=\d{4} |[ /,] ?\S)|[\s\d:.,\[\]#-]*[\s\]]([A-Z])(?:[ /]\s*|\|)(?=\S)")
+_RUBY = re.compile(r"([A-Z]), \[[^\]]*\] +[A-Z]+ -- [^:]*:(?: \[[\w-]+\])*(.*)")
 _CONTAINER = re.compile(r"\s*(?:stdout|stderr) [FP] ")  # Kubernetes puts it before what a container said
 _PRIORITY = re.compile(r"<(\d{1,3})>(?:1 )?")  # syslog's, facility * 8 + severity
+# What RFC 5424 has between the time and the message: host, program, process, kind, data.
+_SENT = re.compile(r"\s*\S+ (\S+) \S+ \S+ (?:-|(?:\[(?:[^\]\"\\]|\\.|\"(?:[^\"\\]|\\.)*\")*\])+)")
 _HEAD = r"(?:^|(?<=[:\])] )|(?<=\t))\s*"
 _TRACEBACK = "Traceback (most recent call last)"
 _RAISED = re.compile(
@@ -124,11 +132,18 @@ def of_plain(text: str, rest: str) -> tuple[bool | None, str]:
         priority = _PRIORITY.match(text)
         if priority:
             rest = rest[rest.find(">") + 1 :]
+            if priority.group().endswith(" "):
+                sent = _SENT.match(rest, 2)
+                rest = f"{sent.group(1)}:{rest[sent.end() :]}" if sent else rest[2:]
             if int(priority.group(1)) % 8 <= _SYSLOG_ERROR:
                 text, certain = rest, True
     container = _CONTAINER.match(rest)
     if container:
         rest = rest[container.end() :]
+    ruby = _RUBY.match(text)
+    if ruby:  # it writes a line for each line of a message: those that are empty are none of their own
+        said = ruby.group(2).strip()
+        return bool(said) and ruby.group(1) in "EF", said
     is_error, said = _leveled(text, rest)
     return certain or is_error, said
 

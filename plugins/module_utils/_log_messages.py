@@ -6,7 +6,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _log_levels, _masks, _timestamps
+from ansible_collections.incidentctl.response.plugins.module_utils import _log_causes, _log_levels, _masks, _timestamps
 from ansible_collections.incidentctl.response.plugins.module_utils._log_lines import Line
 from ansible_collections.incidentctl.response.plugins.module_utils._log_traces import TRACEBACK, last_word, raised
 from ansible_collections.incidentctl.response.plugins.module_utils._text import clean, plain
@@ -15,17 +15,6 @@ SAID_CHARS = 400
 _CLOSE_S = 0.002
 _UNCAUGHT = "uncaught exception"
 _TIMES = ("time", "timestamp", "ts", "@timestamp", "t", "asctime", "datetime", "date")
-_CAUSES = (
-    "exc_info",
-    "exception",
-    "stack_trace",
-    "stacktrace",
-    "stack",
-    "traceback",
-    "err",
-    "error",
-    "error.stack_trace",
-)
 
 
 class Error(NamedTuple):
@@ -74,7 +63,8 @@ class Understanding:
         is_error, message = _log_levels.of_plain(text, rest)
         if not is_error and not line.error:
             return None
-        cause = raised(message)
+        message, cause = _log_causes.parted(message)
+        cause = cause or raised(message)
         if TRACEBACK in message or message.startswith("Exception in thread "):
             message = _UNCAUGHT
         return Error(masked(message), text, (at if line.at is None else line.at,), cause)
@@ -91,7 +81,7 @@ class Understanding:
             return None
         if not is_error and not line.error:
             return False
-        cause = _cause(_log_levels.first(fields, _CAUSES))
+        cause = _log_causes.of_fields(fields)
         at = self._clock.split(text)[0] if at is None else at
         said, embedded = (message or cause or text), None
         if message and "\n" in message:  # the trace stands in the message itself
@@ -114,12 +104,3 @@ def masked(message: str) -> str:
 def _when(fields: dict[str, Any]) -> float | None:
     at = _timestamps.moment(_log_levels.first(fields, _TIMES))
     return None if at is None else at.timestamp()
-
-
-def _cause(value: Any) -> str | None:
-    """Given the field that holds an exception, in any of its shapes, return its last word."""
-    if isinstance(value, dict):
-        stack = _log_levels.first(value, ("stack", "stack_trace", "stacktrace"))
-        named = [str(value[key]) for key in ("type", "name", "class", "message", "msg") if key in value]
-        return ": ".join(named[:2]) or _cause(stack)
-    return last_word(value) if isinstance(value, str) else None

@@ -2,39 +2,55 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 TRACEBACK = "Traceback (most recent call last)"
 _CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
 _CAUSED_BY = re.compile(r"(?:Caused by|Wrapped by): (.*)")
 _RAISED = re.compile(r"[A-Za-z_][\w.$]*(?::\s.*)?$")
-_JAVA_RAISED = re.compile(r"((?:[\w.$]*\w)?(?:Exception|Error|Throwable|ExceptionGroup)(?: \[\w+\])?(?::\s.*)?)$")
+_JAVA_RAISED = re.compile(
+    r"((?:[\w.$]*\w)?(?:Exception|Error|Throwable|ExceptionGroup)(?: \[\w+\]| \(\w+\))?(?::\s.*)?)$"
+)
 _ANNOUNCED = re.compile(r"Exception in thread \"[^\"]*\" |Uncaught ")  # begins another error, never a cause
 _NODE_CAUSE = re.compile(r"\s+\[cause\]: (.*?)(?: \{)?$")
+_ERLANG_CAUSE = re.compile(r"\s+exception (?:error|exit|throw): (.*)")
+_DOTNET_HEAD = re.compile(r"(?:fail|crit): \S+\[\d+\]$")  # what is said comes on the next line
+_DOTNET_INNER = re.compile(r"(?:.* )?---> (.*)")
 _GO_STARTS = ("panic: ", "fatal error: ", "goroutine ")
 _GO_LINE = re.compile(
     r"goroutine \d+ \[|created by \S|\[signal |exit status \d|panic: .*|\[?recovered"
     r"|[\w./-]+(?:\.\(\*?[\w.\[\]]+\))?\.[\w.-]+(?:\(.*\))?$"
 )
 _GO_CHARS = 1000  # of a longer line only so many are looked at: what that takes grows with their square
+_FRAME = re.compile(r"Stack trace:|\[stacktrace\]|#\d+ [/{\[]|\"\} ?$|[\w./-]+\.rb:\d+:in ")  # of PHP and Ruby
 _GROUP = re.compile(r"[\s|+-]*")  # an exception group draws its tree in the margin
 _BEGINS = re.compile(
     r"\s*(?:\d{4}[-/]\d\d[-/]\d\d[T ]|[\[<]?(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL)\b)"
 )
-# What stands before each line where syslog or Kubernetes had it go through their hands.
+# What stands before each line where syslog, Kubernetes or Docker had it go through their hands.
 _PASSED_ON = (
-    r"(?:<\d+>)?(?:[A-Z][a-z]{2} [ \d]\d [\d:]{8}|\d{4}-\S+) (?:(?:stdout|stderr) [FP] |\S+ [\w./-]+(?:\[\d+\])?: )"
+    r"(?:(?:<\d+>)?(?:[A-Z][a-z]{2} [ \d]\d [\d:]{8}|\d{4}-\S+) (?:(?:stdout|stderr) [FP] |\S+ [\w./-]+(?:\[\d+\])?: )"
+    r"|\{\"log\": ?\")"
 )
-_PREFIX = re.compile(_PASSED_ON)
+# Ruby and Erlang put the whole head before each line of what is one message.
+_OWN_HEAD = (
+    r"(?:[A-Z], \[[^\]\n]*\] +[A-Z]+ -- [^:\n]*:(?: \[[\w-]+\])*(?= |$)(?: |$)"
+    r"|\d{4}-\d\d-\d\d [\d:.+-]+ \[\w+\] <[\d.]+> )"
+)
+_PREFIX = re.compile(f"{_PASSED_ON}|{_OWN_HEAD}")
 _BARE = (
-    r"(?:[ \t}]|$|Traceback \(|Caused by: |Wrapped by: |During handling of|The above exception|goroutine \d|created by "
-    r"|exit status \d|\[signal |[\w.$]*(?:Exception|Error|Throwable|ExceptionGroup)(?:: | \[|$)"
+    r"(?:[ \t}]|\\t|\\n\"|$|Traceback \(|Caused by: |Wrapped by: |During handling of|The above exception|goroutine \d|created by "
+    r"|exit status \d|\[signal |Stack trace:|\[stacktrace\]|#\d+ [/{\[]|\"\} ?$"
+    r"|[\w.$]*(?:Exception|Error|Throwable|ExceptionGroup)(?:: | \[|\\n|$)"
     r"|[\w./-]+(?:\.\(\*?[\w.\[\]]+\))?\.[\w.-]+\()"
 )
+_OWN_FOLLOWS = rf"{_OWN_HEAD}(?:[ \t]|$|[\w./-]+\.rb:\d+:in )"
 _FOLLOWS = re.compile(_BARE.encode())
-_PASSED_ON_FOLLOWS = re.compile(f"{_PASSED_ON}{_BARE}".encode())
+_PASSED_ON_FOLLOWS = re.compile(f"{_PASSED_ON}{_BARE}|{_OWN_FOLLOWS}".encode())
 _FOLLOWING = tuple(
-    re.compile(rf"(?:{before}{_BARE}[^\n]*\n)*".encode(), re.MULTILINE) for before in ("", f"(?:{_PASSED_ON})?")
+    re.compile(rf"(?:(?:{each})[^\n]*\n)*".encode(), re.MULTILINE)
+    for each in (_BARE, f"(?:{_PASSED_ON})?{_BARE}|{_OWN_FOLLOWS}")
 )
 
 
@@ -70,6 +86,8 @@ class Trace:
         self.passed_on = _PREFIX.match(first) is not None
         text = self._bare(first)
         self._in_frames = TRACEBACK in text
+        self._said_next = _DOTNET_HEAD.match(text) is not None
+        self._said = ""  # by the line after it
         self._in_go = text.startswith(_GO_STARTS)
         self._in_group = "Exception Group" in text
         self._chained = False
@@ -93,7 +111,14 @@ class Trace:
 
     def _bare(self, text: str) -> str:
         prefix = _PREFIX.match(text)
-        return text[prefix.end() :] if prefix else text
+        if prefix is None:
+            return text
+        if text[0] == "{":
+            try:
+                return str(json.loads(text)["log"]).rstrip("\r\n")
+            except (ValueError, KeyError, TypeError, RecursionError):
+                return text
+        return text[prefix.end() :]
 
     def _takes_indented(self, text: str) -> bool:
         if not self._in_frames and _BEGINS.match(text):
@@ -105,9 +130,23 @@ class Trace:
             raised = _JAVA_RAISED.match(words)
             self.cause = raised.group(1) if raised else None
         else:
-            cause = _NODE_CAUSE.match(text)
-            self.cause = cause.group(1) if cause else self.cause
+            self._takes_detail(text)
         return True
+
+    def _takes_detail(self, text: str) -> None:
+        words = text.strip()
+        if self._said_next:
+            self.cause = self._said = words
+            self._said_next = False
+            return
+        cause = _NODE_CAUSE.match(text) or _ERLANG_CAUSE.match(text)
+        inner = _DOTNET_INNER.match(words)
+        raised = _JAVA_RAISED.match(words) if self._said and self.cause == self._said else None
+        if inner or raised:
+            said = inner or raised
+            self.cause = f"{self._said}: {said.group(1)}" if self._said else said.group(1)  # type: ignore[union-attr]
+        elif cause:
+            self.cause = cause.group(1)
 
     def _takes_heading(self, text: str) -> bool:
         caused_by = _CAUSED_BY.match(text)
@@ -124,9 +163,15 @@ class Trace:
         else:
             raised = None if self.cause else _JAVA_RAISED.match(text)
             if raised:
-                self.cause = raised.group(1)
-            return raised is not None
+                self.cause = _innermost(raised.group(1))
+            return raised is not None or _FRAME.match(text) is not None
         return True
+
+
+def _innermost(raised: str) -> str:
+    """Return what .NET tells last of exceptions within each other."""
+    inner = _DOTNET_INNER.match(raised)
+    return inner.group(1) if inner else raised
 
 
 def last_word(text: str) -> str | None:

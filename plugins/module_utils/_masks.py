@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Union
 
 # Masks stand between two characters that no cleaned text has, so that a message which says "<n>" is not one of ours.
 _OPEN, _CLOSE = "\x02", "\x03"
 ANYTHING = f"{_OPEN}*{_CLOSE}"
-_NUMBER, _PATH, _MAIL, _HOST, _URL, _VALUE, _QUOTED, _REQUEST, _METHOD = (
-    f"{_OPEN}{name}{_CLOSE}" for name in ("n", "path", "mail", "host", "url", "v", "str", "request", "method")
+_NUMBER, _PATH, _MAIL, _HOST, _URL, _VALUE, _QUOTED, _REQUEST, _METHOD, _JSON, _LIST, _SQL = (
+    f"{_OPEN}{name}{_CLOSE}"
+    for name in ("n", "path", "mail", "host", "url", "v", "str", "request", "method", "json", "list", "sql")
 )
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH = rf"(?:{'|'.join(_MONTHS)})[a-z]*"
@@ -20,12 +23,25 @@ _DATE = (
     r"(?: +\d{4})?(?: +\d\d:[\d:.]*)?(?: +[A-Z]{3,4}\b)?(?: +\d{4}\b)?"
 )
 _METHODS = "GET|POST|PUT|DELETE|HEAD|PATCH|OPTIONS"
+_Mask = tuple[tuple[str, ...], "re.Pattern[str]", Union[str, Callable[["re.Match[str]"], str]]]
 # Each with what a message must hold for it to be tried: most hold little, and a search for a sign costs next to nothing.
 _WHOLE = (
     (
         ('"', "'", "`"),
-        re.compile(r"\"(?:[^\"\\]|\\.)*\"|(?<!\w)'(?:[^'\\]|\\.)*'(?!\w)|`[^`]*`"),
-        f'"{_QUOTED}"',
+        # A result is told, not named. An apostrophe within a word ends nothing: 'anna.o'neil'.
+        re.compile(
+            r"\b((?:result|reason|status|state|signal|error|cause) (?:'[A-Za-z][\w -]*'|\"[A-Za-z][\w -]*\"))"
+            r"|\"(?:[^\"\\]|\\.)*\"|(?<!\w)'(?:[^'\\]|\\.|(?<=\w)'(?=\w))*'(?!\w)|`[^`]*`"
+        ),
+        lambda found: found.group(1) or f'"{_QUOTED}"',
+    ),
+    (
+        ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "SQL: "),
+        re.compile(
+            r"(?:\b(?:SELECT\s[^:;]{1,300}?\sFROM|INSERT INTO|UPDATE\s[^\s:]{1,80}\sSET|DELETE FROM)|(?<=SQL: )\w+)\s"
+            r"(?:[^:;\s]|:(?!\s)|\s(?!(?:failed|timed|took|returned|was|is|error)\b|[-–]))*"
+        ),
+        _SQL,
     ),
     (
         tuple(f"{method} " for method in _METHODS.split("|")),
@@ -34,28 +50,41 @@ _WHOLE = (
     ),
     (("GET", "POST", "PUT", "DELETE", "PATCH"), re.compile(rf"(?<=[\[(])(?:{_METHODS})(?=[\])])"), _METHOD),
     (("://",), re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>)\]}]*[^\s\"'<>)\]},.;:]"), _URL),
+    (("?",), re.compile(r"(?<![^\s(\[:,])/[\w./%~+-]*\?[^\s\"'<>)\]]*"), _PATH),
     (("-",), re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"), _NUMBER),
     (_MONTHS, re.compile(_DATE), _NUMBER),
     (
         ("=",),
-        re.compile(r"([A-Za-z_][\w.-]*=)(?:[^\s,;={}\x02\"')\]]+\{[^\s{}]*\}|[^\s,;=\x02\"')\]}]+)"),
+        re.compile(
+            r"([A-Za-z_][\w.-]*=)(?:[^\s,;={}\x02\"')\]]+\{[^\s{}]*\}|\[[^\[\]]*\]|[^\s,;=\x02\"')\]}]+|(?=[\s,;)\]]|$))"
+        ),
         rf"\1{_VALUE}",
     ),
 )
 BETWEEN = re.compile(r"(\s+|[()\[\]{},;|=<>\"!?])")
+_ITEM = r"[^\[\],=\s]+(?: [^\[\],=\s]+)?"
+_NAME = r"(?!\w+(?:ed|ing)\b)[\w\x02\x03.-]+"  # no word that says what happened
 _LAST = (
+    ((f"<{_NUMBER}>",), re.compile(r"<\x02n\x03>"), _NUMBER),  # a process of Erlang
     ((_NUMBER,), re.compile(r"\x02n\x03 ?(?:[KMGTkmgt]i?)?(?:B|b|ms|us|ns|s|secs?|min)\b"), _NUMBER),
     # "less than": of the same figure, sometimes
     (("<", ">", "~", "≈"), re.compile(r"(?<![^\s(\[=])[<>~≈]=?\x02n\x03"), _NUMBER),
     # the same once more, for people
     ((f"{_NUMBER} bytes (",), re.compile(r"(?<=\x02n\x03 bytes) \(\x02n\x03\)"), ""),
+    ((f"{_NUMBER} byte",), re.compile(r"\x02n\x03 bytes?\b"), _NUMBER),
+    ((f"{_PATH} {_NUMBER}.",), re.compile(r"\x02path\x03 \x02n\x03\.[a-z]{2,5}\b"), _PATH),  # "part 1.xml"
+    # what is known of where it was said, as Rust's spans tell it
+    (("{",), re.compile(r"(?<=\w)\{(?:[\w.-]+=(?:\"?\x02\w+\x03\"?)?,? ?)+\}"), _VALUE),
     # a list of any length
     (
         (f"{_CLOSE},", f"{_CLOSE};", f"{_CLOSE} "),
         re.compile(r"([^\s,;\x02\x03]*\x02\w+\x03)(?:(?:, ?| and |; ?| )\1)+"),
         r"\1",
     ),
+    ((", ", ","), re.compile(rf"(?<=\[){_ITEM}(?:, ?{_ITEM})+(?=\])"), _LIST),
+    ((", ",), re.compile(rf"(?<![^\s(:]){_NAME}(?:, {_NAME}){{2,}}(?![\w-])"), _LIST),
 )
+_DECODER = json.JSONDecoder()
 _CORE = re.compile(r"([:.'`*#@+-]*)(.*?)([:.'`*#%]*)", re.DOTALL)
 _DOMAINS = (
     "com|net|org|edu|gov|io|dev|app|cloud|info|biz|local|internal|localdomain|lan|corp|home|svc|arpa|example|test"
@@ -64,7 +93,7 @@ _DOMAINS = (
 _DOMAIN = re.compile(rf"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.(?:{_DOMAINS})(?::\d+)?")
 _CODE = re.compile(r"(\w[\w./-]*\.(?:go|py|js|mjs|ts|java|rb|rs|c|cc|cpp|h|cs|php|kt|scala|ex|pl)):\d+(?::\d+)?")
 _CLASS = re.compile(r"[A-Za-z_]\w*\.(?:[A-Za-z_]\w*\.)*[A-Z][A-Za-z]+")  # sqlite3.OperationalError
-_SEGMENT = re.compile(r"[A-Za-z0-9]+")
+_SEGMENT = re.compile(r"[A-Za-z0-9µμ]+")
 _HEX = re.compile(r"(?:0[xX])?[0-9a-fA-F]{3,}")
 _LETTERS_ALONE = re.compile(r"[a-f]{8,}")  # an id that by chance has no digit: no word looks so
 _NAMED = re.compile(r"([A-Za-z]{2,})\d+")  # worker12
@@ -74,7 +103,7 @@ _DIGIT = re.compile(r"\d")
 
 def mask(message: str) -> str:
     """Given a message without control characters, return it with what varies by its looks masked."""
-    message = _replaced(message, _WHOLE)
+    message = _replaced(_without_json(message) if '{"' in message else message, _WHOLE)
     parts = BETWEEN.split(message)
     parts[::2] = [_word(part) for part in parts[::2]]
     return _replaced(" ".join("".join(parts).split()), _LAST)
@@ -90,7 +119,28 @@ def is_mask(word: str) -> bool:
     return _OPEN in word
 
 
-def _replaced(message: str, masks: Iterable[tuple[tuple[str, ...], re.Pattern[str], str]]) -> str:
+def _without_json(message: str) -> str:
+    """Return a message with each JSON object in it masked; one that was cut off is masked to the end."""
+    parts, at = [], 0
+    while True:
+        begin = message.find('{"', at)
+        if begin < 0:
+            return "".join((*parts, message[at:]))
+        try:
+            end = _DECODER.raw_decode(message, begin)[1]
+        except RecursionError:
+            return message
+        except ValueError:
+            end = len(message) if message.endswith("…") else begin
+        if end == begin:
+            parts.append(message[at : begin + 2])
+            at = begin + 2
+        else:
+            parts += (message[at:begin], _JSON)
+            at = end
+
+
+def _replaced(message: str, masks: Iterable[_Mask]) -> str:
     for signs, pattern, masked in masks:
         for sign in signs:
             if sign in message:

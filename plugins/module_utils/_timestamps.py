@@ -22,7 +22,8 @@ _FORMS = tuple(
         # ISO 8601, Python, nginx, PostgreSQL
         (("0000-00", "0000/00"), rf"(?<!\d){_YEAR}[-/](?P<m>\d\d)[-/](?P<d>\d\d)[T _]{_CLOCK}{_ZONE}"),
         (("/0000:00:",), rf"(?<!\d)(?P<d>\d{{1,2}})/{_MONTH}/{_YEAR}:{_CLOCK}{_ZONE}"),  # Common Log Format
-        ((" 0000 00:",), rf"(?<!\d)(?P<d>\d{{1,2}}) {_MONTH} {_YEAR} {_CLOCK}{_ZONE}"),  # Redis, RFC 5322
+        # Redis, RFC 5322; PHP, Tomcat
+        ((" 0000 00:", "-0000 00:"), rf"(?<!\d)(?P<d>\d{{1,2}})[ -]{_MONTH}[ -]{_YEAR} {_CLOCK}{_ZONE}"),
         (("0 00:00:",), rf"\b{_MONTH} +(?P<d>\d{{1,2}}) {_CLOCK}(?: {_YEAR}\b)?"),  # syslog, asctime
         (("0000 00:",), rf"^[IWEF](?P<m>\d\d)(?P<d>\d\d) {_CLOCK}"),  # glog
         (("00-00 00:",), rf"^(?P<m>\d\d)-(?P<d>\d\d) {_CLOCK}"),  # logcat

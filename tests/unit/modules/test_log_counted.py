@@ -15,7 +15,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _log_scan,
     _patterns,
 )
-from benchmarks import labelled_logs
+from benchmarks import labelled_logs, labelled_programs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -72,10 +72,13 @@ def _all_of(group: _patterns.Group) -> tuple[Any, ...]:
     return {**group.told(), "cause": None}, group.first, group.last, group.origin, latest
 
 
-@pytest.mark.parametrize("form", labelled_logs.FORMATS)
+PROGRAMS = [form for form in labelled_programs.FORMATS if form != "journal"]  # no file has those
+
+
+@pytest.mark.parametrize("form", [*labelled_logs.FORMATS, *PROGRAMS])
 def test_log_that_is_looked_up_in_blocks_tells_the_same_as_read_plainly(form: str, tmp_path: Path) -> None:
     log = tmp_path / "a.log"
-    entries = labelled_logs.log(form, 300, 1)
+    entries = (labelled_logs if form in labelled_logs.FORMATS else labelled_programs).log(form, 300, 1)
     log.write_text(
         "".join(f"{entry}\n" if isinstance(entry, str) else "\n".join([*entry.lines, ""]) for entry in entries)
     )

@@ -1,0 +1,105 @@
+"""What varies in messages of one template, and what tells two of them apart, whatever program wrote them."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from ansible_collections.incidentctl.response.plugins.module_utils import _masks
+
+from .test_patterns import templates
+
+
+@pytest.mark.parametrize(
+    ("message", "template"),
+    [
+        ('order 7 was lost: {"id": 7, "items": ["a", {"b": ""}]} at once', "order <n> was lost: <json> at once"),
+        ('no {"end" of it {"a": 1}', 'no {"<str>" of it <json>'),
+        ("login of 'anna.o'neil' failed", 'login of "<str>" failed'),
+        ("it isn't bob's 'fault'", "it isn't bob's \"<str>\""),
+        ("ids=[] lost", "ids=<v> lost"),
+        ("ids=[1, 2] lost", "ids=<v> lost"),
+        ("logname= uid=0 ruser= rhost=1.2.3.4", "logname=<v> uid=<v> ruser=<v> rhost=<v>"),
+        ("a == b failed", "a == b failed"),
+        ("areas [carts, prices, stock] unknown", "areas [<list>] unknown"),
+        ("areas carts, prices, stock unknown", "areas <list> unknown"),
+        ("failed, retried, closed", "failed, retried, closed"),
+        ("Error handling request /orders/7?expand=lines&x=1", "Error handling request <path>"),
+        ("connection <0.12.3> (10.0.0.7:5 -> 10.0.0.8:6)", "connection <n> (<n> -> <n>)"),
+        ("took 1m2.5s, 3.4µs, 2h3m0s", "took <n>"),
+        ("wrote 3 bytes of 12.5 GiB", "wrote <n> of <n>"),
+        ("cannot read /srv/a/part 1.xml", "cannot read <path>"),
+        ('request{method=GET id=7}:query{table="a b"}: lost', "request<v>:query<v>: lost"),
+        ("retry: SELECT id FROM orders WHERE id = 7 ORDER BY id", "retry: <sql>"),
+        ("SELECT * FROM a WHERE b = 1 failed: deadlock", "<sql> failed: deadlock"),
+        ("gone (SQL: insert into `a` (`b`) values (c d, 7))", "gone (SQL: <sql>"),
+        ("UPDATE is available", "UPDATE is available"),
+        ("a.service: Failed with result 'oom-kill'", "a.service: Failed with result 'oom-kill'"),
+    ],
+)
+def test_what_varies_is_masked_by_its_looks(message: str, template: str) -> None:
+    assert templates(message) == [template]
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [f"Failed to {verb} the lines" for verb in ["reserve", "release", "merge", "refund", "ship", "pack", "pick"]],
+        [f"cannot {verb} it" for verb in ["reserve", "release", "merge", "refund", "ship", "pack", "pick", "sort"]],
+        ["connect ECONNREFUSED 1.2.3.4:5", "connect ECONNRESET 1.2.3.4:5", "connect EHOSTUNREACH 1.2.3.4:5"],
+        [f'start of "app" ended with {what}' for what in ("CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull")],
+        [f"a.service: Failed with result '{what}'" for what in ("exit-code", "timeout", "oom-kill", "signal")],
+        [f"operation ended with {what}" for what in ("precondition_failed", "not_found", "access_refused")],
+        ["column a.b does not exist", 'column "a" does not exist'],
+    ],
+)
+def test_what_happened_is_never_taken_for_a_name(messages: list[str]) -> None:
+    found = templates(*messages)
+    assert len(set(found)) == len({_masks.shown(_masks.mask(message)) for message in messages}) > 1
+
+
+def test_name_of_several_words_is_one_place_whatever_stands_in_it() -> None:
+    names = ["Mug", "Lamp", "Bag", "Sofa", "Blue shirt", "Cable 2 m", 'Sofa 3-seat "Oslo"', "Tea, Earl Grey"]
+    names += ["Chess set (wood, large)", "Pen"]
+    assert set(templates(*(f"Failed to reserve 7 x {name} for bob" for name in names))) == {
+        "Failed to reserve <n> x <*> for bob"
+    }
+
+
+def test_list_of_names_is_one_place_however_many_there_are() -> None:
+    lists = ["carts", "prices", "stock", "users", "orders", "carts, users", "a, b, c, d"]
+    assert len(set(templates(*(f"Collector of areas {names} shut down" for names in lists)))) == 1
+    assert len(set(templates(*(f"worker stopped, left over: {names}" for names in lists)))) == 1
+
+
+def test_fields_after_a_message_may_be_others_in_another_order() -> None:
+    fields = ["user=7 cart=8", "cart=8 user=7", "step=pay", "zone=eu step=pay user=", "zone=eu"]
+    found = templates(*(f"check of the user failed {each}" for each in fields), "check of the host failed step=pay")
+    assert len(set(found[:-1])) == 1
+    assert found[-1] not in found[:-1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"' * 4000,
+        '{"a":' * 4000,
+        "[" * 8000,
+        "[a," * 4000,
+        "a, " * 4000,
+        "SELECT " * 2000,
+        "SELECT a FROM " * 1000,
+        "UPDATE a SET " * 1000,
+        "a=" * 4000,
+        "a={b=" * 2000,
+        "x{a=b," * 2000,
+        "'a" * 4000,
+        "result '" * 2000,
+        "/?" * 4000,
+        "/a?b " * 2000,
+    ],
+)
+def test_text_that_is_made_to_take_long_is_masked_all_the_same(text: str) -> None:
+    began = time.process_time()
+    _masks.mask(text)
+    assert time.process_time() - began < 2
