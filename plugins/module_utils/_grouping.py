@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from ansible_collections.incidentctl.response.plugins.module_utils._masks import ANYTHING, BETWEEN, is_mask
 
 Form = tuple[str, ...]  # words at even places, what stands between them at odd ones
 _Buckets = dict[Form, set[Form]]  # template -> the forms that it would stand for
+
+_Cut = tuple[tuple[int, int], ...]  # from where to where words are cut out
+_Cuts = Callable[[Form], Iterable[tuple[int, _Cut]]]  # all ways to do so, each with a number: two are alike if that is
 
 
 def _words(text: str) -> frozenset[str]:
@@ -84,8 +87,12 @@ def _merge(forms: set[Form]) -> dict[Form, Form]:
     """Return what each form became."""
     became = {form: form for form in forms}
     for _ in range(_ROUNDS):
-        step = _widen(forms, _singles, _names) or _widen(forms, _pairs, _both_vary) or _widen(forms, _gaps, _gap_varies)
-        step = step or _widen(forms, _fields, _fields_vary)
+        step = (
+            _widen(_buckets(forms, _singles), _names)
+            or _widen(_buckets(forms, _pairs), _both_vary)
+            or _widen(_buckets(forms, _gaps), _gap_varies)
+            or _widen(_fields(forms), _fields_vary)
+        )
         if not step:
             break
         forms = {step.get(form, form) for form in forms}
@@ -140,27 +147,60 @@ def _fits(template: Form, form: Form) -> bool:
     )
 
 
-def _widen(
-    forms: set[Form], split: Callable[[set[Form]], _Buckets], chosen: Callable[[Form, set[Form]], set[Form]]
-) -> dict[Form, Form]:
-    """Return which forms become which template. The largest groups come first; a form goes into one."""
-    found = [(template, chosen(template, members)) for template, members in split(forms).items() if len(members) > 1]
+def _widen(buckets: _Buckets, chosen: Callable[[Form, set[Form]], set[Form]]) -> dict[Form, Form]:
+    """Return which forms become which template, each one. The largest groups come first, of equals those that keep most."""
+    found = [(template, chosen(template, members)) for template, members in buckets.items() if len(members) > 1]
     step: dict[Form, Form] = {}
-    for template, members in sorted(found, key=lambda each: (-len(each[1]), each[0])):
+    for template, members in sorted(found, key=lambda each: (-len(each[1]), -len(each[0]), each[0])):
         if step.keys().isdisjoint(members):
             step.update(dict.fromkeys(members, template))
     return step
 
 
-def _singles(forms: set[Form]) -> _Buckets:
-    buckets: defaultdict[Form, set[Form]] = defaultdict(set)
+def _buckets(forms: set[Form], cuts: _Cuts) -> _Buckets:
+    """Return the templates that several forms become where something is cut out of each, with those forms.
+
+    Of long messages there are hundreds of ways to do so, and hardly two forms meet in any: so the ways are told apart by
+    a number each, and a first look only sees which numbers come twice.
+    """
+    size = 1 << (4096 * len(forms)).bit_length()
+    times = bytearray(size)
     for form in forms:
-        for place in range(0, len(form), 2):
-            if form[place] or (
-                place and form[place - 1] in _OPENING
-            ):  # nothing may stand there: "user=", "from host ()"
-                buckets[(*form[:place], ANYTHING, *form[place + 1 :])].add(form)
-    return buckets
+        for number, _cut in cuts(form):
+            if times[number % size] < 2:
+                times[number % size] += 1
+    alone: dict[int, tuple[Form, _Cut]] = {}
+    several: dict[int, set[Form]] = {}
+    for form in forms:
+        for number, cut in cuts(form):
+            if times[number % size] > 1 and alone.setdefault(number, (form, cut))[0] is not form:
+                several.setdefault(number, {alone[number][0]}).add(form)
+    return {_template(*alone[number]): members for number, members in several.items()}
+
+
+def _template(form: Form, cut: _Cut) -> Form:
+    at, parts = 0, []
+    for begin, end in cut:
+        parts += (*form[at:begin], ANYTHING)
+        at = end
+    return (*parts, *form[at:])
+
+
+def _ends(form: Form) -> list[int]:
+    """Return a number for what stands from each place on."""
+    ends = [0]
+    for word in reversed(form):
+        ends.append(hash((ends[-1], word)))
+    return ends[::-1]
+
+
+def _singles(form: Form) -> Iterator[tuple[int, _Cut]]:
+    before, ends = 0, _ends(form)
+    for place, word in enumerate(form):
+        # Nothing may stand there: "user=", "from host ()".
+        if not place % 2 and (word or (place and form[place - 1] in _OPENING)):
+            yield hash((before, ends[place + 1])), ((place, place + 1),)
+        before = hash((before, word))
 
 
 def _names(template: Form, members: set[Form]) -> set[Form]:
@@ -191,18 +231,23 @@ def _enough(values: list[str], template: Form, place: int) -> int:
     return _ENOUGH[min(constants, 4)]
 
 
-def _pairs(forms: set[Form]) -> _Buckets:
+def _pairs(form: Form) -> Iterator[tuple[int, _Cut]]:
     """Two words may vary at once, so that hardly two messages share all others but one."""
-    buckets: defaultdict[Form, set[Form]] = defaultdict(set)
-    for form in forms:
-        if len(form) > _LONGEST or sum(map(_is_word, form)) < _SEVERAL_CONSTANTS:
-            continue
-        places = [place for place in range(0, len(form), 2) if _may_vary(form[place]) and not _is_act(form, place)]
-        for number, first in enumerate(places):
-            for second in places[number + 1 :]:
-                template = (*form[:first], ANYTHING, *form[first + 1 : second], ANYTHING, *form[second + 1 :])
-                buckets[template].add(form)
-    return buckets
+    if len(form) > _LONGEST or sum(map(_is_word, form)) < _SEVERAL_CONSTANTS:
+        return
+    places = [place for place in range(0, len(form), 2) if _may_vary(form[place]) and not _is_act(form, place)]
+    before, ends = 0, _ends(form)
+    for place, word in enumerate(form):
+        if place in places:
+            between, at = 0, place + 1
+            for second in places[places.index(place) + 1 :]:
+                between = hash((between, form[at:second]))
+                at = second  # the word there stays, for all that come after
+                yield (
+                    hash((before, between, second - place, ends[second + 1])),
+                    ((place, place + 1), (second, second + 1)),
+                )
+        before = hash((before, word))
 
 
 def _both_vary(template: Form, members: set[Form]) -> set[Form]:
@@ -214,19 +259,19 @@ def _both_vary(template: Form, members: set[Form]) -> set[Form]:
     return members if varied else set()
 
 
-def _gaps(forms: set[Form]) -> _Buckets:
+def _gaps(form: Form) -> Iterator[tuple[int, _Cut]]:
     """A name may have several words, and not always as many."""
-    buckets: defaultdict[Form, set[Form]] = defaultdict(set)
-    for form in forms:
-        if len(form) > _LONGEST:
-            continue
-        for first in range(2, len(form) - 2, 2):
+    if len(form) > _LONGEST:
+        return
+    before, ends = 0, _ends(form)
+    for first, word in enumerate(form[:-2]):
+        if first >= 2 and not first % 2:
             for after in range(first + 1, min(first + _GAP + 1, len(form) - 1), 2):
                 last = form[after - 1]
                 if _tells(last) or _names_what_follows(last) or form[after] == '"' or _is_act(form, after - 1):
                     break
-                buckets[(*form[:first], ANYTHING, *form[after:])].add(form)
-    return buckets
+                yield hash((before, ends[after])), ((first, after),)
+        before = hash((before, word))
 
 
 def _gap_varies(template: Form, members: set[Form]) -> set[Form]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import time
+import tracemalloc
 
 import pytest
-from ansible_collections.incidentctl.response.plugins.module_utils import _masks
+from ansible_collections.incidentctl.response.plugins.module_utils import _grouping, _masks
 
 from .test_patterns import templates
 
@@ -103,3 +105,15 @@ def test_text_that_is_made_to_take_long_is_masked_all_the_same(text: str) -> Non
     began = time.process_time()
     _masks.mask(text)
     assert time.process_time() - began < 2
+
+
+def test_long_messages_that_have_nothing_in_common_cost_little_memory() -> None:
+    chance = random.Random(1)  # noqa: S311 - no secret
+    words = ["".join(chance.choices("abcdefghijklmnop", k=chance.randrange(3, 9))) for _ in range(40)]
+    texts = dict.fromkeys(" ".join(chance.choices(words, k=28)) for _ in range(500))
+    tracemalloc.start()
+    try:
+        assert _grouping.merged(texts) == {text: text for text in texts}
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20  # 100 MB and more, where all templates are kept
+    finally:
+        tracemalloc.stop()
