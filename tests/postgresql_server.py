@@ -30,8 +30,12 @@ class Server:
             shutil.chown(folder, "postgres")
         self._do(f"{BIN}/initdb", f"--auth={auth}", "--encoding=UTF8", "--no-sync", "-D", str(self.data))
         given = "".join(f" -c {name}={value}" for name, value in settings.items())
-        options = f"-k {folder} -p {self.port} -c listen_addresses='{listen}' -c fsync=off{given}"
-        self._do(f"{BIN}/pg_ctl", "-w", "-D", str(self.data), "-l", f"{folder}/log", "-o", options, "start")
+        self._options = f"-k {folder} -p {self.port} -c listen_addresses='{listen}' -c fsync=off{given}"
+        self.start()
+
+    def start(self) -> None:
+        """Start it, also after it was ended."""
+        self._do(f"{BIN}/pg_ctl", "-w", "-D", str(self.data), "-l", f"{self.folder}/log", "-o", self._options, "start")
 
     def end(self) -> None:
         self._do(f"{BIN}/pg_ctl", "-w", "-D", str(self.data), "-m", "immediate", "stop")

@@ -68,6 +68,8 @@ def _head(cause: Cause) -> Text:
 def _consequences(judged: Judgement, current: str | None) -> Iterator[Text]:
     for number, text in enumerate(judged.impact.told()):
         yield _title("        " if number else "Impact  ") + Text(text)
+    if judged.data:
+        yield _title("Data    ") + Text(plain("; ".join(judged.data), _LONG))
     yield _title("Suggested severity  ") + Text(judged.severity(current))
 
 

@@ -12,6 +12,7 @@ from incidentctl.causes import Cause
 from incidentctl.dependencies import Root
 from incidentctl.dependency_graph import Graph
 from incidentctl.history import History
+from incidentctl.options import backups
 from incidentctl.outcome import HostOutcome
 from incidentctl.plan import Inventory, Service
 from incidentctl.suggestion import Suggestion
@@ -51,6 +52,7 @@ class Judgement:
     suggested: Suggestion
     roots: tuple[Root, ...] = ()  # what fails deepest
     affected: tuple[str, ...] = ()  # services with a critical finding: what is done for affected ones is done for these
+    data: tuple[str, ...] = ()  # by service what is in no verified backup, where the catalogue names data
 
     def as_data(self) -> dict[str, Any]:
         """Return it for the record and for --json: bounded lists of plain texts and figures."""
@@ -86,7 +88,7 @@ def of(
     known = {service.name for service in meant}
     affected = {f.service for f in seen.findings if f.severity == "critical" and f.service in known}
     concerned = impact(seen, meant, len(looked), graph)
-    return Judgement(found, concerned, suggested, deepest, tuple(sorted(filter(None, affected))))
+    return Judgement(found, concerned, suggested, deepest, tuple(sorted(filter(None, affected))), tuple(_data(hosts)))
 
 
 def roots(rows: Iterable[HostOutcome], inventory: Inventory) -> tuple[Root, ...]:
@@ -111,6 +113,17 @@ def impact(seen: observations.Observations, services: Iterable[Service], asked: 
         user_facing=tuple(sorted(service.name for service in concerned if service.user_facing)),
         integrations=tuple(sorted({name for service in concerned for name in service.integrations})),
     )
+
+
+def _data(hosts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Say of each service what was written to its data since they were last in a verified backup, as the hosts that answered say."""
+    found: dict[str, list[backups.Backup]] = {}
+    for host, facts in sorted(hosts.items()):
+        for name, look in observations.services_of(facts):
+            found.setdefault(name, []).extend(backups.told(host, look))
+    for name, there in sorted(found.items()):
+        if there:
+            yield f"{name}: {backups.figure(backups.newest(there).values())}"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -92,7 +92,7 @@ def read(
     looks = {
         (host, name): look
         for host, facts in told.items()
-        for name, look in _services(facts)
+        for name, look in services_of(facts)
         if (host, name) not in contained
     }
     sick = {key for key, look in looks.items() if _mapping(look.get("health")).get("healthy") is False}
@@ -150,7 +150,8 @@ def _with_names(found: Finding) -> Finding:
     return found._replace(meaning=found.named("meaning"), path=path, names_host=host or found.named("host"))
 
 
-def _services(facts: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def services_of(facts: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Give the services that a host told of, and what it said of each."""
     for name, look in _mapping(facts.get("services")).items():
         if isinstance(look, Mapping):
             yield plain(name, _NAME), look

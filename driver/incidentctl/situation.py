@@ -9,6 +9,7 @@ from typing import Any
 from incidentctl import history, mitigation, options, plan, precedents
 from incidentctl.desk import Desk
 from incidentctl.incident import Incident
+from incidentctl.options import backups
 from incidentctl.outcome import HostOutcome
 from incidentctl.precedents import Precedent
 
@@ -32,7 +33,7 @@ def situation(desk: Desk) -> options.Situation:
         causes=tuple(_causes(incident)),
         new_errors=_new_errors(diagnosed),
         looks=tuple(_looks(incident)),
-        backups=_backups([*before, mine], affected),
+        backups=_backups(desk, diagnosed, [*before, mine], affected),
         past=_past([*before, mine], affected),
         solved=precedents.alike(before, precedents.pattern(incident.judged)),
         drilled=precedents.drills(before, affected, precedents.pattern(incident.judged)),
@@ -107,15 +108,33 @@ def _looks(incident: Incident) -> Iterator[options.Look]:
             yield options.Look(str(note["at"]), str(name), state == "well")
 
 
-def _backups(there: Iterable[Precedent], affected: Iterable[str]) -> dict[str, list[options.Backup]]:
-    """All backups of the affected services that the record knows of, whichever incident made them."""
+def _backups(
+    desk: Desk, diagnosed: Iterable[HostOutcome], there: Iterable[Precedent], affected: Iterable[str]
+) -> dict[str, list[options.Backup]]:
+    """All backups of the affected services that their hosts told of, or that the record knows of, whichever incident made them.
+
+    A host of which neither knows anything has data that may be in none.
+    """
     found: dict[str, list[options.Backup]] = {name: [] for name in affected}
+    heard: set[tuple[str, str]] = set()
+    for outcome in diagnosed:
+        for name, facts in _told([outcome], "diagnosis"):
+            if name in found and (told := [*backups.told(outcome.host, facts)]):
+                found[name] += told
+                heard.add((name, outcome.host))
     for past in there:
         for name, row in past.backups:
             if name in found:
-                item = " ".join(str(row.get(key)) for key in ("host", "kind", "path"))
+                host = str(row.get("host"))
                 at = row.get("at") if row.get("verified") is True else None
-                found[name].append(options.Backup(item, None if at is None else str(at)))
+                found[name].append(options.Backup(backups.item(host, row), None if at is None else str(at)))
+                heard.add((name, host))
+    for service in desk.services():
+        if service.name in found and service.spec.get("data"):
+            unheard = [h for h in service.hosts if h in desk.hosts() and (service.name, h) not in heard]
+            found[service.name] += [
+                options.Backup(f"{host}, all data", None, None, "nothing is known of it") for host in unheard
+            ]
     return found
 
 

@@ -7,7 +7,7 @@ hash, mode and row count is it `verified`.
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import re
 import shlex
 import time
@@ -28,7 +28,6 @@ from ansible_collections.incidentctl.response.plugins.module_utils._backup_item 
 from ansible_collections.incidentctl.response.plugins.module_utils._backup_room import RefusedError
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import services_of_host
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
-from ansible_collections.incidentctl.response.plugins.module_utils._postgresql import Place
 from ansible_collections.incidentctl.response.plugins.module_utils._restic import NoRepositoryError, Restic
 
 CAPABILITY = "backup"
@@ -61,9 +60,9 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
     if items:
         with _backup_room.work_place(params["state_dir"], check_mode) as work:
             for name, item in items:
-                path = str(Place.of(item) if item["kind"] == "postgresql" else item["path"])
+                job = Job(name, item["kind"], _backup_list.called(item), item, work, params, check_mode)
                 try:
-                    row, fact = _attempt(Job(name, item["kind"], path, item, work, params, check_mode))
+                    row, fact = _attempt(job)
                 except NoRepositoryError as error:
                     none_yet = {"repository": "none yet"} if params["initialise"] == "never" else {}
                     return result(CAPABILITY, [action(name, "failed", str(error))], facts=none_yet)
@@ -108,12 +107,14 @@ def _back_up(job: Job) -> Done:
             return Done("skipped", "it is empty, there is nothing to back up", {})
         last = _backup_list.newest(_list(job), **_identity(job, tool))
         if last and last["content"] == seen.content and _still_good(job, tool, last, seen, scratch):
+            last = last if job.check_mode else _proved_anew(job, last, seen)
             return Done("unchanged", "what is there now is backed up already", last)
         if job.check_mode:
             return Done("done", f"{at_hand.size} bytes would be backed up with {tool.name}", {})
         if job.kind == "files":
+            at = _backup_item.now()  # what changes while it is read may be missing in it
             tree = _tree.copy(at_hand.source, copy_in(scratch), tool.keep)
-            seen = seen._replace(at=_backup_item.now(), tree=tree, digest=tree.digest, content=tree.digest)
+            seen = seen._replace(at=at, tree=tree, digest=tree.digest, content=tree.digest)
         return _store(job, tool, seen, scratch, started)
 
 
@@ -124,15 +125,29 @@ def _still_good(job: Job, tool: Tool, last: dict[str, Any], seen: Seen, scratch:
     return not _difference(job, tool, last["where"], seen._replace(digest=last.get("digest", "")), scratch)
 
 
+def _proved_anew(job: Job, last: dict[str, Any], seen: Seen) -> dict[str, Any]:
+    """Note that a backup holds what is there now, so that its age, and what was written since, count from here."""
+    entry = {**last, "at": _iso(seen), "noted": seen.noted}
+    with contextlib.suppress(OSError):  # a disk that takes no note has the backup as it was
+        _backup_list.put(_list(job), entry)
+        return entry
+    return last
+
+
+def _iso(seen: Seen) -> str:
+    return seen.at.isoformat(timespec="milliseconds")
+
+
 def _store(job: Job, tool: Tool, seen: Seen, scratch: Path, started: float) -> Done:
     """Put the copy into the repository, restore it from there, and compare."""
     entry: dict[str, Any] = {
-        "name": f"{_slug(job)}-{seen.at:%Y%m%dT%H%M%S.%fZ}",
+        "name": f"{_backup_list.slug(job.service, job.kind, job.path)}-{seen.at:%Y%m%dT%H%M%S.%fZ}",
         "service": job.service,
         "kind": job.kind,
         "path": job.path,
         **_identity(job, tool),
-        "at": seen.at.isoformat(timespec="milliseconds"),
+        "at": _iso(seen),
+        "noted": seen.noted,
         "state": "intended",
         "verified": False,
         "content": seen.content,
@@ -238,10 +253,5 @@ def _ways_back(job: Job, tool: Tool, where: str, source: Path) -> dict[str, str]
     return {"restore": command}
 
 
-def _slug(job: Job) -> str:
-    """Return a name that stays an item's own wherever it stands in the catalogue."""
-    return f"{job.service}-{job.kind}-{hashlib.sha256(job.path.encode()).hexdigest()[:8]}"
-
-
 def _list(job: Job) -> Path:
-    return Path(job.params["state_dir"]) / "backups" / f"{_slug(job)}.json"
+    return _backup_list.of(job.params["state_dir"], job.service, job.kind, job.path)

@@ -6,7 +6,13 @@ import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _backup_room, _postgresql, _sqlite, _tree
+from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _backup_room,
+    _postgresql,
+    _since_backup,
+    _sqlite,
+    _tree,
+)
 from ansible_collections.incidentctl.response.plugins.module_utils._backup_room import Keep, RefusedError
 from ansible_collections.incidentctl.response.plugins.module_utils._postgresql import Place
 from ansible_collections.incidentctl.response.plugins.module_utils._tree import Tree
@@ -38,6 +44,7 @@ class Seen(NamedTuple):
     counts: dict[str, int] | None
     digest: str  # of the copy
     content: str  # a digest that changes only if the content does: no two dumps of a database are the same
+    noted: dict[str, Any] | None  # by which writes that come later can be counted
 
 
 class Measured(NamedTuple):
@@ -72,14 +79,14 @@ def measure(job: Job) -> Measured:
 def look(job: Job, at_hand: Measured, scratch: Path) -> Seen:
     """Read what is there; of a database, that takes the copy at once."""
     source, _size, keep = at_hand
-    at, counts = now(), None
+    at, noted, counts = now(), _since_backup.note(job.item, scratch), None
     if job.kind == "sqlite":
         counts = _sqlite.copy(source, copy_in(scratch), keep)
     elif job.kind == "postgresql":
         counts = _postgresql.copy(job.place, copy_in(scratch), keep)
     tree = _tree.scan(source if counts is None else copy_in(scratch))
     content = _postgresql.content(copy_in(scratch)) if job.kind == "postgresql" else tree.digest
-    return Seen(source, at, tree, counts, tree.digest, content)
+    return Seen(source, at, tree, counts, tree.digest, content, noted)
 
 
 def caveat(seen: Seen) -> str:

@@ -6,16 +6,32 @@ has ended. Entries are never taken out: backups are never pruned here.
 
 from __future__ import annotations
 
+import hashlib
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _durable
+from ansible_collections.incidentctl.response.plugins.module_utils._postgresql import Place
 
 FORMAT = 1
 
 Entry = dict[str, Any]
+
+
+def called(item: dict[str, Any]) -> str:
+    """Return what an item is called: its path; a database by its name, with its server's where that is named."""
+    return str(Place.of(item) if item["kind"] == "postgresql" else item["path"])
+
+
+def slug(service: str, kind: str, path: str) -> str:
+    """Return a name that stays an item's own wherever it stands in the catalogue."""
+    return f"{service}-{kind}-{hashlib.sha256(path.encode()).hexdigest()[:8]}"
+
+
+def of(state_dir: str, service: str, kind: str, path: str) -> Path:
+    """Return where the list of one item is."""
+    return Path(state_dir) / "backups" / f"{slug(service, kind, path)}.json"
 
 
 def newest(path: Path, **wanted: str) -> Entry | None:
@@ -24,17 +40,16 @@ def newest(path: Path, **wanted: str) -> Entry | None:
     return found[-1] if found else None
 
 
-def verified_at(state_dir: str, service: str, items: int) -> str | None:
-    """Return since when all `items` of a service's data are in a verified backup, whoever made it; None if not all are."""
-    ours = re.compile(rf"{re.escape(service)}-(files|sqlite|postgresql)-[0-9a-f]{{8}}\.json")
+def verified_at(state_dir: str, service: dict[str, Any]) -> str | None:
+    """Return since when all of a service's data is in a verified backup, whoever made it; None if not all of it is."""
     found = []
     try:
-        for path in Path(state_dir, "backups").iterdir():
-            last = newest(path) if ours.fullmatch(path.name) else None
-            found += [str(last["at"])] if last else []
-    except (OSError, KeyError):
+        for item in service.get("data", ()):
+            last = newest(of(state_dir, service["name"], item["kind"], called(item)))
+            found += [str(last["at"]) if last else ""]
+    except (OSError, KeyError, TypeError):
         return None
-    return min(found) if items and len(found) >= items else None
+    return min(found, default="") or None
 
 
 def put(path: Path, entry: Entry) -> None:

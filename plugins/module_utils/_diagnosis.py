@@ -14,11 +14,13 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _health_check,
     _health_figures,
     _ledger,
+    _parallel,
     _release_history,
     _releases_info,
     _resources,
     _service_errors,
     _service_health,
+    _since_backup,
     _timestamps,
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import services_of_host
@@ -43,14 +45,18 @@ def _diagnose(services: list[Facts], params: dict[str, Any]) -> Result:
     """A sick service is a fact here; what fails is to look at it."""
     started = time.monotonic()
     begun = _resources.begin(services)
+    written = _parallel.start(lambda _: _since_backup.look(services, params["state_dir"]), None)
     seen = _service_health.look(services)
     databases = _database_clients.look(services)
     until = time.monotonic() + LOGS_S
+    since_backup = written.result()  # bounded by itself
     told: dict[str, Facts] = {}
     actions: list[Facts] = []
     for service in services:
         name = service["name"]
         told[name], unread = _service(service, seen[name], params, until)
+        if name in since_backup:
+            told[name]["since_backup"] = since_backup[name]
         if name in databases:
             told[name]["databases"], not_counted = databases[name]
             told[name]["notes"] += [clean(note, NOTE_CHARS) for note in not_counted]

@@ -79,7 +79,7 @@ def _prepare(
 ) -> _release_rollback.Told:
     name = service["name"]
     facts = {**kind.plan(service, params), "rehearsed": False}
-    facts["backed_up_at"] = _backup_list.verified_at(params["state_dir"], name, len(service.get("data", ())))
+    facts["backed_up_at"] = _backup_list.verified_at(params["state_dir"], service)
     if facts["feasible"]:
         try:
             kind.rehearse(service, facts["to"], check_mode)

@@ -10,8 +10,9 @@ short_description: Check the health of services, or find out what is wrong with 
 description:
   - With O(capability=health_check), asks each service of this host for its health, and probes what it depends on. A sick
     service fails the check. A failing dependency of a healthy service is a warning.
-  - With O(capability=diagnosis), also reads the last part of the logs for error patterns, the resources of the host and
-    the releases, and ranks what stands out. There a sick service is a fact; a log that cannot be read is the failure.
+  - With O(capability=diagnosis), also reads the last part of the logs for error patterns, the resources of the host, the
+    releases, and how much was written to the data of each service since they were last in a verified backup, and ranks what stands
+    out. There a sick service is a fact; a log that cannot be read is the failure.
   - Changes nothing, and does the same in check mode.
 version_added: 0.1.0
 author: The incidentctl maintainers (@incidentctl)
@@ -145,6 +146,12 @@ incident:
               max: 97
               clients:
                 - {user: shop, address: this host, state: idle, count: 12, longest_s: 31}
+          since_backup:
+            - kind: postgresql
+              path: shop
+              at: "2026-01-01T02:00:00.000+00:00"
+              writes: {count: 1204, of: rows, at_least: false, bytes: null}
+              source: by the server's statistics
           notes: []
       resources:
         interval_s: 1.2

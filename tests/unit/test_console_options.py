@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from incidentctl import console_options
-from incidentctl.options import Own, assess
+from incidentctl.options import Backup, Own, Writes, assess
 
 from .test_options import DISK, READY, RELEASE, SHOP, SPACE, tried_before
 
@@ -20,6 +20,10 @@ CASES = {
     "a rollback": replace(SHOP, causes=(RELEASE, DISK._replace(score=60)), solved=(tried_before("rollback", True),)),
     "a playbook": replace(SHOP, causes=(DISK,), custom=(SPACE, *(Own(f"failover{n}") for n in range(9)))),
     "nothing": replace(SHOP, rollback={}, mitigations=(), causes=(DISK,)),
+    "data at risk": replace(
+        SHOP, rollback={"shop": {**READY, "schema": {"state": "breaking", "reason": "drops a column"}}},
+        backups={"shop": [Backup("web1 files /srv", "2026-01-13T02:00:00+00:00", Writes(1204, "files", True))]},
+    ),
     "long texts": replace(
         SHOP, causes=(RELEASE._replace(title=LONG),), custom=(Own(LONG),),
         rollback={"shop": {**READY, "why": LONG, "schema": {"state": "breaking", "reason": LONG}}},
@@ -59,6 +63,16 @@ def test_each_row_has_its_figures_and_what_is_impossible_its_reason() -> None:
     lines = shown("a rollback")
     assert all(text in lines[1] for text in ("95 %", "2 min (default)", "none: the data stays"))
     assert any(line.startswith("  B  not possible: shop: no hotfix command") for line in lines)
+
+
+def test_the_writes_since_the_backup_stand_whole_beside_whole_titles() -> None:
+    lines = shown("data at risk")
+    assert any(
+        "Roll back the release" in line and line.endswith("  1,204+ writes since 02:00 UTC") for line in lines
+    ), lines
+    assert "data: web1 files /srv: at least 1,204 files written since the last verified backup" in " ".join(
+        " ".join(line.plain for line in console_options.facts(rows("data at risk"), "a", 80)).split()
+    )
 
 
 def test_steps_that_do_not_fit_are_left_out_whole_and_it_says_where_they_are() -> None:

@@ -195,3 +195,37 @@ def test_figures_that_the_record_cannot_hold_are_left_out() -> None:
     odd = {**FULL, "about": {"path": "/srv", "percent": float("nan"), "bytes": 10**40, "more": {"a": 1}}}
     data = judged_of([looked("web1", "shop", odd)]).as_data()
     assert data["causes"][0]["about"] == {"path": "/srv"}
+
+
+def test_what_came_since_the_backups_is_told_by_service_on_the_screen_and_in_the_report(tmp_path: Path) -> None:
+    written = {"count": 1204, "of": "transactions", "at_least": False, "bytes": None}
+    row = {
+        "kind": "sqlite",
+        "path": "/srv/shop.db",
+        "at": "2026-01-01T02:00:00+00:00",
+        "writes": written,
+        "source": "x",
+    }
+    found = looked("web1", "shop")
+    found.facts["services"]["shop"]["since_backup"] = [row]
+    judged = judged_of([found])
+    assert judged.as_data()["data"] == ["shop: 1,204 writes since 2026-01-01 02:00 UTC"]
+    lines = [line.plain for line in console_diagnosis.screen(judged, history.read([found]), None, 80)]
+    assert "Data    shop: 1,204 writes since 2026-01-01 02:00 UTC" in lines
+    events = [
+        Event("INC-1", 1, "2026-01-01T03:00:00+00:00", "ann", "declared", {"title": "x", "severity": "low"}, "", ""),
+        Event("INC-1", 2, "2026-01-01T03:00:01+00:00", "ann", "host_outcome",
+              {"phase": "diagnose", "host": "web1", "capability": "diagnosis", "outcome": "unchanged", "facts": found.facts},
+              "", ""),
+    ]  # fmt: skip
+    text = report.write(events, tmp_path).read_text().replace("\\", "")
+    assert (
+        "web1 sqlite /srv/shop.db: 1,204 transactions written since the last verified backup, 2026-01-01 02:00 UTC"
+        in text
+    )
+
+
+def test_without_data_in_the_catalogue_nothing_is_said_of_them() -> None:
+    judged = judged_of([looked("web1", "shop")])
+    assert judged.data == ()
+    assert not any("Data" in line.plain for line in console_diagnosis.screen(judged, history.read([]), None, 80))

@@ -11,7 +11,7 @@ import pytest
 
 from incidentctl import options
 from incidentctl.errors import UsageError
-from incidentctl.options import Backup, Cause, Errors, Look, Mitigation, Option, Own, Situation, assess, points
+from incidentctl.options import Backup, Cause, Errors, Look, Mitigation, Option, Own, Situation, Writes, assess, points
 from incidentctl.precedents import Attempt
 
 NOW = datetime(2026, 1, 13, 3, 0, tzinfo=UTC)
@@ -351,8 +351,84 @@ def test_data_at_risk_of_a_schema_change_is_what_came_since_the_last_verified_ba
     new, old = ((NOW - timedelta(minutes=minutes)).isoformat() for minutes in (5, 50))
     backups = {"shop": [Backup("web1 files /srv", old), Backup("web1 files /srv", new)]}
     found = option(replace(risky, backups=backups), "rollback")
-    assert found.data_at_risk == "at most 5 min of writes"
-    assert "data: the last verified backup is of 2026-01-13 02:55 UTC" in found.because
+    assert found.data_at_risk == "unknown since 02:55 UTC"
+    assert found.because[-2] == (
+        "data: web1 files /srv: last verified backup 2026-01-13 02:55 UTC; what was written since is not known"
+    )
+
+
+def risky(*there: Backup, data: int = 1) -> Situation:
+    """A rollback across a breaking schema, with these backups of so many items that the catalogue names."""
+    specs = {"shop": {"releases": {"hotfix": ["x"]}, "data": [{}] * data}}
+    return replace(with_rollback(schema=schema("breaking")), backups={"shop": there}, specs=specs)
+
+
+AT = (NOW - timedelta(hours=1)).isoformat()
+LATER = (NOW - timedelta(minutes=5)).isoformat()
+ROWS = Backup("postgresql db1/shop", AT, Writes(1200, "rows"), "by the server's statistics")
+FEW = Backup("web1 files /srv", LATER, Writes(4, "files", False, 3_400_000), "by when its files changed")
+
+
+def test_data_at_risk_are_the_writes_since_the_backup_of_all_items_with_each_under_it() -> None:
+    for key in ("rollback", "hotfix"):  # a hotfix, too, may leave no way but that backup
+        found = option(risky(ROWS, FEW, data=2), key)
+        assert found.data_at_risk == "1,204 writes since 02:00 UTC"
+        lines = "\n".join(found.because)
+        assert (
+            "data: postgresql db1/shop: 1,200 rows written since the last verified backup, 2026-01-13 02:00 UTC,"
+            " by the server's statistics"
+        ) in lines
+        assert "data: web1 files /srv: 4 files (3.4 MB) written since" in lines
+
+
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        (ROWS._replace(writes=Writes(0, "rows")), "0 writes since 02:00 UTC"),
+        (ROWS._replace(writes=Writes(1, "rows")), "1 write since 02:00 UTC"),
+        (ROWS._replace(writes=Writes(1, "rows", at_least=True)), "1+ writes since 02:00 UTC"),
+        (ROWS._replace(writes=None), "unknown since 02:00 UTC"),
+        (ROWS._replace(at=(NOW - timedelta(days=3)).isoformat()), "1,200 writes since 2026-01-10"),
+        (ROWS._replace(at=None), "unknown: no verified backup"),
+        (ROWS._replace(at="garbage"), "unknown: no verified backup"),
+    ],
+)
+def test_what_is_not_known_of_the_writes_is_told_as_that(there: Backup, told: str) -> None:
+    assert option(risky(there), "rollback").data_at_risk == told
+
+
+def test_writes_that_nobody_counted_make_all_of_them_unknown() -> None:
+    assert option(risky(FEW, ROWS._replace(writes=None), data=2), "rollback").data_at_risk == "unknown since 02:00 UTC"
+
+
+def test_a_newer_backup_counts_though_nobody_counted_since_it() -> None:
+    newer = ROWS._replace(at=LATER, writes=None)
+    assert option(risky(ROWS, newer), "rollback").data_at_risk == "unknown since 02:55 UTC"
+
+
+def test_of_one_backup_that_two_tell_of_the_writes_that_were_counted_are_told() -> None:
+    record = ROWS._replace(writes=None, source="")
+    for both in ((ROWS, record), (record, ROWS)):
+        assert option(risky(*both), "rollback").data_at_risk == "1,200 writes since 02:00 UTC"
+
+
+def test_data_that_two_services_share_are_counted_once() -> None:
+    found = replace(
+        risky(ROWS), affected=("shop", "mail"), backups={"shop": [ROWS], "mail": [ROWS]},
+        rollback={name: {**READY, "schema": schema("breaking")} for name in ("shop", "mail")},
+    )  # fmt: skip
+    assert option(found, "rollback").data_at_risk == "1,200 writes since 02:00 UTC"
+
+
+def test_the_backup_is_told_also_where_no_data_is_at_risk() -> None:
+    found = option(replace(risky(ROWS), rollback={"shop": READY}), "rollback")
+    assert found.data_at_risk == "none: the data stays"
+    assert any("1,200 rows written since" in line for line in found.because)
+
+
+def test_the_figure_of_data_at_risk_does_not_move_while_one_reads_it() -> None:
+    before = risky(ROWS, FEW, data=2)
+    assert assess(replace(before, now=NOW + timedelta(minutes=7))) == assess(before)
 
 
 def test_an_item_of_the_data_without_a_verified_backup_makes_it_unknown() -> None:
@@ -369,7 +445,7 @@ def test_an_item_of_the_data_without_a_verified_backup_makes_it_unknown() -> Non
 def test_of_a_schema_that_the_older_release_can_run_on_no_data_is_lost() -> None:
     found = option(with_rollback(schema=schema("compatible", operations=["adds column orders.note"])), "rollback")
     assert found.data_at_risk == "none lost: new data stays, unseen"
-    assert "adds column orders.note" in found.because[-1]
+    assert "data: the schema changed for shop: adds column orders.note" in found.because
 
 
 def test_a_hotfix_is_possible_where_every_affected_service_declares_one_and_asks_for_a_review() -> None:

@@ -14,8 +14,20 @@ from hypothesis import strategies as st
 
 from incidentctl import remedies
 from incidentctl.cause_rules import KINDS, RULES
-from incidentctl.options import Backup, Cause, Errors, Look, Mitigation, Option, Own, Situation, assess, points
-from incidentctl.options.words import span
+from incidentctl.options import (
+    Backup,
+    Cause,
+    Errors,
+    Look,
+    Mitigation,
+    Option,
+    Own,
+    Situation,
+    Writes,
+    assess,
+    points,
+)
+from incidentctl.options.words import clock, span
 from incidentctl.precedents import Attempt
 
 # A situation takes milliseconds to make.
@@ -66,6 +78,9 @@ def attempt(way: str, at: str, recovered: bool, took: float | None) -> Attempt:
     return Attempt("INC-20260101-0300-aaaa", at, option, playbook or None, recovered, took)
 
 
+writes = st.one_of(
+    st.none(), st.builds(Writes, st.integers(0, 99_999), st.sampled_from(("rows", "files")), st.booleans())
+)
 attempts = st.lists(
     st.builds(attempt, st.sampled_from(WAYS), times, st.booleans(), st.one_of(st.none(), seconds)), max_size=4
 ).map(tuple)
@@ -81,7 +96,9 @@ situations = st.builds(
         st.one_of(st.none(), st.builds(Errors, st.integers(1, 99), st.integers(1, 9)), st.just(Errors(0, 0)))
     ),
     looks=st.lists(st.builds(Look, times, st.sampled_from(SERVICES), st.booleans()), max_size=4).map(tuple),
-    backups=by_service(st.lists(st.builds(Backup, st.sampled_from("ab"), st.one_of(st.none(), times)), max_size=3)),
+    backups=by_service(
+        st.lists(st.builds(Backup, st.sampled_from("ab"), st.one_of(st.none(), times), writes), max_size=3)
+    ),
     past=st.dictionaries(st.sampled_from(WAYS), by_service(st.lists(seconds, max_size=3))),
     solved=attempts,
     drilled=attempts,
@@ -159,14 +176,27 @@ def test_each_number_of_downtime_and_data_at_risk_is_one_of_the_inputs_or_it_say
         known = {span(situation.within_s)}
         for runs in situation.past.get(named(option), {}).values():
             known |= {span(figure) for figure in runs} | ({span(statistics.median(runs))} if runs else set())
-        for backup in (backup for rows in situation.backups.values() for backup in rows):
-            if backup.at not in (None, "garbage"):
-                known.add(span(max((NOW - datetime.fromisoformat(str(backup.at))).total_seconds(), 0.0)))
-        for figure in (option.downtime, option.data_at_risk):
-            said = re.findall(r"\d[\d.]* (?:s|min|h|days)\b", figure)
-            assert set(said) <= known
-            assert "".join(re.findall(r"\d", figure)) == "".join(re.findall(r"\d", "".join(said)))
-            assert said or not option.feasible or re.match(r"unknown|none", figure)
+        said = re.findall(r"\d[\d.]* (?:s|min|h|days)\b", option.downtime)
+        assert set(said) <= known
+        assert "".join(re.findall(r"\d", option.downtime)) == "".join(re.findall(r"\d", "".join(said)))
+        assert said or not option.feasible or re.match(r"unknown|none", option.downtime)
+        _is_traced(option, [backup for rows in situation.backups.values() for backup in rows])
+
+
+def _is_traced(option: Option, there: list[Backup]) -> None:
+    """The writes are the sum of some that were counted, one for each item, and the time is that of the oldest of these."""
+    found = re.fullmatch(r"(?:([\d,]+)\+? writes?|unknown) since (.*)", option.data_at_risk)
+    if found is None:
+        assert not option.feasible or re.match(r"unknown: |none", option.data_at_risk)
+        return
+    timed = [backup for backup in there if backup.at not in (None, "garbage")]
+    assert any(clock(str(backup.at)).endswith(found[2]) for backup in timed)
+    if found[1]:
+        sums = {0}
+        for item in {backup.item for backup in timed}:
+            counts = {backup.writes.count for backup in timed if backup.item == item and backup.writes}
+            sums |= {before + count for before in sums for count in counts}
+        assert int(found[1].replace(",", "")) in sums
 
 
 @QUICK
@@ -205,6 +235,24 @@ def _after_the_onset(situation: Situation) -> Situation:
     return replace(situation, rollback=told, onset=dict.fromkeys(SERVICES, NOW.isoformat()))
 
 
+def _more_writes(situation: Situation) -> Situation:
+    def worse(backup: Backup) -> Backup:
+        known = backup.writes
+        return backup._replace(writes=known and replace(known, count=known.count * 100 + 1, at_least=True))
+
+    return replace(situation, backups={n: [worse(one) for one in rows] for n, rows in situation.backups.items()})
+
+
+def _writes_unknown(situation: Situation) -> Situation:
+    return replace(
+        situation, backups={n: [one._replace(writes=None) for one in rows] for n, rows in situation.backups.items()}
+    )
+
+
+def _no_backup(situation: Situation) -> Situation:
+    return replace(situation, backups={})
+
+
 def _one_more_service(situation: Situation) -> Situation:
     return replace(situation, affected=(*situation.affected, "new"))
 
@@ -228,6 +276,9 @@ RISKS = {
     "released after the onset": _after_the_onset,
     "one more service, which it does not help": _one_more_service,
     "tried": _all_tried,
+    "more writes since the backup": _more_writes,
+    "nobody counted the writes": _writes_unknown,
+    "no backup": _no_backup,
     "failed before": _failed_again("solved"),
     "failed in a drill": _failed_again("drilled"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,49 @@ def test_backups_are_known_of_every_incident_of_the_record_each_item_by_itself(d
     rows = [{"kind": "files", "path": path, "verified": ok, "at": "T"} for path, ok in (("/a", True), ("/b", False))]
     said(desk, BEFORE, "contain", "backup", rows)
     assert situation(desk).backups == {"shop": [Backup("web1 files /a", "T"), Backup("web1 files /b", None)]}
+
+
+def since(kind: str, path: str, at: str | None, count: int) -> dict[str, Any]:
+    writes = {"count": count, "of": "rows", "at_least": False, "bytes": None}
+    return {"kind": kind, "path": path, "at": at, "writes": writes, "source": "by its own counter"}
+
+
+def test_what_hosts_count_since_their_backups_is_known_each_item_by_itself(desk: Desk) -> None:
+    told = [since("sqlite", "/a", "T", 7), since("postgresql", "db1:5432/shop", "T", 3)]
+    told += [since("postgresql", "/run/sockets:5433/shop", "T", 2), since("postgresql", "shop", None, 1)]
+    said(desk, ONE, "diagnose", "diagnosis", {"since_backup": told})
+    rows = {one.item: one.writes and one.writes.count for one in situation(desk).backups["shop"]}
+    assert rows == {
+        "web1 sqlite /a": 7,
+        "postgresql db1:5432/shop": 3,  # the same from every host
+        "web1 postgresql /run/sockets:5433/shop": 2,
+        "web1 postgresql shop": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [None, "x", {}, [None, 3], [{"at": 5, "writes": 5}], [{"at": None, "writes": {"count": -1}}],
+     [{"kind": "sqlite", "path": ["\x1b[31m"], "at": "\x1b", "writes": {"count": True, "of": {}}, "source": None}]],
+)  # fmt: skip
+def test_what_a_host_says_of_its_backups_may_have_any_shape(desk: Desk, broken: Any) -> None:
+    diagnosed(desk, ONE)
+    said(desk, ONE, "diagnose", "diagnosis", {"since_backup": broken})
+    said(desk, ONE, "diagnose", "prepare_rollback", {"feasible": True, "from": "2", "to": "1"})
+    found = {option.key: option for option in assess(situation(desk))}
+    assert found["rollback"].data_at_risk == "unknown: no verified backup"
+    assert "\x1b" not in "".join(found["rollback"].because)
+
+
+def test_a_host_that_nobody_heard_of_its_data_makes_them_unknown(desk: Desk) -> None:
+    both = Service("shop", ("web1", "web2"), True, True, (), SPEC)
+    desk = replace(
+        desk, incident_id=BEFORE, inventory=Inventory({"web1": frozenset(), "web2": frozenset()}, (MAIL, both))
+    )
+    declared(desk, BEFORE, hosts=["web1", "web2"])
+    said(desk, BEFORE, "diagnose", "diagnosis", {"since_backup": [since("sqlite", "/a", "T", 7)]})
+    found = {one.item: one.at for one in situation(desk).backups["shop"]}
+    assert found == {"web1 sqlite /a": "T", "web2, all data": None}
 
 
 @pytest.mark.parametrize(

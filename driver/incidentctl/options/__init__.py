@@ -12,8 +12,9 @@ from dataclasses import replace
 from incidentctl.errors import UsageError
 from incidentctl.options import points
 from incidentctl.options.acts import hotfix, mitigate, wait
+from incidentctl.options.backups import Backup, Writes
 from incidentctl.options.custom import custom
-from incidentctl.options.facts import Backup, Cause, Errors, Look, Mitigation, Option, Own, Situation, Way, impossible
+from incidentctl.options.facts import Cause, Errors, Look, Mitigation, Option, Own, Situation, Way, impossible
 from incidentctl.options.rollback import rollback
 from incidentctl.options.weighing import in_a_sentence
 
@@ -27,6 +28,7 @@ __all__ = [
     "Option",
     "Own",
     "Situation",
+    "Writes",
     "assess",
     "known",
 ]

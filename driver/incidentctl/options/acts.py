@@ -30,13 +30,13 @@ def hotfix(situation: Situation) -> Way:
         *common(situation, "hotfix", "a hotfix", touching("hotfix", affected)),
     )
     time, its_source = downtime(situation, "hotfix", affected, f"{span(situation.within_s)} (default)")
-    _figure, backup = since_backup(situation, affected)
+    data, sources = since_backup(situation, affected)
     option = Option(
         "hotfix", "B", title, True,
         downtime=time,
-        data_at_risk="unknown: it may change the schema",
+        data_at_risk=data,
         confidence=confidence(facts),
-        because=(*told(facts), its_source, backup),
+        because=(*told(facts), its_source, "data: it may change the schema, and nobody here knows", *sources),
         steps=tuple(
             f"{name}: {_does(how)}, once it is reviewed, see health hold, switch back if it is no better"
             for name, how in releases.items()

@@ -18,23 +18,24 @@ def custom(situation: Situation) -> Way:
         return impossible("custom", "D", TITLE, "incidentctl.yml names no custom_playbooks")
     ordered = sorted(situation.custom, key=lambda own: _rank(situation, own))
     first = ordered[0]
+    data, sources = since_backup(situation, situation.affected)
+    sources = ("data: what it does to them is known to its author alone", *sources)
     if not _is_known(situation, first):
         option = Option(
             "custom", "D", TITLE, True,
-            downtime="unknown", data_at_risk="unknown", confidence=None,
-            because=("nothing is known of what a custom playbook does, unless it says what it is `for`",),
+            downtime="unknown", data_at_risk=data, confidence=None,
+            because=("nothing is known of what a custom playbook does, unless it says what it is `for`", *sources),
             steps=tuple(_choose(own) for own in ordered),
         )  # fmt: skip
         return Way(option)
     facts = _facts(situation, first)
     time, its_source = downtime(situation, way("custom", first.name), situation.affected)
-    _figure, backup = since_backup(situation, situation.affected)
     option = Option(
         "custom", "D", f"{first.title or TITLE} ({first.name})", True,
         downtime=time,
-        data_at_risk="unknown",
+        data_at_risk=data,
         confidence=confidence(facts),
-        because=(*told(facts), its_source, backup),
+        because=(*told(facts), its_source, *sources),
         steps=(
             f"{first.name}: run it on the incident's hosts, see health hold",
             *(f"or {_choose(own)}" for own in ordered[1:]),

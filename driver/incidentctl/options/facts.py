@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from incidentctl.options.backups import Backup
 from incidentctl.precedents import Attempt
 
 
@@ -48,13 +49,6 @@ class Look(NamedTuple):
     at: str
     service: str
     healthy: bool
-
-
-class Backup(NamedTuple):
-    """A backup of one item of a service's data; `item` says which, on which host, `at` when it was verified by restoring it."""
-
-    item: str
-    at: str | None  # None: it was not verified
 
 
 @dataclass(frozen=True)

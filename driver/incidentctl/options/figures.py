@@ -6,12 +6,15 @@ import statistics
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from incidentctl.event_data import seconds_between
-from incidentctl.options import points
+from incidentctl.options import backups, points
+from incidentctl.options.backups import Backup
 from incidentctl.options.facts import Situation
-from incidentctl.options.words import clock, span
+from incidentctl.options.words import span
 
 Figure = tuple[str, str]  # the figure, and where it comes from
+Risk = tuple[str, tuple[str, ...]]
+
+_ITEMS = 4  # of the data that are told one by one
 
 
 def downtime(situation: Situation, way: str, services: Iterable[str], default: str | None = None) -> Figure:
@@ -48,39 +51,38 @@ def operations(facts: Mapping[str, Any]) -> str:
     return f": {', '.join(map(str, found[:3]))}{more}" if found else ""
 
 
-def at_risk_by_schema(situation: Situation, ready: Mapping[str, Mapping[str, Any]]) -> tuple[str, tuple[str, ...]]:
+def at_risk_by_schema(situation: Situation, ready: Mapping[str, Mapping[str, Any]]) -> Risk:
     """Return what a rollback puts at risk: the data stays, but the older release may break it or not run on it."""
     states = {name: schema_state(facts) for name, facts in ready.items()}
     risky = [name for name, (state, _why) in states.items() if state in ("breaking", "unknown")]
     unseen = [name for name, (state, _why) in states.items() if state == "compatible"]
+    figure, sources = since_backup(situation, risky or ready)
     if risky:
-        figure, source = since_backup(situation, risky)
         why = "; ".join(f"{name}: {states[name][1]}" for name in risky)
-        return figure, (source, f"data: the schema is at risk, {why}")
+        return figure, (*sources, f"data: the schema is at risk, {why}")
     if unseen:
         what = ", ".join(f"{name}{operations(ready[name])}" for name in unseen)
-        return "none lost: new data stays, unseen", (f"data: the schema changed for {what}",)
-    return "none: the data stays", ("data: no schema migration between the releases",)
+        return "none lost: new data stays, unseen", (f"data: the schema changed for {what}", *sources)
+    return "none: the data stays", ("data: no schema migration between the releases", *sources)
 
 
-def since_backup(situation: Situation, services: Iterable[str]) -> Figure:
-    """Return what is not in the last verified backup: how long ago that was, of the item for which it is the longest."""
-    ages: list[float] = []
-    times: list[str] = []
-    for name in services:
-        newest: dict[str, str] = {}
-        for backup in situation.backups.get(name, ()):
-            newest[backup.item] = max(backup.at or "", newest.get(backup.item, ""))
-        items = max(len(situation.specs.get(name, {}).get("data") or ()), len(newest), 1)
-        found = [seconds_between(at, situation.now.isoformat()) for at in newest.values()]
-        known = [max(age, 0.0) for age in found if age is not None]
-        if len(known) < items:
-            return (
-                "unknown: no verified backup",
-                f"data: {len(known)} of {items} data item(s) of {name} in a verified backup",
-            )
-        ages += known
-        times += newest.values()
-    if not ages:
-        return "unknown: no verified backup", "data: no affected service is known"
-    return f"at most {span(max(ages))} of writes", f"data: the last verified backup is of {clock(min(times))}"
+def since_backup(situation: Situation, services: Iterable[str]) -> Risk:
+    """Return what is in no verified backup: how much was written to the data of these services since, with each item."""
+    found: dict[str, Backup] = {}
+    for name in sorted(services):
+        mine = backups.newest(situation.backups.get(name, ()))
+        verified = [one for one in mine.values() if backups.figure([one]) != backups.NONE]
+        items = max(len(situation.specs.get(name, {}).get("data") or ()), len(mine), 1)
+        if len(verified) < items:
+            lacking = f"data: {len(verified)} of {items} data item(s) of {name} in a verified backup"
+            return backups.NONE, (lacking, *_lines(mine.values()))
+        found = backups.newest([*found.values(), *verified])  # one that two services share is one
+    if not found:
+        return backups.NONE, ("data: no affected service is known",)
+    return backups.figure(found.values(), situation.now), _lines(found.values())
+
+
+def _lines(there: Iterable[Backup]) -> tuple[str, ...]:
+    ordered = sorted(there, key=lambda one: one.item)
+    more = (f"data: and {len(ordered) - _ITEMS} more data items",) if len(ordered) > _ITEMS else ()
+    return (*(f"data: {one}" for one in ordered[:_ITEMS]), *more)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from incidentctl.event_data import seconds_between
 from incidentctl.text import plain
 
+_DAY_S = 24 * 3600
 _DAYS_S = 48 * 3600
 _TITLE = 90  # characters of a cause's title: the diagnosis has it whole
 
@@ -34,6 +35,13 @@ def clock(at: str) -> str:
         return f"{datetime.fromisoformat(at).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     except (ValueError, OverflowError):
         return "a time that is not known"
+
+
+def time_of_day(at: str, now: datetime) -> str:
+    """Return a time of the record in UTC as short as it can be: of the last day its minute, else its date."""
+    seconds = seconds_between(at, now.isoformat())
+    told = clock(at)
+    return told if seconds is None else told.partition(" ")[2 if 0 <= seconds < _DAY_S else 0]
 
 
 def quoted(title: str) -> str:

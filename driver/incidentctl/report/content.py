@@ -7,6 +7,7 @@ from typing import Any
 
 from incidentctl import evidence_manifest
 from incidentctl.incident import Event, Incident
+from incidentctl.options import backups
 from incidentctl.outcome import SUCCESS
 from incidentctl.plan import LIFTABLE
 from incidentctl.report import beginnings, candidates, held_back
@@ -217,21 +218,34 @@ def _keepsakes(incident: Incident) -> Section:
     blocks: list[str | Table | Command | tuple[str, ...]] = [
         Table(("Host", "Evidence", "Bundle", "SHA-256"), evidence) if evidence else "No evidence was collected."
     ]
-    backups = [
+    made = [
         (str(row["host"]), name, backup)
         for row in _rows(incident, "contain", "backup")
         for name, found in row.get("facts", {}).get("services", {}).items()
         for backup in found
     ]
     rows = tuple(
-        (host, name, f"{b.get('kind')} {b.get('path')}", *_kept(b)) for host, name, b in backups
+        (host, name, f"{b.get('kind')} {b.get('path')}", *_kept(b)) for host, name, b in made
     )  # fmt: skip
     header = ("Host", "Service", "Data", "Backup", "Repository", "Snapshot or archive")
     blocks.append(Table(header, rows) if rows else "No backup was made.")
-    for host, name, backup in backups:
+    if since := tuple(_since(incident)):
+        blocks.append(Table(("Service", "Data, as the diagnosis found them"), since))
+    for host, name, backup in made:
         if backup.get("restore"):
             blocks += _ways_back(host, name, backup)
     return Section("Evidence and backups", tuple(blocks))
+
+
+def _since(incident: Incident) -> Iterator[tuple[str, str]]:
+    """Give each data item, with what was written since its last verified backup; one that several hosts share is one."""
+    found: dict[str, list[backups.Backup]] = {}
+    for row in _rows(incident, "diagnose", "diagnosis"):
+        services = (row.get("facts") or {}).get("services")
+        for name, facts in services.items() if isinstance(services, Mapping) else ():
+            found.setdefault(str(name), []).extend(backups.told(str(row["host"]), facts))
+    for name, there in sorted(found.items()):
+        yield from ((name, str(one)) for one in backups.newest(there).values())
 
 
 def _secured(incident: Incident) -> Iterator[tuple[str, ...]]:

@@ -171,7 +171,8 @@ def test_a_second_run_changes_nothing_and_check_mode_knows(
         assert (row["outcome"], fact) == ("unchanged", first)
         assert on_disk(tmp_path) == before
         row, fact = back_up(of(params, item))
-        assert (row["outcome"], row["verified"], fact) == ("unchanged", True, first)
+        assert (row["outcome"], row["verified"], {**fact, "at": first["at"]}) == ("unchanged", True, first)
+        assert fact["at"] > first["at"], "what was proved anew is as old as before"
 
 
 def test_check_mode_says_what_it_would_do_and_writes_nothing(

@@ -118,7 +118,8 @@ def test_a_second_run_changes_nothing_and_check_mode_knows(params: Params, shop:
     first = back_up(params, shop.item())[1]
     for check_mode in (True, False):
         row, fact = back_up(params, shop.item(), check_mode)
-        assert (row["outcome"], fact) == ("unchanged", first)
+        assert (row["outcome"], {**fact, "at": first["at"]}) == ("unchanged", first)
+        assert (fact["at"] > first["at"]) is not check_mode, "what was proved anew is as old as before"
     shop.sql("UPDATE log SET at = '2026-05-05'", "shop")
     assert back_up(params, shop.item(), check_mode=True)[0]["outcome"] == "done"
     assert back_up(params, shop.item())[0]["outcome"] == "done"

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _backup_list,
     _control,
     _durable,
     _health,
@@ -939,12 +940,13 @@ def test_a_rehearsal_says_since_when_all_data_of_the_service_is_in_a_verified_ba
     folder = Path(given["state_dir"]) / "backups"
     folder.mkdir(parents=True)
     written = (
-        ("shop-two-files-22222222", [("0", True)]),  # another service's
-        ("shop-files-00000000", [("1", True), ("3", True)]),
-        ("shop-sqlite-11111111", [("2", True), ("4", False)]),
+        ("shop-two", "files", "/a", [("0", True)]),  # another service's
+        ("shop", "files", "/no/more", [("0", True)]),  # what the catalogue named once
+        ("shop", "files", "/a", [("1", True), ("3", True)]),
+        ("shop", "sqlite", "/b", [("2", True), ("4", False)]),
     )
-    for name, backups in written:
+    for service, kind, path, backups in written:
         assert act(given)[1]["backed_up_at"] is None
         entries = [{"name": at, "at": at, "verified": well} for at, well in backups]
-        _durable.write(folder / f"{name}.json", {"format": 1, "backups": entries})
+        _durable.write(_backup_list.of(given["state_dir"], service, kind, path), {"format": 1, "backups": entries})
     assert act(given)[1]["backed_up_at"] == "2"
