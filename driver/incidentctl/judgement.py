@@ -116,7 +116,7 @@ def impact(seen: observations.Observations, services: Iterable[Service], asked: 
 
 
 def _data(hosts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Say of each service what was written to its data since they were last in a verified backup, as the hosts that answered say."""
+    """Say of each service what was written to its data since their last verified backup, as the hosts that answered say."""
     found: dict[str, list[backups.Backup]] = {}
     for host, facts in sorted(hosts.items()):
         for name, look in observations.services_of(facts):

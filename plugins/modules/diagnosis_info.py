@@ -11,8 +11,8 @@ description:
   - With O(capability=health_check), asks each service of this host for its health, and probes what it depends on. A sick
     service fails the check. A failing dependency of a healthy service is a warning.
   - With O(capability=diagnosis), also reads the last part of the logs for error patterns, the resources of the host, the
-    releases, and how much was written to the data of each service since they were last in a verified backup, and ranks what stands
-    out. There a sick service is a fact; a log that cannot be read is the failure.
+    releases, and how much was written to the data of each service since their last verified backup, and ranks what
+    stands out. There a sick service is a fact; a log that cannot be read is the failure.
   - Changes nothing, and does the same in check mode.
 version_added: 0.1.0
 author: The incidentctl maintainers (@incidentctl)
