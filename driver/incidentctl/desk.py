@@ -134,6 +134,18 @@ def _unless_decided(desk: Desk, incident: Incident, choice: str, instead_of: str
     number, stands = incident.incident_id, decided(incident)
     if incident.status in ENDED:
         raise UsageError(f"{number} is {incident.status}.", fix=f"incidentctl reopen {number} takes it up again")
+    if (
+        stands is None
+        and incident.decision is not None
+        and incident.holder is not None
+        and not desk.record.holds(number)
+    ):
+        # Who is past the recovery would go on with what follows it, and lift, as if this had been carried out.
+        raise AlreadyDecided(
+            f"{number}: {incident.holder['actor']} still looks whether {incident.decision['option']} helped.",
+            f"Your answer, {choice}, is not recorded: nobody would carry it out.",
+            f"incidentctl status {number} says when that has ended; then decide again",
+        )
     if stands is None or stands["option"] == instead_of:
         return
     fix = f"incidentctl status {number} says how it goes"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from incidentctl import event_data
 from incidentctl.errors import RefusedError, UsageError
 from incidentctl.incident import Data, Event
 from incidentctl.outcome import SUCCESS
@@ -110,10 +111,13 @@ def across_a_schema_change(rows: Iterable[Data], inventory: Inventory) -> dict[I
     declared = {s.name for s in inventory.services if "migrations" in (s.spec.get("releases") or {})}
     found: dict[Instance, str | None] = {}
     for row in rows:
-        for name, facts in _services(row).items() if row.get("capability") == "prepare_rollback" else ():
-            state = (facts.get("schema") or {}).get("state")
+        for name, facts in _services(row, "prepare_rollback"):
+            if not isinstance(facts, Mapping):
+                continue
+            schema, at = facts.get("schema"), facts.get("backed_up_at")
+            state = schema.get("state") if isinstance(schema, Mapping) else None
             if facts.get("feasible") and state != "none" and (name in declared or state in ("breaking", "compatible")):
-                found[str(row["host"]), name] = facts.get("backed_up_at")
+                found[str(row["host"]), name] = at if isinstance(at, str) else None
     return found
 
 
@@ -121,16 +125,19 @@ def backed_up(rows: Iterable[Data]) -> dict[Instance, str]:
     """Given rows of backup, return when all data of each service was verified to be in one; only where all of it was."""
     found: dict[Instance, str] = {}
     for row in rows:
-        for name, items in _services(row).items() if row.get("capability") == "backup" else ():
-            times = [str(item.get("at")) for item in items if item.get("verified")]
-            if times and len(times) == len(items):
+        for name, told in _services(row, "backup"):
+            items = event_data.rows(told)
+            times = [str(item.get("at")) for item in items if item.get("verified") is True]
+            if times and len(times) == len(told):
                 found[str(row["host"]), name] = min(times)
     return found
 
 
-def _services(row: Data) -> dict[str, Any]:
-    found = (row.get("facts") or {}).get("services")
-    return found if isinstance(found, dict) else {}
+def _services(row: Data, capability: str) -> Iterator[tuple[str, Any]]:
+    """Give what a row of this capability says of each service: of any shape, for a host may say anything."""
+    facts = row.get("facts") if row.get("capability") == capability else None
+    services = facts.get("services") if isinstance(facts, Mapping) else None
+    yield from services.items() if isinstance(services, Mapping) else ()
 
 
 def is_remembered(refusal: Refusal, overrides: Iterable[Data]) -> bool:
@@ -273,14 +280,12 @@ def _stale(rollbacks: list[Target], limits: Guards, known: Known) -> Refusal | N
     for host, capability, service in rollbacks:
         if (host, service) not in known.backups or known.now is None:
             continue
-        at = known.backups[host, service]
-        age_s = None if at is None else (known.now - datetime.fromisoformat(at)).total_seconds()
-        if age_s is None or age_s > limits.max_backup_age:
-            how = (
-                "is in no verified backup"
-                if age_s is None
-                else f"was last in a verified backup {age_s / 3600:.0f} h ago"
+        age_s = event_data.seconds_between(known.backups[host, service], known.now.isoformat())
+        if age_s is None or abs(age_s) > limits.max_backup_age:  # by a clock that is far ahead nothing is known
+            when = (
+                "" if age_s is None else f"{abs(age_s) / 3600:.0f} h {'ago' if age_s > 0 else 'from now, by its clock'}"
             )
+            how = f"was last in a verified backup {when}" if when else "is in no verified backup"
             told.setdefault(f"{service} goes back across a schema change, and its data {how}", []).append(host)
             meant.add((host, capability, service))
     may = f"; it may be {limits.max_backup_age / 3600:g} h" if told else ""
@@ -291,7 +296,8 @@ def _stale(rollbacks: list[Target], limits: Guards, known: Known) -> Refusal | N
 def _proxy(limited: list[Target], known: Known) -> Refusal | None:
     meant = [target for target in limited if (target[0], target[2]) in known.proxies]
     told = dict.fromkeys(f"{host}: {known.proxies[host, service]}" for host, _, service in meant)
-    return Refusal("proxy", "; ".join(told), frozenset(meant)) if meant else None
+    way = "if it attacks, override this guard; if it is a load balancer, name it in rate_limit_exempt_cidrs"
+    return Refusal("proxy", f"{'; '.join(told)}: {way}", frozenset(meant)) if meant else None
 
 
 def _of(targets: Iterable[Target]) -> list[str]:

@@ -127,7 +127,7 @@ def _verdict(events: Iterable[Event]) -> tuple[bool, str] | None:
 def _runs(events: Iterable[Event]) -> Iterator[tuple[str, str, float]]:
     for event, name, facts in _said(events, ("rollback", "hotfix")):
         seconds = facts.get("seconds") if isinstance(facts, Mapping) else None
-        if event.data.get("outcome") == "done" and isinstance(seconds, (int, float)):
+        if event.data.get("outcome") == "done" and isinstance(seconds, (int, float)) and seconds >= 0:
             yield str(event.data["capability"]), name, float(seconds)
 
 

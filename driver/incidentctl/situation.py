@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from incidentctl import history, mitigation, options, plan, precedents
+from incidentctl import event_data, history, mitigation, options, plan, precedents
 from incidentctl.desk import Desk
 from incidentctl.incident import Incident
 from incidentctl.options import backups
@@ -72,10 +72,10 @@ def _new_errors(diagnosed: Iterable[HostOutcome]) -> dict[str, options.Errors | 
         if not isinstance(errors, list):
             untold.add(name)
             continue
-        for error in errors:
+        for error in event_data.rows(errors):
             if error.get("new") is True and error.get("new_since") == "release":
-                template = str(error.get("template"))
-                kinds[template] = kinds.get(template, 0) + int(error.get("count") or 0)
+                template, count = str(error.get("template")), error.get("count")
+                kinds[template] = kinds.get(template, 0) + (count if isinstance(count, int) else 0)
             elif error.get("new") is None or error.get("new_since") == "onset":
                 untold.add(name)  # new it may be, but by what release nobody can say
     return {
@@ -183,13 +183,11 @@ def by_service(rows: Iterable[HostOutcome], capability: str) -> dict[str, Any]:
     """Facts by service name. Of several hosts the one that needs the look wins, then the first."""
     merged: dict[str, Any] = {}
     for name, facts in _told(rows, capability):
-        if name not in merged or (_is_well(merged[name]) and not _is_well(facts)):
+        if isinstance(facts, Mapping) and (name not in merged or (_is_well(merged[name]) and not _is_well(facts))):
             merged[name] = facts
     return merged
 
 
-def _is_well(facts: Any) -> bool:
-    if not isinstance(facts, dict):
-        return True
+def _is_well(facts: Mapping[str, Any]) -> bool:
     health = facts.get("health")
     return facts.get("feasible") is not False and not (isinstance(health, dict) and health.get("healthy") is False)

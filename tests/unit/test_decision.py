@@ -157,6 +157,22 @@ def test_a_decision_is_replaced_only_by_who_names_it(desk: Desk) -> None:
     assert kinds(desk, "decided")[-1]["instead_of"] == "hotfix"
 
 
+def test_nothing_is_decided_while_somebody_looks_whether_a_mitigation_helped(desk: Desk) -> None:
+    """They go on with what follows that one, up to the lift: what is decided meanwhile would be carried out by nobody."""
+    put(desk)
+    record_decision(desk, "mitigate")
+    with desk.record.hold(ONE, "bob"):
+        desk.note("step_started", phase="recover", capabilities=["enhanced_monitoring"], hosts=["web1"])
+        desk.note("step_finished", phase="recover", outcome="done")
+        desk.note("step_started", phase="verify", capabilities=["health_check"], hosts=["web1"])
+        with open_record(f"sqlite:///{desk.settings.state_dir}/record.db") as elsewhere:
+            ada = replace(desk, record=elsewhere, actor="ada")
+            with pytest.raises(AlreadyDecided, match="bob still looks whether mitigate helped"):
+                record_decision(ada, "hotfix")
+    record_decision(desk, "hotfix")
+    assert [data["option"] for data in kinds(desk, "decided")] == ["mitigate", "hotfix"]
+
+
 def test_an_option_that_comes_with_the_command_does_not_replace_what_was_decided(desk: Desk) -> None:
     put(desk)
     record_decision(desk, "hotfix")

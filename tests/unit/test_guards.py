@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +215,34 @@ def test_a_schema_change_is_what_the_migrations_say_and_where_none_are_declared_
     assert guards.across_a_schema_change(rows, site) == ({("web1", "shop"): "then"} if counts else {})
 
 
+OLD = "2020-01-01T00:00:00+00:00"
+BREAKING = {"feasible": True, "schema": {"state": "breaking"}}
+
+
+@pytest.mark.parametrize(
+    ("facts", "made"),
+    [
+        ({**BREAKING, "backed_up_at": at}, made)
+        for at in ("garbage", "2026-01-01T00:00:00", 5, ["x"], None, (NOW + timedelta(days=400)).isoformat())
+        for made in (None, "x", [], [5], [{"verified": True, "at": 5}], [{"verified": True, "at": OLD}, 5])
+    ],
+)  # fmt: skip
+def test_a_backup_of_which_a_host_does_not_say_when_it_was_made_is_none(facts: Any, made: Any) -> None:
+    with at_desk() as desk:
+        for capability, told in (("prepare_rollback", facts), ("backup", made)):
+            row = {"phase": "contain", "host": "web1", "capability": capability, "outcome": "done"}
+            desk.note("host_outcome", **row, facts={"services": {"shop": told}})
+        step = PlannedStep("recover", ("rollback",), WEB, (("web1", "rollback", "shop"),))
+        with pytest.raises(RefusedError, match="stale_backup"):
+            gate.admit(desk, step)
+
+
+@pytest.mark.parametrize("facts", ["x", 5, [1], {"feasible": True, "schema": "x"}, {"feasible": True, "schema": [1]}])
+def test_what_a_host_says_of_a_rollback_may_have_any_shape(facts: Any) -> None:
+    row = {"host": "web1", "capability": "prepare_rollback", "facts": {"services": {"shop": facts}}}
+    assert guards.across_a_schema_change([row], SITE) == {}
+
+
 def test_a_backup_counts_when_all_data_of_a_service_was_verified_and_as_old_as_its_oldest_item() -> None:
     def row(*items: tuple[str, bool]) -> dict[str, Any]:
         told = [{"at": at, "verified": well} for at, well in items]
@@ -233,7 +261,9 @@ def test_a_source_by_which_most_users_come_is_not_limited_unless_the_guard_is_na
         limit = step("rate_limit", *WEB)
         with pytest.raises(RefusedError, match="refused by the guard proxy") as caught:
             steps.run_step(desk, limit, {})
-        assert caught.value.why == f"proxy: web1: {told}."
+        assert caught.value.why.startswith(
+            f"proxy: web1: {told}: if it attacks, override this guard; if it is a load balancer, "
+        )
         with pytest.raises(Reached):
             steps.run_step(replace(desk, override=("proxy",)), limit, {})
         assert gate.is_overridden(desk, "proxy"), "the host would still refuse it"

@@ -112,6 +112,17 @@ def test_another_plan_than_the_one_that_is_named_is_not_decided(desk: Desk, site
     assert kinds(desk, "decided") == []
 
 
+def test_where_the_record_has_another_plan_than_the_one_approved_nothing_is_done(desk: Desk, site: Site) -> None:
+    decision.answer(desk, "rollback")
+    for plans in ({}, {"rollback": {**desk.incident().plans["rollback"], "hash": "0" * 64}}):
+        if desk.incident().decision is None:
+            decision.answer(desk, "rollback")
+        desk.note("planned", plans=plans)
+        with pytest.raises(PlanChangedError, match="Nothing was done"):
+            recovery.recover(desk)
+    assert site.acted == []
+
+
 def test_what_changed_after_the_decision_is_asked_about_anew_and_nothing_is_done(desk: Desk, site: Site) -> None:
     approved = shown(desk)
     decision.answer(desk, "rollback")

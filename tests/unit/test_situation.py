@@ -140,6 +140,31 @@ def test_what_a_host_says_of_its_backups_may_have_any_shape(desk: Desk, broken: 
     assert "\x1b" not in "".join(found["rollback"].because)
 
 
+@pytest.mark.parametrize(
+    ("capability", "told"),
+    [
+        ("prepare_rollback", "x"),
+        ("prepare_rollback", [1]),
+        ("prepare_rollback", {"feasible": True, "schema": "x"}),
+        ("prepare_rollback", {"feasible": True, "schema": {"state": ["a"], "operations": 5}}),
+        ("diagnosis", {"errors": [5]}),
+        ("diagnosis", {"errors": [{"new": True, "new_since": "release", "count": "x"}]}),
+        ("diagnosis", {"errors": [{"new": True, "new_since": "release", "count": [1]}]}),
+    ],
+)
+def test_what_a_host_says_may_have_any_shape_and_the_question_is_put_all_the_same(
+    desk: Desk, capability: str, told: Any
+) -> None:
+    diagnosed(desk, ONE)
+    said(desk, ONE, "diagnose", capability, told)
+    assert [option.letter for option in assess(situation(desk))]
+
+
+def test_a_run_that_took_less_than_no_time_is_none(desk: Desk) -> None:
+    said(desk, ONE, "recover", "rollback", {"seconds": -5})
+    assert situation(desk).past == {}
+
+
 def test_a_host_that_nobody_heard_of_its_data_makes_them_unknown(desk: Desk) -> None:
     both = Service("shop", ("web1", "web2"), True, True, (), SPEC)
     desk = replace(

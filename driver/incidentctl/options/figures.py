@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from incidentctl.event_data import texts
 from incidentctl.options import backups, points
 from incidentctl.options.backups import Backup
 from incidentctl.options.facts import Situation
@@ -38,17 +39,22 @@ def downtime(situation: Situation, way: str, services: Iterable[str], default: s
 
 def schema_state(facts: Mapping[str, Any]) -> tuple[str, str]:
     """Return the state of the schema and why; whatever is not said, or in words that are not known, is unknown."""
-    schema = facts.get("schema") or {}
-    state = schema.get("state")
+    schema = _schema(facts)
+    state = str(schema.get("state"))
     reason = schema.get("reason") or facts.get("migrations_reason") or "nothing is known of its migrations"
     return (state if state in points.SCHEMA else "unknown"), str(reason)
 
 
 def operations(facts: Mapping[str, Any]) -> str:
     """Return what the migrations do, the first few."""
-    found = (facts.get("schema") or {}).get("operations") or []
+    found = texts(_schema(facts).get("operations"))
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-    return f": {', '.join(map(str, found[:3]))}{more}" if found else ""
+    return f": {', '.join(found[:3])}{more}" if found else ""
+
+
+def _schema(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    schema = facts.get("schema")
+    return schema if isinstance(schema, Mapping) else {}
 
 
 def at_risk_by_schema(situation: Situation, ready: Mapping[str, Mapping[str, Any]]) -> Risk:

@@ -19,9 +19,8 @@ from incidentctl.steps import ask_hosts, finish_step, run_rolling, run_step
 
 def recover(desk: Desk) -> None:
     """Carry out the answer."""
-    incident = desk.incident()
-    decision: Mapping[str, Any] = incident.decision or {}
     approvals.wait(desk)
+    decision: Mapping[str, Any] = desk.incident().decision or {}
     tell(desk, "decided")
     option = decision["option"]
     if option == "wait":  # the verification looks whether it recovers by itself
@@ -58,12 +57,15 @@ def _unless_changed(desk: Desk, decision: Mapping[str, Any], hosts: tuple[str, .
     """
     option = str(decision["option"])
     approved = desk.incident().plans.get(option)
-    if approved is None or approved["hash"] != decision.get("plan"):  # decided before there were plans
+    if decision.get("plan") is None:  # decided before there were plans
         return ()
     step, variables = way(desk, option)
     now, away = planning.now(desk, replace(step, hosts=hosts), variables)
     begun = retry.begun(desk.record.events(desk.incident_id), "recover")
-    changed = approval.differences(approved, now, hosts, begun)
+    if approved is None or approved["hash"] != decision["plan"]:
+        changed = ["the record does not have the plan any more that was approved"]
+    else:
+        changed = approval.differences(approved, now, hosts, begun)
     if not changed:
         return away
     ask_anew(desk)
@@ -71,9 +73,10 @@ def _unless_changed(desk: Desk, decision: Mapping[str, Any], hosts: tuple[str, .
     is_possible = any(one["feasible"] for one in incident.options if one["key"] == option)
     words = f"custom --playbook {decision['playbook']}" if option == "custom" else option
     carry_out = f"incidentctl decide {desk.incident_id} {words} --plan {approval.short(incident.plans.get(option))}"
+    named = decision["plan"][: approval.SHORT]
     look = f"incidentctl status {desk.incident_id} shows what is possible now"
     raise PlanChangedError(
-        f"{desk.incident_id}: {option} is not what was approved any more (plan {approval.short(approved)}). Nothing was done.",
+        f"{desk.incident_id}: {option} is not what was approved any more (plan {named}). Nothing was done.",
         "\n".join(changed),
         f"the question was put anew; {f'{carry_out} carries out what it is now' if is_possible else look}",
     )
