@@ -27,17 +27,25 @@ class Database:
 
     def back_up(self, *flags: str, **variables: Any) -> dict[str, Any]:
         """Play the role; return the incident block, with the data item's facts as `fact`."""
+        play = self.hosts.play("backup", DB, *flags, **{**self._variables(), **variables})
+        block = play.block(DB)
+        return {**block, "changed": play.results[DB]["changed"], "fact": block["facts"]["services"]["database"][0]}
+
+    def since_backup(self) -> dict[str, Any]:
+        """Play a diagnosis; return what it says of the data."""
+        block = self.hosts.play("diagnosis", DB, **self._variables()).block(DB)
+        (row,) = block["facts"]["services"]["database"]["since_backup"]
+        return dict(row)
+
+    def _variables(self) -> dict[str, Any]:
         data = [{"kind": "postgresql", "database": self.name, "user": "postgres"}]
-        own = {
+        return {
             "incident_services": [{"name": "database", "hosts": "db", "data": data}],
             "incident_id": self.id,
             "incident_state_dir": f"{self.folder}/state",
             "incident_backup_repository": f"{self.folder}/repository",
             "incident_continue": True,
         }
-        play = self.hosts.play("backup", DB, *flags, **{**own, **variables})
-        block = play.block(DB)
-        return {**block, "changed": play.results[DB]["changed"], "fact": block["facts"]["services"]["database"][0]}
 
     def scratch_databases(self) -> str:
         return self.sql("SELECT datname FROM pg_database WHERE datname LIKE 'incidentctl%'", "postgres")
@@ -74,6 +82,19 @@ def test_a_second_run_changes_nothing_and_the_check_writes_nothing(database: Dat
     assert (again["outcome"], again["changed"], again["fact"]["verified"]) == ("unchanged", False, True)
     database.sql("UPDATE orders SET note = 'y' WHERE n = 7")
     assert database.back_up()["outcome"] == "done"
+
+
+def test_a_diagnosis_counts_the_rows_that_were_written_since_the_backup(database: Database) -> None:
+    assert (database.since_backup()["at"], database.since_backup()["writes"]) == (None, None)
+    made = database.back_up()["fact"]
+    database.sql("INSERT INTO orders SELECT n, 'new' FROM generate_series(1, 30) AS n; ANALYZE orders")
+    row = database.since_backup()
+    assert (row["at"], row["source"]) == (made["at"], "by the server's statistics")
+    assert row["writes"] == {"count": 30, "of": "rows", "at_least": False, "bytes": None}
+    hosts, lost = database.hosts, "sudo systemctl kill --signal=KILL postgresql@15-main; sudo systemctl restart postgresql"
+    hosts.run(DB, "sh", "-c", f"'{lost}'")
+    row = database.since_backup()
+    assert (row["writes"], "began anew" in row["source"]) == (None, True), "after a crash the server has forgotten"
 
 
 def test_writes_during_the_dump_do_not_break_the_verification(database: Database) -> None:
