@@ -91,8 +91,8 @@ def test_a_diagnosis_counts_the_rows_that_were_written_since_the_backup(database
     row = database.since_backup()
     assert (row["at"], row["source"]) == (made["at"], "by the server's statistics")
     assert row["writes"] == {"count": 30, "of": "rows", "at_least": False, "bytes": None}
-    hosts, lost = database.hosts, "sudo systemctl kill --signal=KILL postgresql@15-main; sudo systemctl restart postgresql"
-    hosts.run(DB, "sh", "-c", f"'{lost}'")
+    crash = "systemctl kill --signal=KILL postgresql@15-main; systemctl restart postgresql"
+    database.hosts.run(DB, "sh", "-c", f"'{crash}'")
     row = database.since_backup()
     assert (row["writes"], "began anew" in row["source"]) == (None, True), "after a crash the server has forgotten"
 
