@@ -59,7 +59,7 @@ def copy(root: Path, target: Path, keep: Keep) -> Tree:
 def size(root: Path) -> int:
     """Return the bytes in all files below `root`. Raise OSError if it cannot be looked at."""
     total = 0
-    for _name, path in walk(root):
+    for _name, path in _walk(root):
         with contextlib.suppress(FileNotFoundError):
             status = path.lstat()
             total += status.st_size if stat.S_ISREG(status.st_mode) else 0
@@ -79,7 +79,7 @@ def remove(root: Path) -> None:
 
 def _take(root: Path, target: Path | None, keep: Keep) -> Tree:
     tree, folders = Tree({}, [], []), []
-    for name, path in walk(root):
+    for name, path in _walk(root):
         copied = target / name if target else None
         with contextlib.suppress(FileNotFoundError):  # gone since its folder was listed: a live folder does that
             status = path.lstat()
@@ -102,7 +102,7 @@ def _take(root: Path, target: Path | None, keep: Keep) -> Tree:
     return tree
 
 
-def walk(root: Path) -> Iterator[tuple[str, Path]]:
+def _walk(root: Path) -> Iterator[tuple[str, Path]]:
     """Give the name below `root` and the path of everything in it, folders before what they hold."""
     if not stat.S_ISDIR(root.lstat().st_mode):
         yield root.name, root

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-from ansible_collections.incidentctl.response.plugins.module_utils import _tree
 
 ROWS, TRANSACTIONS, FILES = "rows", "transactions", "files"
 _MOST = 200_000  # names that are looked at
@@ -36,29 +36,41 @@ def files_since(root: Path, since_ns: int, until: float) -> Writes:
     alone: that counts as one, if nothing else in it is new. Raise OSError if it cannot be looked at.
     """
     top = root.lstat()
-    found = [root] if stat.S_ISDIR(top.st_mode) and top.st_ctime_ns >= since_ns else []
-    folders, explained, count, size, cut = set(found), set(), 0, 0, False
-    for number, (_name, path) in enumerate(_tree.walk(root)):
+    if not stat.S_ISDIR(top.st_mode):
+        new = top.st_ctime_ns >= since_ns
+        return Writes(int(new), FILES, bytes=top.st_size if new else 0)
+    removed = (
+        {str(root)} if top.st_ctime_ns >= since_ns else set()
+    )  # folders that changed, until a file in them explains it
+    count, size, cut = 0, 0, False
+    for number, (folder, entry, status) in enumerate(_entries(str(root))):
         if number >= _MOST or time.monotonic() > until:
             cut = True
             break
-        status = _status(path)
-        if status is None or status.st_ctime_ns < since_ns:
+        if status.st_ctime_ns < since_ns:
             continue
-        explained.add(path.parent)
+        removed.discard(folder)
         if stat.S_ISDIR(status.st_mode):
-            folders.add(path)
+            removed.add(entry)
             continue
         count += 1
         size += status.st_size if stat.S_ISREG(status.st_mode) else 0
-    removals = len(folders - explained)
-    if cut and not count + removals:
+    if cut and not count + len(removed):
         raise OSError("it holds more than could be looked through")
-    return Writes(count + removals, FILES, at_least=cut or removals > 0, bytes=size)
+    return Writes(count + len(removed), FILES, at_least=cut or bool(removed), bytes=size)
 
 
-def _status(path: Path) -> os.stat_result | None:
-    try:
-        return path.lstat()
-    except FileNotFoundError:  # gone since its folder was listed
-        return None
+def _entries(root: str) -> Iterator[tuple[str, str, os.stat_result]]:
+    """Give all that lies below a folder, with the folder that it lies in: before what is in it, and that all at once."""
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        found: list[tuple[str, os.stat_result]] = []
+        with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):  # gone since it was listed: a live folder does that
+                    found.append((entry.path, entry.stat(follow_symlinks=False)))
+        for path, status in found:
+            yield folder, path, status
+            if stat.S_ISDIR(status.st_mode):
+                waiting.append(path)

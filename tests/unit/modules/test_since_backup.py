@@ -118,6 +118,25 @@ def test_what_was_removed_is_never_no_write(site: Site, data: Path) -> None:
     assert counted(site.since()) == (1, "files", True)
 
 
+def test_a_file_that_goes_while_it_is_looked_for_hides_no_other(
+    site: Site, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.back_up()
+    for name in ("3", "4", "5"):
+        (data / "orders" / name).write_text("12345")
+    scandir = os.scandir
+
+    @contextlib.contextmanager
+    def with_a_removal(folder: str) -> Iterator[list[os.DirEntry[str]]]:
+        with scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+        (data / "orders" / "4").unlink(missing_ok=True)
+        yield found
+
+    monkeypatch.setattr(os, "scandir", with_a_removal)
+    assert counted(site.since()) == (2, "files", False)
+
+
 def test_a_file_that_changes_while_it_is_backed_up_counts_as_written_since(
     site: Site, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,7 +158,8 @@ def test_a_tree_that_is_too_large_says_at_least_or_nothing(
     site.back_up()
     monkeypatch.setattr(_writes, "_MOST", 2)
     assert (site.since()["writes"], site.since()["source"]) == (None, "it holds more than could be looked through")
-    (data / "orders" / "1").write_text("other")
+    for name in ("1", "2"):
+        (data / "orders" / name).write_text("other")
     assert counted(site.since()) == (1, "files", True)
 
 
