@@ -69,7 +69,7 @@ def _conditions(incident: Incident) -> Iterator[str]:
 
 
 def _actions(incident: Incident) -> Iterator[str]:
-    yield f"acknowledged by {incident.acknowledged_by}" if incident.acknowledged_by else "acknowledged by nobody"
+    yield plain(f"acknowledged by {incident.acknowledged_by or 'nobody'}")
     done = [f"{phase.name}{_outcome(phase.outcome)}" for phase in incident.phases if phase.state == "done"]
     yield f"done: {', '.join(done) or 'nothing yet'}"
     yield from (

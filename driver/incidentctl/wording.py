@@ -13,6 +13,7 @@ from incidentctl.incident import Data, Incident
 from incidentctl.standing import Standing, standing
 from incidentctl.text import plain
 
+_LONG = 2000  # characters of a line
 _BY = {"decision": "asked by", "phase": "begun by", "recovery": "decided by", "approval": "decided by"}
 
 
@@ -43,7 +44,8 @@ def status(incident: Incident) -> str:
         lines.append(
             f"  held by {held.get('actor')}: process {held.get('pid')} on {held.get('host')}, since {held['at']}"
         )
-    return "\n".join([*lines, f"Waits for {_waits(stands)}", f"Next: {'; or '.join(stands.next)}"])
+    lines += [f"Waits for {_waits(stands)}", f"Next: {'; or '.join(stands.next)}"]
+    return "\n".join(plain(line, _LONG) for line in lines)  # targets and paths are what hosts say
 
 
 def _plan_of(incident: Incident, key: str) -> list[str]:
@@ -100,7 +102,7 @@ def plan(plan: Any, refusals: Sequence[Refusal] = (), seen: Data | None = None) 
         lines.append(f"  as the hosts are now, contain would do (check {seen['hash'][:12]}):")
         lines += [f"    {plain(text, 1000)}" for text in (*approval.lines(seen), *seen["besides"])] or ["    nothing"]
     for refusal in refusals:
-        lines.append(f"  Refused by the guard {refusal.guard}: {refusal.told}.")
+        lines.append(plain(f"  Refused by the guard {refusal.guard}: {refusal.told}.", _LONG))
     if refusals:
         overrides = " ".join(refusal.override for refusal in refusals)
         lines.append(f"  Fix: narrow it with --limit or --service; or, if just that is meant: {overrides}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from incidentctl import wording
+from incidentctl import briefing, wording
 from incidentctl.incident import Event, Incident, fold
 from incidentctl.standing import decided, standing
 from incidentctl.text import fitted
@@ -141,3 +141,14 @@ def test_what_is_too_long_for_a_terminal_keeps_its_beginning_and_its_end() -> No
     assert fitted("one\n\ntwo", 80, 24) == "one\n\ntwo"
     assert fitted("abcdefgh", 3, 24) == "abc\ndef\ngh"
     assert fitted("\n".join("123456789"), 80, 7) == "1\n2\n  …\n7\n8\n9"
+
+
+def test_no_escape_sequence_of_a_host_or_of_a_person_reaches_the_terminal() -> None:
+    evil = "\x1b[2J\x1b]0;owned\x07"
+    row = {**CONTAINED[1], "target": f"worker{evil}", "damaged": f"/var/lib/x{evil}"}
+    found = told(DECLARED, ("locked", {"pid": 7, "host": evil}), ("containment_applied", row))
+    assert "\x1b" not in wording.status(found)
+    assert "worker\\x1b[2J" in wording.status(found)
+    there = briefing.of(fold([Event("INC-1", n, START.isoformat(), f"ada{evil}", kind, data, "", "")
+                              for n, (kind, data) in enumerate((DECLARED, ("acknowledged", {})))]), START)  # fmt: skip
+    assert "\x1b" not in there.text()

@@ -88,7 +88,7 @@ def timeline(incident: str | None, as_json: bool, config: str | None) -> None:
             if as_json:
                 console.data(json.dumps(asdict(event)))
             elif (text := timeline_text(event)) is not None:
-                console.data(f"{event.at}  {event.actor:<20}  {console.plain(text)}")
+                console.data(f"{event.at}  {console.plain(event.actor):<20}  {console.plain(text)}")
 
 
 @click.command(short_help="Write the report of an incident, open or closed.")
