@@ -5,7 +5,12 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _ledger, _release_health, _release_history
+from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _ledger,
+    _release_command,
+    _release_health,
+    _release_history,
+)
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import action
 
 _CAPABILITY = "rollback"
@@ -29,7 +34,9 @@ def go(service: dict[str, Any], kind: ModuleType, params: dict[str, Any], check_
         facts.update({"from": older, "to": newer, "health_before": _release_health.probe(service)})
         if check_mode:
             return action(name, "done", f"{name} would go forward again from {older} to {newer}"), facts
-        if older != newer:
+        if older != newer or kind is not _release_command:
+            # Cut off after the switch, what runs may still be the older one, or nothing. A command is run once: where it
+            # would lead a second time, nobody knows.
             kind.go_forward(begun, newer)
         _ledger.mark(entry, "lifted")
         told = f"{name} went forward again from {entry['undo']['from']} to {newer}"

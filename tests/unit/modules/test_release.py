@@ -608,6 +608,21 @@ def test_forward_that_was_cut_off_after_the_switch_is_brought_to_its_end(
     assert states(params(shop)) == ["lifted"]
 
 
+def test_forward_that_was_cut_off_before_the_restart_runs_the_newer_one_in_the_end(
+    shop: SmallService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy(shop, ("41", "200"), ("42", "500"))
+    act(params(shop))
+    with monkeypatch.context() as cut:
+        cut.setattr(_control, "restart", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            act(params(shop, "forward"))
+    assert (at(shop), states(params(shop))) == ("releases/42", ["applied"])
+    row, _facts = act(params(shop, "forward"))
+    assert row["summary"].endswith(": 500"), "the older one still runs"
+    assert states(params(shop)) == ["lifted"]
+
+
 def test_a_command_that_has_no_way_forward_stays_and_says_so(shop: SmallService) -> None:
     deploy(shop, ("41", "200"), ("42", "500"))
     act(params(shop, services=[by_command(shop)]))
