@@ -15,6 +15,7 @@ from incidentctl.verdict import IMPROVED, NO_CHANGE, RECOVERED, WORSE, Looks, Ve
 
 NOW = datetime(2026, 1, 1, 10, 0, tzinfo=UTC)
 ONSET = NOW - timedelta(minutes=10)
+NOTHING, HUGE = float("nan"), float("inf")
 BEST_FIRST = [RECOVERED, IMPROVED, NO_CHANGE, WORSE]
 
 
@@ -265,6 +266,31 @@ def test_worse_facts_never_give_a_better_verdict(
     assert BEST_FIRST.index(worse.verdict) >= BEST_FIRST.index(found.verdict)
 
 
+amounts = st.floats(0, 1e6)
+known = amounts | st.none() | st.just(NOTHING)
+
+
+@given(before=known, during=known, after=amounts, more=amounts, time=st.booleans(), healthy=st.booleans())
+def test_more_of_what_a_query_counts_never_gives_a_better_verdict(
+    before: float | None, during: float | None, after: float, more: float, time: bool, healthy: bool
+) -> None:
+    looks = Looks(("shop",), rows(web1=sick()), [], rows(web1=held() if healthy else sick()))
+    found, worse = (
+        verdict.of(replace(looks, queries={"q": {"shop": [before, during, now]}}, times=["q"] if time else []))
+        for now in (after, after + more)
+    )
+    assert BEST_FIRST.index(worse.verdict) >= BEST_FIRST.index(found.verdict)
+
+
+@given(earlier=st.lists(amounts, max_size=4), during=amounts, after=amounts, more=amounts)
+def test_slower_answers_never_give_a_better_verdict(
+    earlier: list[float], during: float, after: float, more: float
+) -> None:
+    looks = Looks(("shop",), rows(web1=health(latency_ms=during)), [], [], answered={("web1", "shop"): earlier})
+    found, worse = (verdict.of(replace(looks, after=rows(web1=held(p50_ms=now)))) for now in (after, after + more))
+    assert BEST_FIRST.index(worse.verdict) >= BEST_FIRST.index(found.verdict)
+
+
 @given(triage=steps, after=steps)
 def test_recovered_is_only_what_is_healthy_with_no_row_gone_and_no_damage(
     triage: dict[str, Any], after: dict[str, Any]
@@ -273,10 +299,6 @@ def test_recovered_is_only_what_is_healthy_with_no_row_gone_and_no_damage(
         assert after["health"]["healthy"] is True
         assert after["rows"] >= triage["rows"]
         assert after["damage"] == 0
-
-
-NOTHING = float("nan")
-HUGE = float("inf")
 
 
 def rate(after: float | None, before: float | None = 0.1, during: float | None = 2.0) -> str:
