@@ -155,6 +155,7 @@ def _spoken(found: Sequence[Figure]) -> Iterator[str]:
         yield health[0].told if len(health) == 1 else _of_several(health)
     rest = [figure for figure in found if figure.what not in ("health", "latency") and not _is_nothing(figure)]
     latency = sorted((f for f in found if f.what == "latency"), key=lambda f: (*_weight(f), -(f.after or 0)))
+    rest.sort(key=lambda figure: not figure.what.startswith("query "))  # what users notice, before what each host tells
     told = sorted([*latency[:1], *rest], key=_weight)  # of answers the slowest; the others are in the record
     more = f" on {latency[0].host}, the slowest of {len(latency)}" if len(latency) > 1 else ""
     texts = list(dict.fromkeys(f.told + (more if f.what == "latency" else "") for f in told))

@@ -469,6 +469,14 @@ def test_of_many_answers_the_slowest_is_spoken_of() -> None:
     assert told == "recovered: 2 of 2 healthy; shop p50 40 ms (unknown before) on web2, the slowest of 2"
 
 
+def test_what_the_monitoring_measured_is_spoken_of_before_what_each_of_many_hosts_tells() -> None:
+    hosts = rows(**{f"web{n}": {**held(), **database(n)} for n in range(1, 10)})
+    queries = {"latency": {"shop": [0.012, 2.0, 0.011]}}
+    told = verdict.of(Looks(("shop",), hosts, [], hosts, queries=queries, times=["latency"])).told()
+    assert "slowest of 9; shop latency 11 ms (12 before, 2,000 during)" in told
+    assert "more figures" in told
+
+
 def test_what_is_needed_being_well_does_not_speak_for_a_service_that_is_kept_off() -> None:
     services = {"shop": sick(status=None), "database": held()}
     row = {"host": "web1", "capability": "health_check", "outcome": "unchanged", "facts": {"services": services}}
