@@ -1,7 +1,7 @@
 """How well errors are grouped: the share of them whose group is exactly the group that they belong to.
 
     .venv/bin/python benchmarks/grouping.py                   the logs that labelled_logs.py and labelled_programs.py make
-    .venv/bin/python benchmarks/grouping.py --only programs   one set of them: logs, programs, held-back
+    .venv/bin/python benchmarks/grouping.py --only programs   one of them: logs, programs, held-back, held-back-later
     .venv/bin/python benchmarks/grouping.py FOLDER            and every *_structured.csv there (Content, EventId)
     .venv/bin/python benchmarks/grouping.py --wrong java      what went wrong with one of them
 
@@ -32,10 +32,14 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (  # n
 )
 
 MADE = dict.fromkeys(labelled_logs.FORMATS, labelled_logs) | dict.fromkeys(labelled_programs.FORMATS, labelled_programs)
+HELD_BACK = labelled_programs.HELD_BACK
 SETS = {
     "logs": list(labelled_logs.FORMATS),
-    "programs": [form for form in labelled_programs.FORMATS if form not in labelled_programs.HELD_BACK],
-    "held-back": labelled_programs.HELD_BACK,
+    "programs": [
+        form for form in labelled_programs.FORMATS if form not in (*HELD_BACK, *labelled_programs.HELD_BACK_LATER)
+    ],
+    "held-back": HELD_BACK,
+    "held-back-later": labelled_programs.HELD_BACK_LATER,
 }
 ERRORS = 5000
 SEEDS = (1, 2, 3)

@@ -119,6 +119,9 @@ def of_fields(fields: Fields) -> bool | None:
 def message_of(fields: Fields) -> str | None:
     """Return what a line with these fields says, None if they hold no words."""
     said = first(fields, _MESSAGES)
+    if said is None:  # it may be kept with others that belong to it, as Rust's tracing does
+        within = (first(value, _MESSAGES) for value in fields.values() if isinstance(value, dict))
+        said = next((words for words in within if isinstance(words, str)), None)
     return said.strip() if isinstance(said, str) else None
 
 

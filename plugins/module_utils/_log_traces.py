@@ -7,7 +7,7 @@ import re
 
 TRACEBACK = "Traceback (most recent call last)"
 _CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
-_CAUSED_BY = re.compile(r"(?:Caused by|Wrapped by): (.*)")
+_CAUSED_BY = re.compile(r"(?:Caused by|Wrapped by): (.*)|\*\* (\([\w.]+\) .*)")  # of Java; of Elixir
 _RAISED = re.compile(r"[A-Za-z_][\w.$]*(?::\s.*)?$")
 _JAVA_RAISED = re.compile(
     r"((?:[\w.$]*\w)?(?:Exception|Error|Throwable|ExceptionGroup)(?: \[\w+\]| \(\w+\))?(?::\s.*)?)$"
@@ -33,19 +33,21 @@ _PASSED_ON = (
     r"(?:(?:<\d+>)?(?:[A-Z][a-z]{2} [ \d]\d [\d:]{8}|\d{4}-\S+) (?:(?:stdout|stderr) [FP] |\S+ [\w./-]+(?:\[\d+\])?: )"
     r"|\{\"log\": ?\")"
 )
-# Ruby and Erlang put the whole head before each line of what is one message.
+# Ruby, Erlang and Fluentd put the whole head before each line of what is one message.
 _OWN_HEAD = (
     r"(?:[A-Z], \[[^\]\n]*\] +[A-Z]+ -- [^:\n]*:(?: \[[\w-]+\])*(?= |$)(?: |$)"
-    r"|\d{4}-\d\d-\d\d [\d:.+-]+ \[\w+\] <[\d.]+> )"
+    r"|\d{4}-\d\d-\d\d [\d:.+-]+ \[\w+\] <[\d.]+> |[ \t]*\d{4}-\d\d-\d\d [\d:]{8} [+-]\d{4} \[\w+\]: #\d+ )"
 )
-_PREFIX = re.compile(f"{_PASSED_ON}|{_OWN_HEAD}")
+_PREFIX = re.compile(f"{_PASSED_ON}|({_OWN_HEAD})")
 _BARE = (
     r"(?:[ \t}]|\\t|\\n\"|$|Traceback \(|Caused by: |Wrapped by: |During handling of|The above exception|goroutine \d|created by "
-    r"|exit status \d|\[signal |Stack trace:|\[stacktrace\]|#\d+ [/{\[]|\"\} ?$"
+    r"|exit status \d|\[signal |Stack trace:|\[stacktrace\]|#\d+ [/{\[]|\"\} ?$|\*\* \([\w.]+\) "
     r"|[\w.$]*(?:Exception|Error|Throwable|ExceptionGroup)(?:: | \[|\\n|$)"
     r"|[\w./-]+(?:\.\(\*?[\w.\[\]]+\))?\.[\w.-]+\()"
 )
-_OWN_FOLLOWS = rf"{_OWN_HEAD}(?:[ \t]|$|[\w./-]+\.rb:\d+:in )"
+_RUBY_FRAME = r"[\w./-]+\.rb:\d+:in "
+_OWN_FOLLOWS = rf"{_OWN_HEAD}(?:[ \t]|$|{_RUBY_FRAME})"
+_OWN_LINE = re.compile(rf"[ \t]|$|{_RUBY_FRAME}")
 _FOLLOWS = re.compile(_BARE.encode())
 _PASSED_ON_FOLLOWS = re.compile(f"{_PASSED_ON}{_BARE}|{_OWN_FOLLOWS}".encode())
 _FOLLOWING = tuple(
@@ -99,7 +101,11 @@ class Trace:
 
     def takes(self, text: str) -> bool:
         """Take the next line if it belongs to the trace, else return False."""
-        text = self._bare(text) if self.passed_on else text
+        if self.passed_on:
+            prefix = _PREFIX.match(text)
+            text = self._bare(text)
+            if prefix and prefix.group(1) and not _OWN_LINE.match(text):
+                return False  # the next error
         if not text or text[0] in " \t":
             return self._takes_indented(text)
         if self._in_frames:
@@ -155,7 +161,7 @@ class Trace:
         elif text.startswith(_CHAINED):
             self._chained = True
         elif caused_by:
-            self.cause = caused_by.group(1)
+            self.cause = caused_by.group(1) or caused_by.group(2)
         elif text.startswith("goroutine "):
             self._in_go = True
         elif text == "}" or (self._in_go and _GO_LINE.match(text[:_GO_CHARS])):

@@ -52,6 +52,16 @@ Stack trace:
 #1 {main}
   thrown in /srv/shop/Db.php on line 7
 """
+ELIXIR = """\
+02:00:00.123 [error] GenServer Shop.Cart terminating
+** (KeyError) key :sku not found
+    (shop 0.1.0) lib/shop/cart.ex:12: Shop.Cart.handle_call/3
+"""
+FLUENTD = """\
+2026-11-28 02:00:00 +0000 [error]: #0 buffer lost error_class=IOError error="closed stream"
+  2026-11-28 02:00:00 +0000 [error]: #0 /opt/fluent/lib/output.rb:12:in `flush'
+  2026-11-28 02:00:00 +0000 [error]: #0 /opt/fluent/lib/plugin.rb:7:in `run'
+"""
 DOCKER = "".join(
     f'{{"log":"{line}\\n","stream":"stderr","time":"2026-11-28T02:00:00Z"}}\n'
     for line in (
@@ -73,12 +83,20 @@ DOCKER = "".join(
         (ERLANG, "<n> CRASH REPORT Process <n>", "no match of right hand value eacces"),
         (LARAVEL, "order <n> failed", "PDOException: SQLSTATE[HY000] [2002] Connection refused"),
         (PHP, "Uncaught PDOException: gone away in <path>", "PDOException: gone away in /srv/shop/Db.php:7"),
+        (ELIXIR, "GenServer Shop.Cart terminating", "(KeyError) key :sku not found"),
+        (FLUENTD, "#<n> buffer lost error_class=<v>", "closed stream"),
         (DOCKER, "order <n> failed", 'java.sql.SQLException: "a" is gone'),
     ],
 )
 def test_what_a_program_writes_of_one_error_is_one_event(text: str, said: str, cause: str | None) -> None:
     found = errors(text + text + "2026-11-28T02:00:00Z ERROR other\n")
     assert [(error.said, error.cause) for error in found] == [(said, cause), (said, cause), ("other", None)]
+
+
+def test_error_after_a_trace_in_which_each_line_has_its_head_is_another_event() -> None:
+    head = "E, [2026-11-28T02:00:00.1 #7] ERROR -- : "
+    lines = ("order lost", "app/order.rb:12:in `total'", "KeyError: sku")
+    assert [error.said for error in errors("\n".join(head + line for line in lines))] == ["order lost", "KeyError: sku"]
 
 
 @pytest.mark.parametrize(
@@ -93,6 +111,7 @@ def test_what_a_program_writes_of_one_error_is_one_event(text: str, said: str, c
         ('2026-11-28T02:00:00Z\terror\ta.go:7\tlost\t{"n": 7}', "a.go:<n> lost <json>", None),
         ('{"level":"error","msg":"lost","error":"EOF","stacktrace":"main.a\\n\\t/a.go:7"}', "lost", "EOF"),
         ('{"level":"error","msg":"lost","error":"no","stack":"a.BError: x\\n\\tat a"}', "lost", "a.BError: x"),
+        ('{"level":"ERROR","fields":{"message":"lost","error":"reset"},"span":{"id":7}}', "lost", "reset"),
         ('{"s":"E","msg":"lost","attr":{"error":{"code":6,"codeName":"HostUnreachable","errmsg":"reset"}}}',
          "lost", "HostUnreachable: reset"),
     ],
