@@ -20,6 +20,7 @@ import json
 import random
 import string
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -451,7 +452,10 @@ def ordinary(lines: int = ORDINARY, seed: int = SEED) -> Iterator[str]:
 
 def _filled(draw: labelled_logs.Draw, template: str) -> str:
     some = draw.random
-    values = {name: draw.value(name) for name in ("user", "ip", "port", "n", "word", "table", "uuid", "path", "host", "date", "url")}
+    values = {
+        name: draw.value(name)
+        for name in ("user", "ip", "port", "n", "word", "table", "uuid", "path", "host", "date", "url")
+    }
     values |= {name: _of(some, _HEX, int(name[3:])) for name in ("hex16", "hex32", "hex64")}
     return template.format(**values, sha1=_of(some, _HEX, 40), b64=_of(some, _BASE64, 43))  # fmt: skip
 
@@ -472,17 +476,22 @@ def _ours() -> Callable[[str], str]:
 
 
 def _detect_secrets() -> Callable[[str], str]:
-    from detect_secrets.core.scan import scan_line  # noqa: PLC0415 - only where it is to be measured
+    # As it scans a file: asked for a line by itself, it takes every word for a secret.
+    from detect_secrets.core.scan import scan_file  # noqa: PLC0415 - only where it is to be measured
     from detect_secrets.settings import default_settings  # noqa: PLC0415
 
+    folder = Path(tempfile.mkdtemp())
+    path = folder / "text.log"
+
     def redact(text: str) -> str:
+        path.write_text(text, encoding="utf-8")
         with default_settings():
-            lines = []
-            for line in text.split("\n"):
-                values = {found.secret_value for found in scan_line(line)} - {None, ""}
-                for value in sorted(values, key=len, reverse=True):
-                    line = line.replace(value, "[redacted]")  # noqa: PLW2901 - it is what is left of it
-                lines.append(line)
+            found = list(scan_file(str(path)))
+        lines = text.split("\n")
+        for secret in sorted(found, key=lambda each: -len(each.secret_value or "")):
+            if secret.secret_value:
+                number = secret.line_number - 1
+                lines[number] = lines[number].replace(secret.secret_value, "[redacted]")
         return "\n".join(lines)
 
     return redact
@@ -515,13 +524,17 @@ def main() -> None:
         print(f"{what:<22} {found}/{all_} {found / all_:.1%}")
     lines = list(ordinary())
     alarms = [(line, copy) for line in lines if (copy := redact(line)) != line]
-    print(f"false alarms           {len(alarms)} in {len(lines)} ordinary lines: {len(alarms) * 10_000 / len(lines):.1f} per 10,000")
+    print(
+        f"false alarms           {len(alarms)} in {len(lines)} ordinary lines: {len(alarms) * 10_000 / len(lines):.1f} per 10,000"
+    )
     text = "\n".join(lines) + "\n"
     text = text * (chosen.bytes // len(text) + 1) if chosen.bytes > len(text) else text[: chosen.bytes]
-    began = time.perf_counter()
+    began = time.process_time()
     redact(text)
-    took = time.perf_counter() - began
-    print(f"speed                  {len(text) / took / 1e6:.1f} MB/s over {len(text) / 1e6:.0f} MB of these lines")
+    took = time.process_time() - began
+    print(
+        f"speed                  {len(text) / took / 1e6:.1f} MB/s of CPU time over {len(text) / 1e6:.0f} MB of these lines"
+    )
     if chosen.missed:
         for (kind, place), copies in missed.items():
             print(f"missed: {kind} / {place}: {len(copies)}: {copies[0][:200]!r}")

@@ -12,6 +12,7 @@ from incidentctl.event_data import seconds_between
 from incidentctl.incident import ENDED, Data, Incident
 from incidentctl.judgement import listed
 from incidentctl.options.words import span
+from incidentctl.redaction import for_people
 from incidentctl.standing import standing
 from incidentctl.text import plain
 
@@ -38,7 +39,8 @@ class Brief:
 
 
 def of(incident: Incident, now: datetime) -> Brief:
-    """Given an incident and the time, return its brief."""
+    """Given an incident and the time, return its brief: it is passed on, so it holds no secret."""
+    incident = for_people(incident)
     age = seconds_between(incident.declared_at, (incident.closed_at or now.isoformat()))
     lasted = f", {span(max(age, 0.0))} after it was declared" if age is not None else ""
     ended = incident.status in ENDED

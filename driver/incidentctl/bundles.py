@@ -64,24 +64,33 @@ def sha256(stream: BinaryIO) -> tuple[str, int]:
 
 def look(stream: BinaryIO, host: str, incident_id: str) -> Inside:
     """Compare each member of an open bundle with the manifest that is in it, and that with whose evidence it should be."""
-    stream.seek(0)
     inside = Inside()
     found: dict[str, tuple[str, int]] = {}
     said: Any = None
     try:
-        with gzip.GzipFile(fileobj=stream) as unpacked, tarfile.open(fileobj=_Bounded(unpacked), mode="r:") as tar:  # type: ignore[call-overload]
-            for member in _members(tar, inside):
-                if member.name in found or (said is not None):
-                    inside.problems.append(f"{member.name!r} is there twice, or after the manifest")
-                elif member.name == MANIFEST:
-                    said = json.loads(_manifest(_content(tar, member)))
-                else:
-                    found[member.name] = sha256(_content(tar, member))
+        for name, content in parts(stream, inside):
+            if name in found or (said is not None):
+                inside.problems.append(f"{name!r} is there twice, or after the manifest")
+            elif name == MANIFEST:
+                said = json.loads(_manifest(content))
+            else:
+                found[name] = sha256(content)
     except Exception as error:  # what a hostile archive makes these raise is no short list
         inside.problems.append(f"it cannot be read to its end: {type(error).__name__}: {error}")
     inside.members = len(found)
     inside.problems += _compared(said, found, {"host": host, "incident": incident_id})
     return inside
+
+
+def parts(stream: BinaryIO, inside: Inside) -> Iterator[tuple[str, BinaryIO]]:
+    """Give each regular file within an open bundle, in order, with what is in it; any other is a problem of `inside`.
+
+    Raises whatever a hostile archive makes gzip and tarfile raise.
+    """
+    stream.seek(0)
+    with gzip.GzipFile(fileobj=stream) as unpacked, tarfile.open(fileobj=_Bounded(unpacked), mode="r:") as tar:  # type: ignore[call-overload]
+        for member in _members(tar, inside):
+            yield member.name, _content(tar, member)
 
 
 def _members(tar: tarfile.TarFile, inside: Inside) -> Iterator[tarfile.TarInfo]:
@@ -96,12 +105,12 @@ def _members(tar: tarfile.TarFile, inside: Inside) -> Iterator[tarfile.TarInfo]:
         if number >= MOST_MEMBERS:
             inside.problems.append(f"it holds more than {MOST_MEMBERS} members")
             return
-        parts = member.name.split("/")
+        path = member.name.split("/")
         if len(member.name) > _MOST_NAME:
             inside.problems.append(f"the name of a member has more than {_MOST_NAME} characters")
         elif not member.isreg() or member.issparse():
             inside.problems.append(f"{member.name!r} is no regular file")
-        elif member.name.startswith("/") or ".." in parts:
+        elif member.name.startswith("/") or ".." in path:
             inside.problems.append(f"{member.name!r} leads out of the bundle")
         else:
             yield member

@@ -21,6 +21,7 @@ from incidentctl.errors import IncidentctlError
 from incidentctl.files import private_folder
 from incidentctl.incident import ENDED, Event, Incident, fold
 from incidentctl.record import Record
+from incidentctl.redaction import for_people
 from incidentctl.settings import Audience, Settings, resolve_secret
 from incidentctl.trackers.ticket import NotNow
 
@@ -70,11 +71,16 @@ def deliver(record: Record, incident_id: str, settings: Settings) -> None:
         incident = fold(record.events(incident_id))
         for row in pending(incident):
             if row["audience"] in settings.audiences:
-                told = _written(settings, row, record.events(incident_id))
+                told = _written(settings, row, _for_people(record, incident_id))
                 _note(record, incident_id, row, _send(settings.audiences[str(row["audience"])], told))
         _publish(record, incident_id, settings)
     with _alone(settings.state_dir, "tracker"):  # one that hangs holds up no message
         _file(record, incident_id, settings)
+
+
+def _for_people(record: Record, incident_id: str) -> list[Event]:
+    """What may be told: the events without secrets. Whatever leaves is written from these, so that none can forget it."""
+    return for_people(record.events(incident_id))
 
 
 def _beside(record: Record, incident_id: str, settings: Settings) -> None:
@@ -192,7 +198,7 @@ def _note(record: Record, incident_id: str, row: Row, problem: str | None, **mor
 
 def _publish(record: Record, incident_id: str, settings: Settings) -> None:
     """The status page is a picture of the record: it is drawn anew whenever it would look different."""
-    events = record.events(incident_id)
+    events = _for_people(record, incident_id)
     incident = fold(events)
     if settings.status_page.folder is None or incident.drill or not status_page.concerned(incident):
         return
@@ -207,7 +213,7 @@ def _publish(record: Record, incident_id: str, settings: Settings) -> None:
 
 def _file(record: Record, incident_id: str, settings: Settings) -> None:
     """Tell the tracker what it was not told yet, in order; what it does not take now is tried again, and holds up the rest."""
-    events = record.events(incident_id)
+    events = _for_people(record, incident_id)
     failed = {row["key"]: row for row in pending(fold(events))}
     for one in trackers.due(events, settings):
         row = {"key": one.key, "about": one.about, "audience": TRACKER}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from incidentctl import approval, ledgers
+from incidentctl import approval, evidence_copy, ledgers
 from incidentctl.evidence_check import Checked
 from incidentctl.guards import Refusal
 from incidentctl.incident import Data, Incident
@@ -80,6 +80,19 @@ def evidence(incident_id: str, folder: Path, checked: Sequence[Checked]) -> str:
         for row in rows
     ]
     return "\n".join([f"{incident_id}: evidence in {folder}", *lines])
+
+
+def evidence_copied(incident_id: str, folder: Path, made: Sequence[evidence_copy.Bundle]) -> str:
+    """Return what became of each bundle in the copy of an incident's evidence, and what was left out or taken out."""
+    lines = []
+    for bundle in made:
+        copied = [part for part in bundle.parts if part.file]
+        secrets = sum(sum(part.redactions.values()) for part in copied)
+        lines.append(f"✓ {bundle.host}  {plain(bundle.path)}: {len(copied)} parts, {secrets} redacted")
+        lines += [f"  – {plain(part.name)}: left out: {plain(part.left_out)}" for part in bundle.parts if not part.file]
+    rules = ", ".join(f"{rule} {count}" for rule, count in evidence_copy.redactions(made).items())
+    told = f"Redacted: {rules or 'nothing was found'}. What no rule knows is still there: look before you hand it on."
+    return "\n".join([f"{incident_id}: copy in {folder}", *lines, told])
 
 
 def plan(plan: Any, refusals: Sequence[Refusal] = (), seen: Data | None = None) -> str:

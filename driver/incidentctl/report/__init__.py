@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from incidentctl.files import private_folder, private_text
-from incidentctl.incident import Event, fold
+from incidentctl.incident import Event, Incident, fold
+from incidentctl.redaction import for_people
 from incidentctl.report import aftermath, content, render
 
 FILES = ("report.md", "report.html", "post-mortem.md", "post-mortem.ics")
 
-remember = aftermath.remember
 usual_follow_ups = aftermath.usual_follow_ups
 
 
@@ -23,8 +23,9 @@ def is_complete(folder: Path) -> bool:
 def write(events: Sequence[Event], folder: Path) -> Path:
     """Write report.md, report.html, post-mortem.md and post-mortem.ics; return the path of report.md.
 
-    Written anew each time, so that a report can be had while the incident is open.
+    Written anew each time, so that a report can be had while the incident is open, and without secrets: it is for people.
     """
+    events = for_people(events)
     incident = fold(events)
     private_folder(folder)
     title, sections = f"Incident report: {incident.incident_id}", content.sections(incident, events)
@@ -35,3 +36,8 @@ def write(events: Sequence[Event], folder: Path) -> Path:
     private_text(folder / "post-mortem.md", first_page)
     private_text(folder / "post-mortem.ics", aftermath.calendar(incident))
     return path
+
+
+def remember(incident: Incident, memory_bank: Path | None) -> None:
+    """Append one line about the incident to each file of the memory bank, once."""
+    aftermath.remember(for_people(incident), memory_bank)
