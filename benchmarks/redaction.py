@@ -5,8 +5,9 @@
     PYTHON benchmarks/redaction.py --detect-secrets                the same of detect-secrets, where that is installed
 
 Secrets are drawn at run time from a seed: none of them was ever one. Each stands in surroundings as they come in logs,
-configuration and command lines. The surroundings of HELD_OUT were written with the others, before any rule, and no rule
-was written, nor changed, for what they showed. One is found if no eight characters in a row of it are left.
+configuration and command lines. Those of HELD_OUT were written before the rules that they are measured with, and no rule was
+written, nor changed, for what they showed. One is found if no eight characters in a row of it are left. Those named LATER
+were held out when the first rules were measured; the rules that came after were made for them, too.
 
 Ordinary lines are those of labelled_logs.py, as many of each form, and of TEMPTING, which speak of passwords, tokens and
 keys, or hold what only looks like them.
@@ -114,7 +115,7 @@ TOKEN_PLACES = {
     "stack": "java.lang.IllegalArgumentException: bad credential '{s}'",
     "bracket": "client[{s}] rejected (attempt 3)",
 }
-TOKEN_HELD_OUT = {
+TOKEN_PLACES_LATER = {
     "go struct": "&{{Name:shop Cred:{s} Retries:3}}",
     "end of a sentence": "It was signed with {s}.",
     "xml": "<credential>{s}</credential>",
@@ -190,7 +191,7 @@ PASSWORD_PLACES: dict[str, dict[str, str]] = {
         "pgpass star": "*:*:*:{u}:{s}",
     },
 }
-PASSWORD_HELD_OUT: dict[str, dict[str, str]] = {
+PASSWORD_PLACES_LATER: dict[str, dict[str, str]] = {
     "assignment, env": {
         "systemd": 'Environment="SHOP_DB_PASS={s}"',
         "docker inspect": '            "MINIO_ROOT_PASSWORD={s}",',
@@ -243,7 +244,7 @@ HEADERS = {
         "json": ('{{"authorization":"Bearer {s}","host":"{h}"}}', lambda d: _of(d, _URLSAFE, 32)),
         "proxy": ("> Proxy-Authorization: Basic {s}", _login),
     },
-    "held out": {
+    "later": {
         "lower": ("authorization=bearer {s}", lambda d: _of(d, _ALNUM, 32)),
         "array": ("headers: {{'Authorization': ['Token {s}']}}", lambda d: _of(d, _HEX, 40)),
         "x-api-key": ("X-Api-Key: {s}", lambda d: _of(d, _ALNUM, 32)),
@@ -261,7 +262,7 @@ COOKIES = {
         "connect": ("cookie=connect.sid=s%3A{s}", lambda d: _of(d, _URLSAFE, 32)),
         "session id": ("level=warn session_id={s} msg=expired", lambda d: _of(d, _URLSAFE, 43)),
     },
-    "held out": {
+    "later": {
         "json": ('{{"headers":{{"cookie":"a=1; _shop_session={s}"}}}}', lambda d: _of(d, _URLSAFE, 64)),
         "curl": ("curl -b 'sid={s}' https://{h}/", lambda d: _of(d, _ALNUM, 32)),
     },
@@ -273,7 +274,7 @@ HASHES = {
         "htpasswd": ("{u}:{s}", lambda d: f"$apr1${_of(d, _ALNUM, 8)}${_of(d, _ALNUM + './', 22)}"),
         "bcrypt": ("digest={s}", lambda d: f"$2y$10${_of(d, _ALNUM + './', 53)}"),
     },
-    "held out": {
+    "later": {
         "argon": ("hash: {s}", lambda d: f"$argon2id$v=19$m=65536,t=3,p=4${_of(d, _ALNUM, 22)}${_of(d, _BASE64, 43)}"),
         "ldap": ("userPassword: {{SSHA}}{s}", lambda d: _encoded(d, 28)),
         "django": ("{u}|{s}|t", lambda d: f"pbkdf2_sha256$600000${_of(d, _ALNUM, 22)}${_encoded(d, 32)}"),
@@ -299,7 +300,7 @@ CLOUD = {
         ),
         "aws secret": ("aws_secret_access_key = {s}", lambda d: _of(d, _BASE64, 40)),
     },
-    "held out": {
+    "later": {
         "aws secret json": ('{{"SecretAccessKey":"{s}","SessionToken":"x"}}', lambda d: _of(d, _BASE64, 40)),
         "aws session": ('"SessionToken": "{s}"', lambda d: _encoded(d, 300)),
         "stripe hook": ("endpoint whsec_{s} does not verify", lambda d: _of(d, _ALNUM, 32)),
@@ -312,11 +313,89 @@ KEYS = {
         "json": '{{"type": "service_account", "private_key": "{j}\\n", "client_email": "x@y.iam"}}',
         "yaml": "tls:\n  key: |\n    {i}\n  other: 1",
     },
-    "held out": {
+    "later": {
         "log prefix": "{p}",
         "env": 'TLS_KEY="{s}"',
         "cut off": "{c}",
         "windows line ends": "{w}",
+    },
+}
+
+# Written after the first measurement, before any rule was changed for what it showed of the places above.
+TOKEN_HELD_OUT = {
+    "markdown": "log in with `{s}` and try again",
+    "csv": "2026-11-28;{u};{s};ok",
+    "html": '<input type="hidden" value="{s}">',
+    "first word": "{s} was revoked by {u}",
+    "shell array": "ARGS=(--as {u} --with {s})",
+    "escaped twice": 'msg="{{\\\\"c\\\\":\\\\"{s}\\\\"}}"',
+}
+PASSWORD_HELD_OUT: dict[str, dict[str, str]] = {
+    "assignment, env": {
+        "comment": "SMTP_PASS={s} # set by {u}",
+        "compose": "      - RABBITMQ_DEFAULT_PASS={s}",
+        "task": '{{"Name": "API_SECRET", "Value": "{s}"}}',
+    },
+    "assignment, YAML": {
+        "flow": 'redis: {{host: r1, auth_pass: "{s}"}}',
+        "helm": "--set auth.rootPassword={s},auth.username={u}",
+        "two lines": "stringData:\n  password: {s}",
+    },
+    "assignment, INI": {
+        "comment": "admin_password = {s} ; of {u}",
+        "odbc": "DRIVER=x;UID={u};PWD={s}",
+        "ldap.conf": "bindpw {s}",
+        "redis.conf": "requirepass {s}",
+        "define": "define('DB_PASSWORD', '{s}');",
+        "symbol": ":password => '{s}',",
+    },
+    "assignment, JSON": {"nested": '{{"auth":{{"username":"{u}","passwd" : "{s}"}}}}'},
+    "assignment, query": {
+        "reset": "https://{h}/reset?reset_token={s}",
+        "fragment": "https://{h}/#id_token={s}&state=1",
+        "matrix": "/api;token={s};v=1",
+    },
+    "assignment, log": {
+        "rails": 'Parameters: {{"user"=>{{"login"=>"{u}", "password"=>"{s}"}}}}',
+        "django": "POST: <QueryDict: {{'password': ['{s}']}}>",
+        "kotlin": "Credentials(user={u}, pass={s})",
+        "sentence": "user {u} tried the password {s} and failed",
+        "set password": "SET PASSWORD FOR '{u}' = PASSWORD('{s}')",
+        "toml": 'token = "{s}"',
+    },
+    "URL": {
+        "socks": "socks5://{u}:{s}@proxy:1080",
+        "git": "pip install git+https://{u}:{s}@{h}/x.git",
+        "two hosts": "mongodb://{u}:{s}@a:27017,b:27017/shop",
+    },
+    "command line": {
+        "openssl": "openssl rsa -in k.pem -passin pass:{s}",
+        "ansible": "ansible-playbook site.yml -e ansible_password={s}",
+        "docker": "docker login -u {u} -p {s} registry.example.com",
+        "az": "az login --username {u} --password {s}",
+    },
+    "password file": {"netrc, three lines": "machine {h}\n  login {u}\n  password {s}"},
+}
+HELD_OUT: dict[str, dict[str, tuple[str, Callable[[Draw], str]]]] = {
+    "header": {
+        "x-auth-token": ("X-Auth-Token: {s}", lambda d: _of(d, _HEX, 40)),
+        "private-token": ("curl --header 'PRIVATE-TOKEN: {s}' https://{h}/", lambda d: _of(d, _ALNUM, 26)),
+        "pair": ("('authorization', 'Bearer {s}')", lambda d: _of(d, _URLSAFE, 44)),
+    },
+    "cookie": {
+        "python": ("cookies={{'sessionid': '{s}'}}", lambda d: _of(d, _LOWER, 32)),
+        "quoted": ('cookie: "sid={s}; x=1"', lambda d: _of(d, _ALNUM, 32)),
+    },
+    "password hash": {
+        "useradd": ("useradd -p '{s}' {u}", lambda d: f"$5${_of(d, _ALNUM, 16)}${_of(d, _ALNUM + './', 43)}"),
+        "scram": ("{u} SCRAM-SHA-256$4096:{s}", lambda d: f"{_encoded(d, 16)}${_encoded(d, 32)}:{_encoded(d, 32)}"),
+    },
+    "cloud": {
+        "cosmos": ("AccountEndpoint=https://x.documents.azure.com:443/;AccountKey={s};", lambda d: _encoded(d, 64)),
+        "refresh": ('"refresh_token": "1//{s}"', lambda d: _of(d, _URLSAFE, 90)),
+    },
+    "private key": {
+        "kubeconfig": ("client-key-data: {s}", lambda d: base64.b64encode(_pem(d).encode()).decode()),
     },
 }
 
@@ -404,22 +483,26 @@ def corpus(seed: int = SEED, each: int = EACH) -> Iterator[Row]:
                 yield Row(kind, place, held_out, template.format(s=secret, u=user, h=host), (secret,))
 
     for kind, make in TOKENS.items():
-        yield from rows(kind, TOKEN_PLACES, make, False)
+        yield from rows(kind, TOKEN_PLACES | TOKEN_PLACES_LATER, make, False)
         yield from rows(kind, TOKEN_HELD_OUT, make, True)
-    for held_out, table in ((False, PASSWORD_PLACES), (True, PASSWORD_HELD_OUT)):
+    for table in (PASSWORD_PLACES, PASSWORD_PLACES_LATER, PASSWORD_HELD_OUT):
+        held_out = table is PASSWORD_HELD_OUT
         for kind, places in table.items():
             yield from rows(kind, places, _password, held_out)
     for kind, tables in (("header", HEADERS), ("cookie", COOKIES), ("password hash", HASHES), ("cloud", CLOUD)):
-        for when, made in tables.items():
+        for made in tables.values():
             for place, (template, make) in made.items():
-                yield from rows(kind, {place: template}, make, when == "held out")
-    for when, places in KEYS.items():
+                yield from rows(kind, {place: template}, make, False)
+    for kind, made in HELD_OUT.items():
+        for place, (template, make) in made.items():
+            yield from rows(kind, {place: template}, make, True)
+    for places in KEYS.values():
         for place, template in places.items():
             for _ in range(each):
-                yield _key(draw, place, template, when == "held out")
+                yield _key(draw, place, template)
 
 
-def _key(draw: Draw, place: str, template: str, held_out: bool) -> Row:
+def _key(draw: Draw, place: str, template: str) -> Row:
     pem = _pem(draw)
     lines = pem.split("\n")
     forms = {
@@ -431,7 +514,7 @@ def _key(draw: Draw, place: str, template: str, held_out: bool) -> Row:
         "w": "\r\n".join(lines),
     }
     secrets = lines[1:-2] if place == "cut off" else lines[1:-1]
-    return Row("private key", place, held_out, template.format(**forms), tuple(secrets))
+    return Row("private key", place, False, template.format(**forms), tuple(secrets))
 
 
 def ordinary(lines: int = ORDINARY, seed: int = SEED) -> Iterator[str]:

@@ -21,9 +21,9 @@ from incidentctl import bundles, evidence_copy, wording
 from incidentctl.errors import EvidenceChanged, RefusedError
 from incidentctl.incident import Event, Incident, fold
 
-SECRET = b"tr0ub4dor-and-3"
-LINE = b"2026-11-28 10:00:01 ERROR login failed: DB_PASSWORD=" + SECRET + b" host=db1\n"
-REDACTED = LINE.replace(SECRET, b"[redacted: assignment]")
+HIDDEN = b"tr0ub4dor-and-3"
+LINE = b"2026-11-28 10:00:01 ERROR login failed: DB_PASSWORD=" + HIDDEN + b" host=db1\n"
+REDACTED = LINE.replace(HIDDEN, b"[redacted: assignment]")
 
 
 class Sealed:
@@ -72,7 +72,7 @@ def everything(folder: Path) -> bytes:
 def test_a_secret_of_the_evidence_is_nowhere_in_the_copy_and_all_else_is(tmp_path: Path) -> None:
     sealed = Sealed(tmp_path, {"logs/app.log": b"before\n" + LINE + b"after\n"})
     assert sealed.text("logs/app.log") == b"before\n" + REDACTED + b"after\n"
-    assert SECRET not in everything(sealed.copy)
+    assert HIDDEN not in everything(sealed.copy)
 
 
 def test_the_evidence_is_as_it_was(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_an_xz_that_asks_for_much_memory_is_left_out(tmp_path: Path) -> None:
 
 
 def test_one_endless_line_is_left_out_without_the_lines_around_it(tmp_path: Path) -> None:
-    sealed = Sealed(tmp_path, {"logs/a": b"before\n" + SECRET * 100_000 + b"\nafter"})
+    sealed = Sealed(tmp_path, {"logs/a": b"before\n" + HIDDEN * 100_000 + b"\nafter"})
     assert sealed.text("logs/a") == b"before\n[redacted: long line]\nafter"
 
 
