@@ -8,26 +8,29 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from incidentctl.redaction_rules import KEY_BEGINS, KEY_ENDS, KEY_LINE, KEY_RULE, RULES, Rule
+from incidentctl.redaction_rules import KEY_BEGINS, KEY_ENDS, KEY_LINE, KEY_RULE, MARK, RULES, Rule
 
 LONGEST_LINE = 1 << 18  # characters; in what is longer no secret is looked for: it is left out whole
-LONG_RULE = "long line"
+LONG_RULE = "long-line"
 _KEY_LINES = 400  # of RSA with 16384 bits there are 200
 _STRANGE_LINES = 2  # within a private key: its last line may be short
 
 _BLOCK = 100  # lines
+
+_MARKS = re.compile(rf"{MARK}|\[redacted:[ a-z-]{{0,21}}")
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Redacted:
-    """Text without secrets, and how many of each rule stood in it."""
+    """Text without secrets, and how many of each rule stood in it; one within another counts as two."""
 
     text: str
     counts: Mapping[str, int]
@@ -55,6 +58,11 @@ def _walked(value: Any) -> Any:
         fields = (field.name for field in dataclasses.fields(value) if field.init)
         return dataclasses.replace(value, **{name: _walked(getattr(value, name)) for name in fields})
     return value
+
+
+def _is_gone(secret: str) -> bool:
+    """Say whether nothing is left of a secret but the mark where it stood, whole or cut off: that is not taken out again."""
+    return "[redacted:" in secret and not any(c.isalnum() for c in _MARKS.sub("", secret).replace("\\n", ""))
 
 
 class Redactor:
@@ -92,7 +100,7 @@ class Redactor:
         return line
 
     def _without(self, rule: Rule, line: str) -> str:
-        found = [each for each in rule.pattern.finditer(line) if rule.counts(each)]
+        found = [each for each in rule.pattern.finditer(line) if not _is_gone(each["secret"]) and rule.counts(each)]
         if not found:
             return line
         parts, at = [], 0

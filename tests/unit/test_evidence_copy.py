@@ -158,7 +158,7 @@ def test_an_xz_that_asks_for_much_memory_is_left_out(tmp_path: Path) -> None:
 
 def test_one_endless_line_is_left_out_without_the_lines_around_it(tmp_path: Path) -> None:
     sealed = Sealed(tmp_path, {"logs/a": b"before\n" + HIDDEN * 100_000 + b"\nafter"})
-    assert sealed.text("logs/a") == b"before\n[redacted: long line]\nafter"
+    assert sealed.text("logs/a") == b"before\n[redacted: long-line]\nafter"
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"a\r\nb\r\n", b"no end", b"\xff\xfe\xe4 latin \x80\n", b"a\n\n\nb\n"])
