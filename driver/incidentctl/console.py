@@ -24,7 +24,8 @@ from incidentctl.history import History
 from incidentctl.incident import ENDED, Incident
 from incidentctl.judgement import Judgement
 from incidentctl.outcome import story as story_of
-from incidentctl.text import fitted, plain
+from incidentctl.text import fitted
+from incidentctl.text import readable as plain
 from incidentctl.verdict import Verdict
 
 # A sign beside each word, so that nothing hangs on colour alone.

@@ -11,7 +11,7 @@ from incidentctl.causes import Cause
 from incidentctl.dependencies import Root
 from incidentctl.history import History
 from incidentctl.judgement import Judgement, listed
-from incidentctl.text import plain
+from incidentctl.text import readable as plain
 
 MANY_HOSTS = 12  # from here on hosts are counted, not named
 _FIRST, _REST = 3, 2  # causes that are told with their evidence, and those that have one line

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from incidentctl import approval
-from incidentctl.text import plain
+from incidentctl.text import readable as plain
 
 Row = Mapping[str, Any]
 

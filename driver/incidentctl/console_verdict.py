@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from incidentctl.text import plain
+from incidentctl.text import readable as plain
 from incidentctl.verdict import IMPROVED, NO_CHANGE, RECOVERED, WORSE, Verdict
 
 _STYLES = {RECOVERED: "bold green", IMPROVED: "bold yellow", NO_CHANGE: "bold red", WORSE: "bold red"}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from incidentctl.redaction import redact
+
 SHOWN = 300  # characters of one typed text that a screen needs; the record has them all
 
 
@@ -15,6 +17,11 @@ def plain(text: object, limit: int = SHOWN) -> str:
     """
     shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text).encode("utf-8", "replace").decode())
     return shown if len(shown) <= limit else f"{shown[:limit]}… ({len(shown)} characters)"
+
+
+def readable(text: object, limit: int = SHOWN) -> str:
+    """Given anything, return it as `plain` does, and without the secrets in it, which are looked for before it is cut."""
+    return plain(redact(str(text)).text, limit)
 
 
 def fitted(text: str, width: int, height: int) -> str:

@@ -10,15 +10,17 @@ from incidentctl import approval, evidence_copy, ledgers
 from incidentctl.evidence_check import Checked
 from incidentctl.guards import Refusal
 from incidentctl.incident import Data, Incident
+from incidentctl.redaction import for_people
 from incidentctl.standing import Standing, standing
-from incidentctl.text import plain
+from incidentctl.text import readable as plain
 
 _LONG = 2000  # characters of a line
 _BY = {"decision": "asked by", "phase": "begun by", "recovery": "decided by", "approval": "decided by"}
 
 
 def status(incident: Incident) -> str:
-    """Return where an incident stands and how to go on, in words."""
+    """Return where an incident stands and how to go on, in words, without secrets."""
+    incident = for_people(incident)
     lines = [
         f"{incident.incident_id}  {incident.severity}  {incident.status}",
         f"  {plain(incident.title)}",

@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 
-from incidentctl import audiences, briefing, notify, report
+from incidentctl import audiences, briefing, notify, report, wording
+from incidentctl.console import Console
+from incidentctl.errors import UsageError
 from incidentctl.incident import fold
 from incidentctl.record import Record, open_record
 from incidentctl.settings import Settings, load
+from incidentctl.text import SHOWN, readable
 from incidentctl.trackers import http
 
 HIDDEN = "tr0ub4dor-and-3"
@@ -174,3 +177,20 @@ def test_the_record_keeps_what_was_said_and_its_chain_is_whole(record: Record, t
     report.write(record.events("INC-20260101-0300-abcd"), tmp_path / "report")
     assert record.events("INC-20260101-0300-abcd")[0].data["title"] == SAID
     assert record.verify("INC-20260101-0300-abcd") is None
+
+
+def test_the_screen_and_the_words_of_status_have_no_secret(record: Record, capsys: pytest.CaptureFixture[str]) -> None:
+    incident = record.incident("INC-20260101-0300-abcd")
+    console = Console(interactive=False)
+    console.show("declared", incident=incident)
+    console.show("note", text=SAID)
+    console.error(UsageError(SAID, SAID, SAID))
+    console.data(wording.status(incident))
+    told = "".join(capsys.readouterr())
+    assert told.count("redacted: assignment") >= 5
+    assert HIDDEN not in told.replace("\n", "")
+
+
+def test_a_secret_is_taken_out_before_a_line_is_cut() -> None:
+    padding = "x" * (SHOWN - len("ghp_") - 4)
+    assert "ghp_" not in readable(f"{padding} ghp_{'a1' * 18} rest")
