@@ -7,6 +7,7 @@ of each secret that a rule finds; text without one comes back unchanged, and red
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import re
 from collections import Counter
@@ -23,6 +24,8 @@ _STRANGE_LINES = 2  # within a private key: its last line may be short
 
 _BLOCK = 100  # lines
 
+_HINTS = sorted({hint for rule in RULES for hint in rule.hints})
+_SHORT = 200  # characters
 _MARKS = re.compile(rf"{MARK}|\[redacted:[ a-z-]{{0,21}}")
 
 T = TypeVar("T")
@@ -49,7 +52,7 @@ def for_people(value: T) -> T:
 
 def _walked(value: Any) -> Any:
     if isinstance(value, str):
-        return redact(value).text
+        return _short(value) if len(value) <= _SHORT else redact(value).text
     if isinstance(value, Mapping):
         return {key: _walked(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
@@ -63,6 +66,16 @@ def _walked(value: Any) -> Any:
 def _is_gone(secret: str) -> bool:
     """Say whether nothing is left of a secret but the mark where it stood, whole or cut off: that is not taken out again."""
     return "[redacted:" in secret and not any(c.isalnum() for c in _MARKS.sub("", secret).replace("\\n", ""))
+
+
+@functools.lru_cache(maxsize=50_000)
+def _short(text: str) -> str:
+    """Redact one of the many short texts of a record, of which most come again: with each host, and each message."""
+    return redact(text).text
+
+
+def _may_hold(lower: str) -> bool:
+    return any(hint in lower for hint in _HINTS)
 
 
 class Redactor:
@@ -80,7 +93,7 @@ class Redactor:
         while block := list(itertools.islice(waiting, _BLOCK)):
             # Most rules have nothing to look for in most blocks: to ask each of them at each line would take most of the time.
             lower = "\n".join(block).lower()
-            rules = [rule for rule in RULES if any(hint in lower for hint in rule.hints)]
+            rules = [rule for rule in RULES if any(hint in lower for hint in rule.hints)] if _may_hold(lower) else ()
             for line in block:
                 redacted = self._in_key(line, rules) if self._key_lines else self._outside(line, rules)
                 if redacted is not None:
