@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 
-_NO_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+# Digits become blanks, and what splits at blanks otherwise takes the place of digits: one split has all numbers out.
+_NUMBERS_APART = bytes.maketrans(b"0123456789 \t\n\r\v\f", b"          123456")
+_LINE_END = b"3"
 _ID = re.compile(rb"[0-9a-f]{6,}(?:-[0-9a-f]{4,}){0,4}")
 # No word in capitals comes right after it: what stands before a level may say that it is none.
 _PATH = re.compile(rb" /[\w./-]*[\w/](?=: | [^A-Z]|$)", re.MULTILINE)
@@ -24,20 +26,24 @@ class Alike:
         """Begin with a log of which nothing is known yet."""
         self._levels: list[tuple[bytes, bytes]] = []  # that JSON says by their numbers, which are spelled: they tell
 
-    def by_numbers(self, lines: bytes) -> bytes:
-        """Return lines without that in which most that are alike differ: each number is 0."""
-        for level, spelled in self._levels:
-            lines = lines.replace(level, spelled)
-        lines = lines.translate(_NO_DIGITS)
-        return lines.replace(b"0000", b"0").replace(b"000", b"0").replace(b"00", b"0")
+    def by_numbers(self, lines: bytes) -> list[bytes]:
+        """Return of each line that which is left without what most that are alike differ in: each number is 0."""
+        return self.shape(lines).split(_LINE_END)[1:-1]
 
-    def by_looks(self, lines: bytes) -> bytes:
-        """Return lines without all that varies by its looks: this costs more than all the rest."""
+    def by_looks(self, lines: bytes) -> list[bytes]:
+        """Return of each line that which is left without all that varies by its looks: this costs more than all the rest."""
         if b" /" in lines:
             lines = _PATH.sub(b" /x", lines)
         if b"@" in lines:
             lines = _MAIL.sub(b" x@x", lines)
         return self.by_numbers(_ID.sub(b"0", lines))
+
+    def shape(self, text: bytes) -> bytes:
+        """Return what is left of a text where each number is 0: to be held against others, not to be read."""
+        for level, spelled in self._levels:
+            text = text.replace(level, spelled)
+        # The ends keep a number that the text begins or ends with.
+        return b"0".join((b"\n%s\n" % text).translate(_NUMBERS_APART).split())
 
     def tells(self, line: bytes) -> bool:
         """Say whether what is left of a line tells all that it says. If not, it will from now on."""

@@ -131,10 +131,10 @@ class Reader:
     def _take(self, scan: Scan, lines: _Lines) -> None:
         """Take the errors among lines of a block."""
         found = lines.found()
-        alike = self._alike.by_numbers(b"\n".join(found)).split(b"\n")
+        alike = self._alike.by_numbers(b"\n".join(found))
         kinds = list(map(self._by_numbers.get, alike))
         new = [raw for raw, kind in zip(found, kinds) if kind is None]
-        looks = iter(self._alike.by_looks(b"\n".join(new)).split(b"\n"))
+        looks = iter(self._alike.by_looks(b"\n".join(new)))
         odd, untold = lines.odd, self._untold
         before: _Kind | None = None
         error_at = -1  # where the one before stands
@@ -219,7 +219,7 @@ class Reader:
         if len(trace) == len(text):
             text = scan.peek(at, _LONG_TRACE)
             trace = following(text, kind.passed_on)
-        key = kind, self._alike.by_numbers(trace)
+        key = kind, self._alike.shape(trace)
         after, more, _rest = text[len(trace) :].partition(b"\n")
         caused, known = self._traces.get(key, (kind, None))
         if known is None or not more or not known.ends_before(text_of(after)):
@@ -266,8 +266,8 @@ class Reader:
         if line.error:
             return self._understanding.of_line(line)
         raw = line.text.encode("utf-8", "replace")
-        key = self._alike.by_numbers(raw)
-        kind = self._by_numbers.get(key) or self._learned(key, self._alike.by_looks(raw), raw)
+        [key] = self._alike.by_numbers(raw)
+        kind = self._by_numbers.get(key) or self._learned(key, self._alike.by_looks(raw)[0], raw)
         if kind.said is None:
             return None
         times = (line.at,) if line.at is not None else kind.times or self._understanding.times([raw], kind.by_field)

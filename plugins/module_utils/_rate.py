@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,13 +25,18 @@ class Rate:
 
     def add(self, times: Sequence[float]) -> None:
         """Count in what came at these times, in seconds since 1970."""
-        width, slots = self._width, self._slots
-        for at in times:
-            slot = int(at) // width
-            slots[slot] = slots.get(slot, 0) + 1
+        times = sorted(times)
+        place, count = 0, len(times)
+        while place < count:
+            width, slots = self._width, self._slots
+            slot = int(times[place] // width)
+            after = place + 1
+            if after < count and times[after] < (slot + 1) * width:
+                after = bisect.bisect_left(times, (slot + 1) * width, after)
+            slots[slot] = slots.get(slot, 0) + after - place
             if len(slots) > SLOTS:
                 self._widen()
-                width, slots = self._width, self._slots
+            place = after
 
     def join(self, other: Rate) -> None:
         """Count in what another rate has counted."""
