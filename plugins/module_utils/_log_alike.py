@@ -47,8 +47,9 @@ class Alike:
 
     def tells(self, line: bytes) -> bool:
         """Say whether what is left of a line tells all that it says. If not, it will from now on."""
-        levels = set(_LEVEL_NUMBER.findall(line)) if b"{" in line else set()
-        new = levels.difference(level for level, _spelled in self._levels)
+        if b"{" not in line:
+            return True
+        new = set(_LEVEL_NUMBER.findall(line)).difference(level for level, _spelled in self._levels)
         if new and len(self._levels) + len(new) <= _SPELLED:
             self._levels += [(level, level.translate(_LETTERS)) for level in new]
             self._levels.sort(key=lambda each: -len(each[0]))  # 50 before the 5 in it

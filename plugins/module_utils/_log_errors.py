@@ -62,17 +62,16 @@ class _Lines:
         """Tell those that were found from those that only come after one."""
         self.block, self.lines, self._width = block, lines, width
         self.places: list[int] = []  # of those that were found
+        self.found: list[bytes] = []
         self.odd: set[int] = set()  # places of others, which may well not be lines of their own
+        places, found = self.places.append, self.found.append
+        text, first = slice(width + 1, None), slice(width + 1, width + 2)
         for place, line in enumerate(lines):
             if line[width] != _DASH:
-                self.places.append(place)
-            elif line[width + 1 : width + 2] not in _BEGINS:
+                places(place)
+                found(line[text])
+            elif line[first] not in _BEGINS:
                 self.odd.add(place)
-
-    def found(self) -> list[bytes]:
-        """Return the lines that were found."""
-        text, lines = slice(self._width + 1, None), self.lines
-        return [lines[place][text] for place in self.places]
 
     def text(self, place: int) -> bytes:
         """Return the line at a place."""
@@ -130,7 +129,7 @@ class Reader:
 
     def _take(self, scan: Scan, lines: _Lines) -> None:
         """Take the errors among lines of a block."""
-        found = lines.found()
+        found = lines.found
         alike = self._alike.by_numbers(b"\n".join(found))
         kinds = list(map(self._by_numbers.get, alike))
         new = [raw for raw, kind in zip(found, kinds) if kind is None]
@@ -220,11 +219,11 @@ class Reader:
             text = scan.peek(at, _LONG_TRACE)
             trace = following(text, kind.passed_on)
         key = kind, self._alike.shape(trace)
-        after, more, _rest = text[len(trace) :].partition(b"\n")
+        stop = text.find(b"\n", len(trace))
         caused, known = self._traces.get(key, (kind, None))
-        if known is None or not more or not known.ends_before(text_of(after)):
+        if known is None or stop < 0 or not known.ends_before(text_of(text[len(trace) : stop])):
             caused, known, self._passed = self._read_trace(scan, at, kind)
-            if self._passed == at + len(trace) and more and len(trace) < _TRACE:
+            if self._passed == at + len(trace) and stop >= 0 and len(trace) < _TRACE:
                 _keep(self._traces, key, (caused, known), _TRACES_KEPT)
         else:
             self._passed = at + len(trace)

@@ -42,9 +42,11 @@ class Understanding:
 
     def is_by_field(self, line: bytes, at: float | None) -> bool:
         """Say whether the time of a line, `at`, is to be read from its field: what looks like a time in it is another."""
+        if not line.startswith(b"{"):
+            return False
         found = self._clock.times([line])[0]
         alike = at == found or (at is not None and found is not None and abs(at - found) < _CLOSE_S)
-        return not alike and line.startswith(b"{") and self.times([line], by_field=True) == [at]
+        return not alike and self.times([line], by_field=True) == [at]
 
     def times(self, lines: Sequence[bytes], by_field: bool = False) -> Sequence[float | None]:
         """Return when lines were, to the millisecond: as they say it anywhere near their start, or in a field of theirs."""

@@ -13,7 +13,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._text import 
 
 TEMPLATE_CHARS, SAMPLE_CHARS = 200, 300
 KEPT = 1000  # groups; twice as many, and they are merged or the rarest go: memory stays bounded on a log of nonsense
-_AT_ONCE = 250
+_AT_ONCE = 16_000  # times of all groups that are held until they are counted: in few long rows that costs least
 CAUSE = "\x1e"  # between what an error says and its cause
 
 
@@ -49,8 +49,6 @@ class Group:
         if self.origin != origin:
             self.origin = None
         self.times += times if None not in times else [at for at in times if at is not None]
-        if len(self.times) >= _AT_ONCE:
-            self.settle()
 
     def settle(self) -> None:
         """Have the times of all that were counted in its bursts and its rate."""
@@ -96,6 +94,7 @@ class Patterns:
         """Begin without any group."""
         self._groups: dict[str, Group] = {}
         self._merging_helps = True
+        self._unsettled = 0
         self.crowded = False
 
     def add(self, errors: Iterable[Error], origin: str | None = None) -> None:
@@ -107,6 +106,9 @@ class Patterns:
                 self._make_room()
                 group = self._groups[found] = Group(found, error, origin)
             group.add(error.times, origin)
+            self._unsettled += len(error.times)
+            if self._unsettled >= _AT_ONCE:
+                self._settle()
 
     def groups(self) -> list[Group]:
         """Return the groups, largest first; of equals the one that was there first."""
@@ -124,9 +126,13 @@ class Patterns:
             largest = sorted(self._groups.items(), key=lambda item: -item[1].count)[:KEPT]
             self._groups = dict(largest)
 
-    def _merge(self) -> None:
+    def _settle(self) -> None:
         for group in self._groups.values():
             group.settle()
+        self._unsettled = 0
+
+    def _merge(self) -> None:
+        self._settle()
         templates = _grouping.merged(self._groups)
         merged: dict[str, Group] = {}
         for found, group in self._groups.items():

@@ -29,6 +29,7 @@ _FORMS = tuple(
         (("00-00 00:",), rf"^(?P<m>\d\d)-(?P<d>\d\d) {_CLOCK}"),  # logcat
     )
 )
+_SIXTY = [(number, b":%02d" % number) for number in range(60)]
 _ZEROS = bytes.maketrans(b"123456789", b"000000000")
 
 
@@ -61,8 +62,9 @@ class Clock:
     def __init__(self) -> None:
         """Begin without knowing how this log says its times."""
         self._hour = slice(0, 0)  # where a line says everything down to the hour
-        self._hours: dict[bytes, float] = {}
-        self._seconds, self._parts = _Seconds(), _Parts()
+        self._hours: dict[bytes, float] = {}  # when each began; then how many seconds are over by what follows: ":05:01"
+        self._seconds: dict[bytes, float] = {}
+        self._parts = _Parts()
 
     def split(self, text: str) -> tuple[float | None, str]:
         """Do as `split` does, with the time in seconds since 1970."""
@@ -92,23 +94,13 @@ class Clock:
         return self.split(line[: 4 * SEARCHED].decode("utf-8", "replace"))[0]
 
     def _learn(self, match: re.Match[str], found: datetime) -> None:
+        self._seconds = self._seconds or {m + s: 60.0 * minute + second for minute, m in _SIXTY for second, s in _SIXTY}
         if len(self._hours) >= self._KNOWN:
             self._hours.clear()
         begin, end = (len(match.string[:at].encode()) for at in (match.start(), match.end("H")))
         self._hour = slice(begin, end)
         hour = found.replace(minute=0, second=0, microsecond=0).timestamp()
         self._hours[match.string[match.start() : match.end("H")].encode()] = hour
-
-
-class _Seconds(dict[bytes, float]):
-    """How many seconds of an hour are over, by what stands after it: `:05:01`."""
-
-    def __missing__(self, said: bytes) -> float:
-        minute, second = said[1:3], said[4:]
-        if not (said[::3] == b"::" and len(second) == 2 and (minute + second).isdigit() and minute < b"60" > second):
-            raise KeyError(said)
-        self[said] = seconds = 60.0 * int(minute) + int(second)
-        return seconds
 
 
 class _Parts(dict[bytes, float]):
