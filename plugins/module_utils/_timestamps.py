@@ -62,8 +62,8 @@ class Clock:
     def __init__(self) -> None:
         """Begin without knowing how this log says its times."""
         self._hour = slice(0, 0)  # where a line says everything down to the hour
-        self._hours: dict[bytes, float] = {}  # when each began; then how many seconds are over by what follows: ":05:01"
-        self._seconds: dict[bytes, float] = {}
+        self._hours: dict[bytes, float] = {}  # when each began
+        self._seconds: dict[bytes, float] = {}  # how many of an hour are over, by what stands after it: ":05:01"
         self._parts = _Parts()
 
     def split(self, text: str) -> tuple[float | None, str]:
@@ -94,7 +94,8 @@ class Clock:
         return self.split(line[: 4 * SEARCHED].decode("utf-8", "replace"))[0]
 
     def _learn(self, match: re.Match[str], found: datetime) -> None:
-        self._seconds = self._seconds or {m + s: 60.0 * minute + second for minute, m in _SIXTY for second, s in _SIXTY}
+        if not self._seconds:
+            self._seconds.update((m + s, 60.0 * minute + second) for minute, m in _SIXTY for second, s in _SIXTY)
         if len(self._hours) >= self._KNOWN:
             self._hours.clear()
         begin, end = (len(match.string[:at].encode()) for at in (match.start(), match.end("H")))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _log_alike,
     _log_errors,
     _log_lines,
     _log_messages,
@@ -192,3 +194,11 @@ def test_trace_is_found_across_the_blocks_that_grep_tells(
         "".join(f"2026-11-28 02:00:00,{n:03} ERROR order {n} failed\n{JAVA}{gap}\n{JAVA}" for n in range(100, 140))
     )
     assert told(log, "a") == told_plainly(log, "a")
+
+
+@given(st.lists(st.text("0123456789 \t\r\v\f.aé").map(str.encode), min_size=1, max_size=6))
+def test_lines_are_alike_that_are_the_same_but_for_the_figures_of_their_numbers(lines: list[bytes]) -> None:
+    shapes = _log_alike.Alike().by_numbers(b"\n".join(lines))
+    plain = [re.sub(rb"\d+", b"0", line) for line in lines]
+    assert [shapes.index(shape) for shape in shapes] == [plain.index(line) for line in plain]
+    assert [_log_alike.Alike().by_numbers(line) for line in lines] == [[shape] for shape in shapes]

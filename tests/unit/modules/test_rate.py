@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 from ansible_collections.incidentctl.response.plugins.module_utils import _rate
@@ -50,3 +51,13 @@ def test_width_doubles_as_time_grows() -> None:
     told = counted(times).told(times[0], times[-1])
     assert told["width_s"] == 240
     assert sum(told["counts"]) == 100
+
+
+@given(st.lists(st.floats(0, 4e9), min_size=1, max_size=80), st.integers(0, 80), st.randoms())
+def test_same_is_counted_in_whatever_order_and_in_how_many_rows(
+    times: list[float], cut: int, draw: random.Random
+) -> None:
+    mixed = draw.sample(times, len(times))
+    rate = counted(mixed[:cut])
+    rate.add(mixed[cut:])
+    assert rate.told(min(times), max(times)) == counted(times).told(min(times), max(times))
