@@ -30,13 +30,12 @@ _Key, _Value = TypeVar("_Key"), TypeVar("_Value")
 class _Kind:
     """Lines that are alike: what they say, and those errors among them that are not told yet."""
 
-    __slots__ = ("alone", "by_field", "cause", "follows", "lines", "passed_on", "said", "times")
+    __slots__ = ("by_field", "cause", "follows", "lines", "passed_on", "said", "times")
 
     def __init__(self, said: str | None, cause: str | None = None) -> None:
         """Begin with none; `said` is None if they are no errors."""
         self.said, self.cause = said, cause
         self.follows = self.passed_on = self.by_field = False
-        self.alone = False  # errors that belong to none before them, and no one passed on
         self.times: tuple[float | None, ...] = ()  # known already, where no other line is like this one
         self.lines: list[bytes] = []
 
@@ -85,9 +84,10 @@ class _Lines:
         """Return at which offset the one after it begins."""
         return self.at(place) + len(self.lines[place]) - self._width
 
-    def is_next(self, place: int) -> bool:
-        """Say whether there is one that was not found, but comes after one."""
-        return place < len(self.lines) and self.lines[place][self._width] == _DASH
+    def may_follow(self, place: int) -> bool:
+        """Say whether there is one that was not found, and may be part of the trace under the one before it."""
+        line = self.lines[place] if place < len(self.lines) else b""
+        return line[self._width : self._width + 1] == b"-" and may_follow(line, self._width + 1)
 
 
 class Reader:
@@ -138,14 +138,18 @@ class Reader:
         before: _Kind | None = None
         error_at = -1  # where the one before stands
         for place, raw, key, kind in zip(lines.places, found, alike, kinds):
-            if kind is not None and kind.alone and place + 1 not in odd and not self._passed:  # as nearly all are
+            if kind is None or kind.follows or self._passed:
+                known = kind or (key, next(looks))
+                before = self._taken(scan, lines, place, known, before if error_at == place - 1 else None)
+            elif kind.said is None:
+                before = None
+            elif (kind.passed_on or place + 1 in odd) and lines.may_follow(place + 1):
+                before = self._taken(scan, lines, place, kind, None)
+            else:  # as nearly all are
                 if not kind.lines:
                     untold.append(kind)
                 kind.lines.append(raw)
                 before = kind
-            else:
-                known = kind or (key, next(looks))
-                before = self._taken(scan, lines, place, known, before if error_at == place - 1 else None)
             error_at = place
         if before is not None and error_at == len(lines.lines) - 1:  # what follows it was not given
             after = lines.after(error_at) + lines.block.more
@@ -173,9 +177,7 @@ class Reader:
         if not kind.lines:
             self._untold.append(kind)
         kind.lines.append(raw if kind is known else raw[:_HELD_BYTES])
-        if (place + 1 in lines.odd or (kind.passed_on and lines.is_next(place + 1))) and may_follow(
-            lines.text(place + 1)
-        ):
+        if (kind.passed_on or place + 1 in lines.odd) and lines.may_follow(place + 1):
             self._with_trace(scan, lines.at(place + 1), kind)
         return kind
 
@@ -208,7 +210,6 @@ class Reader:
             kind.passed_on = Trace(error.line).passed_on
             kind.times = tuple(error.times)
             kind.by_field = self._understanding.is_by_field(raw, error.times[0])
-            kind.alone = not (kind.follows or kind.passed_on)
         return kind
 
     def _with_trace(self, scan: Scan, at: int, kind: _Kind) -> None:

@@ -48,21 +48,20 @@ _BARE = (
 _RUBY_FRAME = r"[\w./-]+\.rb:\d+:in "
 _OWN_FOLLOWS = rf"{_OWN_HEAD}(?:[ \t]|$|{_RUBY_FRAME})"
 _OWN_LINE = re.compile(rf"[ \t]|$|{_RUBY_FRAME}")
-_FOLLOWS = re.compile(_BARE.encode())
+_FOLLOWS = re.compile(f"{_PASSED_ON}{_BARE}|{_BARE}|{_OWN_FOLLOWS}".encode())
 _PASSED_ON_FOLLOWS = re.compile(f"{_PASSED_ON}{_BARE}|{_OWN_FOLLOWS}".encode())
+_OF_NUMBERS = frozenset(bytes([each]) for each in b"0123456789<")
 _FOLLOWING = tuple(
     re.compile(rf"(?:(?:{each})[^\n]*\n)*".encode(), re.MULTILINE)
     for each in (_BARE, f"(?:{_PASSED_ON})?{_BARE}|{_OWN_FOLLOWS}")
 )
 
 
-def may_follow(line: bytes) -> bool:
-    """Say whether a line may be part of the trace under an error, by its looks alone."""
+def may_follow(line: bytes, begin: int = 0) -> bool:
+    """Say whether a line, which begins at this place of `line`, may be part of the trace under an error, by its looks alone."""
     # Most lines begin with a time: for those the few that were passed on are all there is to look for.
-    passed_on = b"0" <= line[:1] <= b"9" or line[:1] == b"<"
-    if not passed_on and _FOLLOWS.match(line):
-        return True
-    return _PASSED_ON_FOLLOWS.match(line) is not None
+    passed_on = line[begin : begin + 1] in _OF_NUMBERS
+    return (_PASSED_ON_FOLLOWS if passed_on else _FOLLOWS).match(line, begin) is not None
 
 
 def following(text: bytes, passed_on: bool) -> bytes:

@@ -61,8 +61,11 @@ class Clock:
 
     def __init__(self) -> None:
         """Begin without knowing how this log says its times."""
+        self._begun: dict[
+            tuple[str, str | None, str | None], float
+        ] = {}  # when an hour began, by all that says which it is
         self._hour = slice(0, 0)  # where a line says everything down to the hour
-        self._hours: dict[bytes, float] = {}  # when each began
+        self._hours: dict[bytes, float] = {}  # the same, as long as all lines say it alike
         self._seconds: dict[bytes, float] = {}  # how many of an hour are over, by what stands after it: ":05:01"
         self._parts = _Parts()
 
@@ -71,10 +74,7 @@ class Clock:
         match = _found(text)
         if match is None:
             return None, text
-        found = _moment(match.groupdict())
-        if found is not None:
-            self._learn(match, found)
-        return None if found is None else found.timestamp(), _without(match)
+        return self._seconds_of(match), _without(match)
 
     def times(self, lines: Sequence[bytes]) -> list[float | None]:
         """Return the times of lines, to the millisecond."""
@@ -93,15 +93,29 @@ class Clock:
     def _of(self, line: bytes) -> float | None:
         return self.split(line[: 4 * SEARCHED].decode("utf-8", "replace"))[0]
 
-    def _learn(self, match: re.Match[str], found: datetime) -> None:
+    def _seconds_of(self, match: re.Match[str]) -> float | None:
+        parts = match.groupdict()
+        hour = match.string[match.start() : match.end("H")]
+        said = hour, parts.get("y"), parts.get("z")
+        begun, minute = self._begun.get(said), int(parts["M"])
+        if begun is None or minute >= 60:
+            found = _moment(parts)
+            if found is None:
+                return None
+            if len(self._begun) >= self._KNOWN:
+                self._begun.clear()
+            self._begun[said] = begun = found.replace(minute=0, second=0, microsecond=0).timestamp()
+        self._learn(match, hour, begun)
+        return begun + 60 * minute + _second(parts) + _micro(parts) / 1e6
+
+    def _learn(self, match: re.Match[str], hour: str, begun: float) -> None:
         if not self._seconds:
             self._seconds.update((m + s, 60.0 * minute + second) for minute, m in _SIXTY for second, s in _SIXTY)
         if len(self._hours) >= self._KNOWN:
             self._hours.clear()
-        begin, end = (len(match.string[:at].encode()) for at in (match.start(), match.end("H")))
-        self._hour = slice(begin, end)
-        hour = found.replace(minute=0, second=0, microsecond=0).timestamp()
-        self._hours[match.string[match.start() : match.end("H")].encode()] = hour
+        before, said = match.string[: match.start()].encode(), hour.encode()
+        self._hour = slice(len(before), len(before) + len(said))
+        self._hours[said] = begun
 
 
 class _Parts(dict[bytes, float]):
@@ -150,8 +164,8 @@ def _moment(parts: dict[str, Any]) -> datetime | None:
         month = _MONTHS.index(parts["b"]) + 1 if parts.get("b") else int(parts["m"])
         now = None if parts.get("y") else datetime.now().astimezone()
         year = now.year if now else int(parts["y"])
-        clock = (int(parts["H"]), int(parts["M"]), min(int(parts["S"]), 59))  # a leap second is 60
-        micro = int((parts.get("f") or "0").ljust(6, "0")[:6])
+        clock = (int(parts["H"]), int(parts["M"]), _second(parts))
+        micro = _micro(parts)
         naive = datetime(year, month, int(parts["d"]), *clock, micro)
         found = _zoned(naive, parts.get("z"))
         if now and found > now + timedelta(days=1):
@@ -159,6 +173,14 @@ def _moment(parts: dict[str, Any]) -> datetime | None:
     except (ValueError, OverflowError, OSError):
         return None
     return found
+
+
+def _second(parts: dict[str, Any]) -> int:
+    return min(int(parts["S"]), 59)  # a leap second is 60
+
+
+def _micro(parts: dict[str, Any]) -> int:
+    return int((parts.get("f") or "0").ljust(6, "0")[:6])
 
 
 def _zoned(naive: datetime, zone: str | None) -> datetime:

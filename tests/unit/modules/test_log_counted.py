@@ -16,6 +16,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _log_messages,
     _log_scan,
     _patterns,
+    _timestamps,
 )
 from benchmarks import labelled_logs, labelled_programs
 from hypothesis import HealthCheck, given, settings
@@ -202,3 +203,27 @@ def test_lines_are_alike_that_are_the_same_but_for_the_figures_of_their_numbers(
     plain = [re.sub(rb"\d+", b"0", line) for line in lines]
     assert [shapes.index(shape) for shape in shapes] == [plain.index(line) for line in plain]
     assert [_log_alike.Alike().by_numbers(line) for line in lines] == [[shape] for shape in shapes]
+
+
+SAID = (
+    "2026-11-28 0{h}:{m:02}:{s:02},{f:03} a",
+    "2026-11-28T0{h}:{m:02}:{s:02}.{f:06}Z a",
+    "[2026-11-28T0{h}:{m:02}:{s:02}+0{h}:00] a",
+    "28/Nov/2026:0{h}:{m:02}:{s:02} -0300 a",
+    "Nov 28 0{h}:{m:02}:{s:02} a",
+    "Sat Nov 28 0{h}:{m:02}:{s:02} 202{h} a",
+    "E1128 0{h}:{m:02}:{s:02}.{f:06} a",
+)
+NUMBERS = st.fixed_dictionaries(
+    {"h": st.integers(0, 3), "m": st.integers(0, 61), "s": st.integers(0, 61), "f": st.integers(0, 999)}
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(SAID), NUMBERS), min_size=2, max_size=12))
+def test_time_in_an_hour_that_is_known_is_the_one_that_it_says(said: list[tuple[str, dict[str, int]]]) -> None:
+    clock = _timestamps.Clock()
+    for form, numbers in said:
+        line = form.format(**numbers)
+        at, rest = _timestamps.split(line)
+        seconds, left = clock.split(line)
+        assert (seconds, left) == (None if at is None else pytest.approx(at.timestamp(), abs=1e-5), rest)
