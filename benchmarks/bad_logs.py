@@ -22,8 +22,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MIB = 1 << 20
-LINE = b"2026-11-29 02:00:00,123 INFO  [worker-7] shop.web - order 75 of bob placed in 84.5ms\n"
-ERROR = b"2026-11-29 02:51:00,123 ERROR [worker-7] shop.web - order 75 failed\n"
+# Of today: of a log that begins longer ago, no older part is read.
+NOW = datetime.datetime.now().strftime("%Y-%m-%d %H:%M:%S").encode()
+LINE = b"%s,123 INFO  [worker-7] shop.web - order 75 of bob placed in 84.5ms\n" % NOW
+ERROR = b"%s,123 ERROR [worker-7] shop.web - order 75 failed\n" % NOW
 _OURS = """
 import resource, sys, time
 sys.path.insert(0, sys.argv[1])

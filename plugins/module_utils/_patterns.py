@@ -13,7 +13,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._text import 
 
 TEMPLATE_CHARS, SAMPLE_CHARS = 200, 300
 KEPT = 1000  # groups; twice as many, and they are merged or the rarest go: memory stays bounded on a log of nonsense
-_AT_ONCE = 16_000  # times of all groups that are held until they are counted: in few long rows that costs least
+_AT_ONCE = 64_000  # times of all groups that are held until they are counted: in few long rows that costs least
 CAUSE = "\x1e"  # between what an error says and its cause
 
 
