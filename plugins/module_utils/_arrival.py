@@ -8,6 +8,7 @@ and no file is left behind.
 from __future__ import annotations
 
 import binascii
+import gc
 import importlib
 import json
 import os
@@ -69,6 +70,9 @@ def serve(word: str, library: str, message: str) -> None:
         _log(told["module"], params)
     act = importlib.import_module(f"{PACKAGE}._act").act
     run = getattr(importlib.import_module(told["run"][0]), told["run"][1])
+    if hasattr(gc, "freeze"):  # in CPython
+        # All that is loaded by now stays: nobody need look through it for garbage, now and then and once more in the end.
+        gc.freeze()
     answer = {"result": act(run, told["capability"], params, told["check_mode"])}
     answer["paths"] = {name: params[name] for name in told["paths"]}
     # Text that is not UTF-8 (a file name, a log line) comes home with a question mark in its place.

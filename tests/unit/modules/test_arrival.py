@@ -122,3 +122,17 @@ def test_text_that_is_no_text_comes_home_all_the_same(tmp_path: Path) -> None:
     line = next(line for line in said.split("\n") if line.startswith('word {"'))
     (row,) = json.loads(line[5:])["result"]["incident"]["actions"]
     assert (row["target"], row["summary"]) == ("caf?", "déjà vu \u2028")
+
+
+def test_what_is_loaded_is_not_looked_through_for_garbage(tmp_path: Path) -> None:
+    probe = (
+        "from ansible_collections.incidentctl.response.plugins.module_utils._outcome import result\n"
+        "def run(params, check_mode):\n"
+        "    import gc\n"
+        "    return result('test', [], facts={'kept': gc.get_freeze_count(), 'enabled': gc.isenabled()})\n"
+    )
+    packed = {**sources("_lift"), "_probe": probe}
+    _code, said, complained = run(tmp_path, packed, {"state_dir": None, "keep_going": False}, ("_probe", "run"))
+    facts = answered(said)["result"]["incident"]["facts"]
+    assert facts["kept"] > 1000, complained
+    assert facts["enabled"] is True
