@@ -52,6 +52,8 @@ def run(
     was reached must be recorded first; so does, with `killed`, an ansible-playbook that did not come to its
     end because it, or a worker of it, was killed. Raise IncidentctlError if ansible-playbook could not start its work at all.
     """
+    if not step.hosts:  # an empty --limit means every host of the inventory to Ansible
+        return Outcome(step, (), 0.0)
     started = time.monotonic()
     broken: list[Exception] = []
     rows: dict[tuple[str, str], HostOutcome] = {}

@@ -127,6 +127,13 @@ def test_a_host_that_cannot_be_reached_is_told_and_the_others_are_done(work: Pat
     }
 
 
+def test_a_step_without_hosts_reaches_none_of_the_inventory(work: Path) -> None:
+    own = playbook(work, "own", {"ansible.builtin.file": {"path": str(work / "reached"), "state": "touch"}})
+    outcome = run(inventory(work, here={}), own, hosts=())
+    assert (outcome.rows, outcome.worst) == ((), "skipped")
+    assert not (work / "reached").exists(), "nobody was meant"
+
+
 def test_the_deadline_ends_the_run_and_what_was_begun_is_unknown(work: Path) -> None:
     nap = playbook(work, "nap", {"ansible.builtin.command": {"argv": ["sleep", str(20 * SLOWER)]}})
     started, deadline_s = time.monotonic(), 3 * SLOWER
