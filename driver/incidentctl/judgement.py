@@ -51,7 +51,7 @@ class Judgement:
     impact: Impact
     suggested: Suggestion
     roots: tuple[Root, ...] = ()  # what fails deepest
-    affected: tuple[str, ...] = ()  # services with a critical finding: what is done for affected ones is done for these
+    affected: tuple[str, ...] = ()  # services with a critical finding, else all that are sick: who is to be mended
     data: tuple[str, ...] = ()  # by service what is in no verified backup, where the catalogue names data
 
     def as_data(self) -> dict[str, Any]:
@@ -87,6 +87,8 @@ def of(
     suggested = suggestion.suggest(meant, scope, health, monitoring, found)
     known = {service.name for service in meant}
     affected = {f.service for f in seen.findings if f.severity == "critical" and f.service in known}
+    # Where their health checks see nothing of it, and what is critical is a host's, their errors say who suffers.
+    affected = affected or {name for _host, name in seen.sick} & known
     concerned = impact(seen, meant, len(looked), graph)
     return Judgement(found, concerned, suggested, deepest, tuple(sorted(filter(None, affected))), tuple(_data(hosts)))
 

@@ -191,6 +191,16 @@ def test_services_with_a_critical_finding_are_affected_and_names_that_no_catalog
     assert found.affected == ("shop",)
 
 
+def test_where_only_a_host_is_critical_who_is_sick_there_is_affected_though_its_health_check_sees_nothing() -> None:
+    """A full file system is a host's: that nobody were affected, nothing could be offered but runbooks, nor verified."""
+    fails = {"severity": "warning", "kind": "errors", "text": "shop says 'no space'", "service": "shop",
+             "about": {"error": "no space", "new": True}}  # fmt: skip
+    found = judged_of([looked("web1", "shop", FULL, fails), looked("db1", "database")])
+    assert found.affected == found.impact.services == ("shop",)
+    known = {**fails, "about": {"error": "no space", "new": False}}
+    assert judged_of([looked("web1", "shop", FULL, known)]).affected == (), "what it always says"
+
+
 def test_figures_that_the_record_cannot_hold_are_left_out() -> None:
     odd = {**FULL, "about": {"path": "/srv", "percent": float("nan"), "bytes": 10**40, "more": {"a": 1}}}
     data = judged_of([looked("web1", "shop", odd)]).as_data()
