@@ -21,6 +21,7 @@ _NEAR_LIMIT = ((0.97, "critical"), (0.9, "warning"))
 _LASTS_S = ((120.0, "critical"), (300.0, "warning"))  # from what was seen in a second: no further
 _JUST_NOW_S = 3600.0
 _LEAK = 3  # kills of the same, within a day
+_OVER, _OVER_S = 4.0, 120.0  # so many times the pause between two kills, and no less, without another: it is over
 _GIB, _MIB = 1024**3, 1024**2
 
 Facts = dict[str, Any]
@@ -90,7 +91,10 @@ def _growing(resources: Facts) -> Iterator[Finding]:
 
 
 def _killed(kill: Facts, service: str | None, limit: int | None) -> Finding:
-    recent = gap(kill["last_at"], datetime.now(timezone.utc).isoformat()) < _JUST_NOW_S
+    ago = gap(kill["last_at"], datetime.now(timezone.utc).isoformat())
+    pause = gap(kill["first_at"], kill["last_at"]) / max(kill["count"] - 1, 1)
+    over = kill["count"] > 1 and ago > max(_OVER * pause, _OVER_S)
+    recent = ago < _JUST_NOW_S and not over
     severity = ("critical" if recent else "warning") if service else ("warning" if recent else "info")
     where = kill["unit"] or (f"container {kill['container']}" if kill["container"] else "")
     who = f"{service}: {kill['name']}" if service else kill["name"] + (f" of {where}" if where else "")
@@ -98,9 +102,11 @@ def _killed(kill: Facts, service: str | None, limit: int | None) -> Finding:
     if kill["limited"] and limit:
         why = f"its unit may have {_size(limit)}"
     last = f"{'the last ' if kill['count'] > 1 else ''}at {clock(kill['last_at'])}, with {_size(kill['rss_bytes'])}"
-    again = ": it takes more and more each time" if kill["count"] >= _LEAK else ""
+    again = (
+        ", and not again for long" if over else ": it takes more and more each time" if kill["count"] >= _LEAK else ""
+    )
     text = f"{who} was killed for want of memory {times(kill['count'])}, {last}; {why}{again}"
-    about = {key: kill[key] for key in ("unit", "container", "name", "count", "last_at", "limited")}
+    about = {key: kill[key] for key in ("unit", "container", "name", "count", "first_at", "last_at", "limited")}
     return finding(severity, "oom", text, service, kill["last_at"], **about)
 
 

@@ -50,8 +50,8 @@ class Kill(NamedTuple):
 def look() -> tuple[list[Facts] | None, str]:
     """Return whom the kernel has killed for want of memory within a day, the last first, and why that is not known.
 
-    {name, unit, container, count, last_at, rss_bytes, limited}: `name` is the process's, `unit` and `container` what it
-    belonged to, as far as that is known. None where neither log can be read.
+    {name, unit, container, count, first_at, last_at, rss_bytes, limited}: `name` is the process's, `unit` and `container`
+    what it belonged to, as far as that is known. None where neither log can be read.
     """
     lines, why = _from_journal()
     if not any(line.unit == "" for line in lines or ()):
@@ -75,10 +75,15 @@ def _told(name: str, unit: str, container: str, kills: list[Kill]) -> Facts:
         "unit": clean(unit, 100),
         "container": container,
         "count": len(kills),
-        "last_at": datetime.fromtimestamp(last.at, timezone.utc).isoformat(timespec="seconds"),
+        "first_at": _iso(min(kill.at for kill in kills)),
+        "last_at": _iso(last.at),
         "rss_bytes": last.rss_bytes,
         "limited": last.limited,
     }
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="seconds")
 
 
 def _from_journal() -> tuple[list[Line] | None, str]:

@@ -236,6 +236,7 @@ incident:
             container: ""
             service: checkout
             count: 1
+            first_at: "2026-01-01T09:51:40+00:00"
             last_at: "2026-01-01T09:51:40+00:00"
             rss_bytes: 62652416
             limited: true

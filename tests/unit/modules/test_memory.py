@@ -137,6 +137,7 @@ def test_kills_are_told_by_unit_with_how_many_and_when(proc: Proc, monkeypatch: 
         [
             {
                 "name": "python3", "unit": "shop.service", "container": "", "count": 2,
+                "first_at": (NOW - timedelta(seconds=900)).isoformat(timespec="seconds"),
                 "last_at": (NOW - timedelta(seconds=300)).isoformat(timespec="seconds"), "rss_bytes": 61184 * 1024,
                 "limited": True,
             }
@@ -232,7 +233,7 @@ UNIT = {
 }  # fmt: skip
 KILL = {
     "name": "python3", "unit": "shop.service", "container": "", "service": None, "count": 3,
-    "last_at": (NOW - timedelta(minutes=5)).isoformat(),
+    "first_at": (NOW - timedelta(minutes=25)).isoformat(), "last_at": (NOW - timedelta(minutes=5)).isoformat(),
     "rss_bytes": 900 * MIB, "limited": True,
 }  # fmt: skip
 
@@ -253,6 +254,18 @@ def test_kill_of_a_service_is_critical_when_it_was_just_now() -> None:
     assert found(oom=[other], units=[UNIT])[0][:3] == ("warning", "oom", None)
     assert found(oom=[{**other, "last_at": old["last_at"]}])[0][0] == "info"
     assert found(oom=[], oom_kills=4) == [], "others of the machine: the log knows of none here"
+
+
+def test_kills_that_came_quickly_and_came_not_again_are_over_and_no_leak_that_goes_on() -> None:
+    """Else what was mended some minutes ago would go before what began since."""
+    burst = {**KILL, "count": 4, "first_at": (NOW - timedelta(minutes=6)).isoformat()}
+    (over,) = found(oom=[burst], units=[UNIT])
+    assert over[:3] == ("warning", "oom", "shop")
+    assert over[3].endswith("its unit may have 1000.0 MiB, and not again for long")
+    again = {**burst, "last_at": (NOW - timedelta(seconds=60)).isoformat()}
+    assert found(oom=[again], units=[UNIT])[0][0] == "critical"
+    once = {**KILL, "count": 1, "first_at": KILL["last_at"]}
+    assert found(oom=[once], units=[UNIT])[0][0] == "critical", "nobody knows how often it comes"
 
 
 def test_unit_near_its_limit_and_process_that_will_reach_it_are_findings() -> None:
