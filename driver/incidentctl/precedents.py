@@ -113,7 +113,10 @@ def _attempts(events: Sequence[Event]) -> Iterator[Attempt]:
 
 
 def _verdict(events: Iterable[Event]) -> tuple[bool, str] | None:
-    """Return what was seen of one decision, and when: the first verdict, unless it fell ill again after the lift."""
+    """Return what was seen of one decision, and when: the first verdict, unless it fell ill again after the lift.
+
+    Of a drill its score knows better: what it broke, and whether that was well before it was taken back.
+    """
     found: tuple[bool, str] | None = None
     for event in events:
         failed = event.data.get("outcome") == "failed"
@@ -121,6 +124,8 @@ def _verdict(events: Iterable[Event]) -> tuple[bool, str] | None:
             found = event.data.get("recovered") is True, event.at
         elif event.kind == "step_finished" and event.data.get("phase") in ("recover", "monitor") and failed:
             found = False, event.at
+        elif event.kind == "drilled":
+            found = event.data.get("recovered") is True, found[1] if found else event.at
     return found
 
 

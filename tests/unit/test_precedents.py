@@ -46,6 +46,8 @@ RECOVERED, SICK = ("verified", {"recovered": True}), ("verified", {"recovered": 
         ((ROLLBACK, BEGUN, ended("recover", "failed")), [("rollback", False, 20.0)]),
         ((ROLLBACK, BEGUN, RECOVERED, ended("lift"), ended("monitor", "failed")), [("rollback", False, 40.0)]),
         ((ROLLBACK, BEGUN, RECOVERED, ended("lift"), ended("monitor")), [("rollback", True, 20.0)]),
+        ((OWN, BEGUN, SICK, ("drilled", {"recovered": True})), [("custom free_space", True, 20.0)]),
+        ((OWN, BEGUN, RECOVERED, ("drilled", {"recovered": False})), [("custom free_space", False, 20.0)]),
         ((ROLLBACK, BEGUN), [("rollback", None, None)]),
         ((), []),
     ],
