@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -114,6 +114,12 @@ def named(told: Notification, inventory: Inventory) -> tuple[tuple[str, ...], tu
     services = tuple(service.name for service in inventory.services if service.name in words)
     known = {host: {host.lower(), inventory.addresses.get(host, host).lower()} for host in inventory.hosts}
     return services, tuple(host for host in inventory.hosts if known[host] & places)
+
+
+def concerned(told: Notification, inventory: Inventory) -> frozenset[str]:
+    """Return the hosts that it speaks of: those that its alerts name, if each names one; else all that may be meant."""
+    each = [named(replace(told, alerts=(alert,)), inventory)[1] for alert in told.meant()]
+    return frozenset(host for hosts in each for host in hosts) if all(each) else frozenset(scope(told, inventory).hosts)
 
 
 def title(told: Notification) -> str:

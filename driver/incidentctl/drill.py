@@ -9,42 +9,35 @@ import contextlib
 import fcntl
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from incidentctl import drill_score, drills, engine, plan, workflow
+from incidentctl import drill_score, drills, engine, workflow
 from incidentctl import session as sessions
 from incidentctl.desk import Desk, Show
+from incidentctl.drill_range import Range, range_of, unless_elsewhere
 from incidentctl.drill_score import Score
 from incidentctl.drills import Drill, Script
-from incidentctl.errors import DecisionAwaited, IncidentctlError, LockedError, NotRecovered, Partial, RefusedError
+from incidentctl.errors import (
+    ConfigurationError,
+    DecisionAwaited,
+    IncidentctlError,
+    LockedError,
+    NotRecovered,
+    Partial,
+    RefusedError,
+)
 from incidentctl.files import lasting_text, private_folder
-from incidentctl.incident import ENDED
+from incidentctl.incident import ENDED, Incident
 from incidentctl.outcome import SUCCESS, Outcome, Step
 from incidentctl.phases import decision, recovery
-from incidentctl.plan import Inventory
 from incidentctl.session import Session
 from incidentctl.steps import Interrupted
 
 CLEAN = "incidentctl drill --clean"
-
-
-@dataclass(frozen=True)
-class Range:
-    """The hosts that may be broken, and how they are reached."""
-
-    session: Session
-    inventory: Inventory
-    hosts: tuple[str, ...]
-    show: Show
-
-    @property
-    def folder(self) -> Path:
-        """Where drills keep what is under way."""
-        return self.session.settings.state_dir / "drills"
 
 
 def run(session: Session, names: Iterable[str], show: Show, told: bool = False) -> Iterator[Score]:
@@ -55,18 +48,18 @@ def run(session: Session, names: Iterable[str], show: Show, told: bool = False) 
     """
     folder = drills.folder_of(session.settings)
     found = drills.read(folder, names)
-    site = _range(session, show)
-    _unless_elsewhere(found, site)
+    site = range_of(session, show)
+    unless_elsewhere(site, found)
     with _alone(site):
-        if (left := _under_way(site)) is not None:
-            raise RefusedError(f"The drill {left['drill']} was not taken back.", f"It began at {left['at']}.", CLEAN)
+        if (left := left_behind(session)) is not None:
+            raise RefusedError(f"The drill {left} was not taken back.", "What it broke may still be broken.", CLEAN)
         for name, drill in found.items():
             try:
                 score = _one(site, name, drill, told)
             except Partial as error:
-                if _under_way(site) is not None:
+                if left_behind(session) is not None:
                     raise
-                score = drill_score.unmeasured(name, error.what)
+                score = drill_score.unmeasured(name, _in_short(error))
             yield score
 
 
@@ -75,20 +68,30 @@ def clean(session: Session, name: str | None, show: Show) -> str | None:
 
     Raise Partial if not all of it could be taken back.
     """
-    site = _range(session, show)
+    site = range_of(session, show)
     with _alone(site):
-        left = _under_way(site)
-        if name is None and left is not None:
-            name = str(left["drill"])
+        name = name or left_behind(session)
         if name is None:
             return None
         drill = drills.read(drills.folder_of(session.settings), [name])[name]
-        _unless_elsewhere({name: drill}, site)
-        mine = left is not None and left["drill"] == name
-        _take_back(site, drill, left["incident_id"] if left and mine else None)
-        if mine:
-            _file(site).unlink(missing_ok=True)
+        unless_elsewhere(site, {name: drill})
+        _take_back(site, name, drill)
+        if left_behind(session) == name:
+            _file(session).unlink()
         return name
+
+
+def left_behind(session: Session) -> str | None:
+    """Return the drill that is under way, or was cut off and not taken back. Raise ConfigurationError if that cannot be read."""
+    file = _file(session)
+    try:
+        return str(json.loads(file.read_text(encoding="utf-8"))["drill"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        why = "It says which drill was not taken back, and it was changed, or the disk is bad."
+        fix = f"{CLEAN} NAME takes back the drill that it was; then remove the file"
+        raise ConfigurationError(f"{file} cannot be read.", why, fix) from error
 
 
 def judge(scores: Iterable[Score]) -> None:
@@ -102,56 +105,41 @@ def judge(scores: Iterable[Score]) -> None:
             raise kind(f"{', '.join(names)}: {told}.")
 
 
-def _range(session: Session, show: Show) -> Range:
-    drills.folder_of(session.settings)
-    inventory = session.hosts()
-    return Range(session, inventory, plan.narrow(inventory, session.settings.drills.hosts), show)
-
-
-def _unless_elsewhere(found: Mapping[str, Drill], site: Range) -> None:
-    """A drill is for hosts that may be broken: one that would touch any other is refused, before anything is done."""
-    wrong = [
-        f"{name}: {host} is none of them"
-        for name, drill in found.items()
-        for host in dict.fromkeys(host for script in drill.scripts() for host in _hosts(site, script))
-        if host not in site.hosts
-    ]
-    if wrong:
-        raise RefusedError(
-            f"Drills may only break {site.session.settings.drills.hosts} (`drills.hosts` of incidentctl.yml): nothing was done.",
-            "\n".join(wrong),
-            "correct the drill's hosts; or, if they may be broken, drills.hosts",
-        )
-
-
 def _one(site: Range, name: str, drill: Drill, told: bool) -> Score:
-    session = site.session
-    _unless_open(site)
+    for other in _open_incidents(site):  # what really happens goes before any drill
+        fix = f"incidentctl status {other.incident_id} says how to go on with it; then the drill"
+        raise LockedError(f"{other.incident_id} is open on these hosts: no drill now.", other.title, fix)
     for script in drill.prepare:
-        _do(site, script, _hosts(site, script), "prepare")
+        _do(site, script, site.meant(script), "prepare")
     _see_well(site, drill, f"{name}: all is not well before it began, so nothing was broken.")
     time.sleep(drill.quiet)
-    _begin(site, name, None)
+    # For good, before anything is broken. Its incident, once there is one, is found in the record.
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    lasting_text(_file(site.session), json.dumps({"drill": name, "at": at}))
     try:
-        for script in drill.inject:
-            for host in _hosts(site, script):
-                _do(site, script, (host,), "inject")
-        _see_symptom(site, name, drill)
-        time.sleep(drill.noticed_after)
-        pattern = session.settings.drills.hosts
-        desk = sessions.declare(
-            session, drill.title, drill.severity, pattern, (), site.show, _nobody,
-            drill=name, drill_told=told, detection="a drill",
-        )  # fmt: skip
-        _begin(site, name, desk.incident_id)
-        problem = _respond(replace(desk, contain_approved=True))
-        served = _well(site, drill, drill.recovered_within)
-        score = drill_score.score(name, drill, session.record.events(desk.incident_id), served, problem)
-        session.record.append(desk.incident_id, "drilled", asdict(score), session.actor)
+        score = _measured(site, name, drill, told)
     finally:
-        left = _under_way(site) or {}
-        _take_back(site, drill, left.get("incident_id"))
-        _file(site).unlink(missing_ok=True)
+        _take_back(site, name, drill)
+        _file(site.session).unlink(missing_ok=True)
+    return score
+
+
+def _measured(site: Range, name: str, drill: Drill, told: bool) -> Score:
+    """Do the fault, have the response mend it, and score that. Raise Partial if the fault could not be done, or did nothing."""
+    session = site.session
+    for script in drill.inject:
+        for host in site.meant(script):
+            _do(site, script, (host,), "inject")
+    _see_symptom(site, name, drill)
+    time.sleep(drill.noticed_after)
+    desk = sessions.declare(
+        session, drill.title, drill.severity, session.settings.drills.hosts, (), site.show, _nobody,
+        drill=name, drill_told=told, detection="a drill",
+    )  # fmt: skip
+    problem = _respond(replace(desk, contain_approved=True))
+    served = _well(site, drill, drill.recovered_within)
+    score = drill_score.score(name, drill, session.record.events(desk.incident_id), served, problem)
+    session.record.append(desk.incident_id, "drilled", asdict(score), session.actor)
     return score
 
 
@@ -167,28 +155,35 @@ def _respond(desk: Desk) -> str:
         with contextlib.suppress(DecisionAwaited):  # what was mitigated waits for its proper fix
             workflow.drive(desk)
     except IncidentctlError as error:
-        return " ".join(part for part in (error.what, error.why.partition("\n")[0]) if part)
+        return _in_short(error)
     return ""
+
+
+def _in_short(error: IncidentctlError) -> str:
+    return " ".join(part for part in (error.what, error.why.partition("\n")[0]) if part)
 
 
 def _nobody(_question: str, **_facts: Any) -> None:
     """In a drill nobody is asked: the containment is approved, and what is recommended is decided."""
 
 
-def _take_back(site: Range, drill: Drill, incident_id: str | None) -> None:
+def _take_back(site: Range, name: str, drill: Drill) -> None:
     """Take back the fault, then what the response contained; see that all is well. Each is tried, whatever went wrong before."""
     problems: list[str] = []
+    mine = [incident.incident_id for incident in _open_incidents(site) if incident.drill == name]
+    for incident_id in mine:  # what a killed response left running would go on beside us
+        with _noting(problems):
+            engine.end_what_was_left(site.session.settings.state_dir / "incidents" / incident_id)
     for script in reversed(drill.lift):
-        for host in reversed(_hosts(site, script)):
+        for host in reversed(site.meant(script)):
             with _noting(problems):
                 _do(site, script, (host,), "take back")
-    if incident_id is not None:
+    for incident_id in mine:
         with _noting(problems):
             desk = sessions.take_up(site.session, incident_id, site.show, _nobody)
-            if desk.incident().status not in ENDED:
-                with workflow.at_work(desk):
-                    recovery.lift(desk)
-                    recovery.close(desk)
+            with workflow.at_work(desk):
+                recovery.lift(desk)
+                recovery.close(desk)
     with _noting(problems):
         _see_well(site, drill, "All is not well after the fault was taken back.")
     if problems:
@@ -213,8 +208,7 @@ def _do(site: Range, script: Script, hosts: tuple[str, ...], phase: str) -> None
 
 def _holds(site: Range, script: Script, within_s: float) -> bool:
     """Wait until a look holds on all of its hosts; say whether it came to that."""
-    look = {"drill_only_looks": True, "drill_within_s": within_s}
-    return _run(site, script, _hosts(site, script), "look", **look).worst in SUCCESS
+    return _run(site, script, site.meant(script), "look", within_s, drill_only_looks=True).worst in SUCCESS
 
 
 def _well(site: Range, drill: Drill, within_s: float) -> bool:
@@ -239,40 +233,32 @@ def _see_symptom(site: Range, name: str, drill: Drill) -> None:
         time.sleep(1)
 
 
-def _run(site: Range, script: Script, hosts: tuple[str, ...], phase: str, **variables: Any) -> Outcome:
+def _run(
+    site: Range, script: Script, hosts: tuple[str, ...], phase: str, within_s: float = 0, **variables: Any
+) -> Outcome:
     settings = site.session.settings
-    step = Step(
-        phase=phase,
-        capabilities=("drill",),
-        hosts=hosts,
-        variables={"drill_script": str(script.script), "incident_continue": True, **variables},
-        deadline_s=settings.deadlines.phase,
-    )
+    given = {"drill_script": str(script.script), "drill_within_s": within_s, "incident_continue": True, **variables}
+    step = Step(phase, ("drill",), hosts, given, deadline_s=settings.deadlines.phase + within_s)
     site.show("phase", phase=phase, capabilities=step.capabilities, hosts=hosts)
-    outcome = engine.run(step, site.session.sources(), site.show, settings.secret_environment(), home=site.folder)
+    outcome = engine.run(
+        step, site.session.sources(), site.show, settings.secret_environment(), home=_folder(site.session)
+    )
     site.show("phase_done", outcome=outcome, story=False)
     if outcome.interrupted:
         raise Interrupted(phase)
     return outcome
 
 
-def _hosts(site: Range, script: Script) -> tuple[str, ...]:
-    return plan.narrow(site.inventory, ",".join(script.hosts))
-
-
-def _unless_open(site: Range) -> None:
-    """What really happens goes before any drill."""
+def _open_incidents(site: Range) -> list[Incident]:
+    """Return the incidents that are open on the hosts that may be broken."""
     record = site.session.record
-    for incident_id in record.unsettled(datetime.now(UTC)):
-        incident = record.incident(incident_id)
-        if incident.status not in ENDED and set(incident.hosts) & set(site.hosts):
-            fix = f"incidentctl status {incident_id} says how to go on with it; then the drill"
-            raise LockedError(f"{incident_id} is open on these hosts: no drill now.", incident.title, fix)
+    found = [record.incident(incident_id) for incident_id in record.unsettled(datetime.now(UTC))]
+    return [one for one in found if one.status not in ENDED and set(one.hosts) & set(site.hosts)]
 
 
 @contextlib.contextmanager
 def _alone(site: Range) -> Iterator[None]:
-    path = private_folder(site.folder) / "lock"
+    path = private_folder(_folder(site.session)) / "lock"
     path.touch(mode=0o600)
     with path.open("w") as lock:
         try:
@@ -282,19 +268,9 @@ def _alone(site: Range) -> Iterator[None]:
         yield
 
 
-def _file(site: Range) -> Path:
-    return site.folder / "under_way.json"
+def _folder(session: Session) -> Path:
+    return session.settings.state_dir / "drills"
 
 
-def _begin(site: Range, name: str, incident_id: str | None) -> None:
-    """Note down, for good, what is about to be broken."""
-    at = datetime.now(UTC).isoformat(timespec="seconds")
-    lasting_text(_file(site), json.dumps({"drill": name, "incident_id": incident_id, "at": at}))
-
-
-def _under_way(site: Range) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = json.loads(_file(site).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    return found
+def _file(session: Session) -> Path:
+    return _folder(session) / "under_way.json"

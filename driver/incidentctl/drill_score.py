@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from incidentctl import event_data
 from incidentctl.drills import Drill, Right
 from incidentctl.incident import Data, Event, Incident, fold
+from incidentctl.text import plain
 
 TOP = 3  # a cause further down is not read at 3 a.m.
 
@@ -126,7 +127,9 @@ def table(scores: Sequence[Score]) -> str:
     rows = [header, tuple("---" for _ in header)]
     for one in scores:
         spans = (_span(seconds) for seconds in (one.diagnosed_s, one.asked_s, one.recovered_s))
-        rows.append((one.drill, one.result, _place(one), one.option or "none", *spans, one.problem.replace("|", "/")))
+        rows.append(
+            (one.drill, one.result, _place(one), one.option or "none", *spans, plain(one.problem).replace("|", "/"))
+        )
     named, recovered = sum(one.named for one in scores), sum(one.recovered for one in scores)
     end = f"Cause among the first {TOP}: {named} of {len(scores)}. Recovered by the recommended option: {recovered}."
     return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), "", end])

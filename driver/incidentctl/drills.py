@@ -15,11 +15,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from incidentctl import _settings_problems, _yaml_lines
 from incidentctl._settings_values import Duration, ExistingFile, Part, wrong
 from incidentctl._yaml_lines import Problem
+from incidentctl.cause_rules import KINDS
 from incidentctl.errors import ConfigurationError, UsageError
 from incidentctl.settings import Settings
 from incidentctl.text import nearest
 
 FILE, DEFAULTS = "drill.yml", "drills.yml"
+LONGEST = 100_000  # bytes of a script, as the collection's _drill_script has it
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
@@ -35,11 +37,35 @@ def _pattern(text: str) -> str:
     return text
 
 
-def _untemplated(path: Path) -> Path:
-    """Ansible is given this path, and would carry out what stands in braces."""
-    if "{" in str(path):
+def _fit_to_run(path: Path) -> Path:
+    """What a host would only find out when something is broken already, or when that is to be taken back."""
+    if "{" in str(path):  # Ansible is given this path, and would carry out what stands in braces
         raise wrong("a brace in the path of a script would be a template to Ansible", "name it without one")
+    try:
+        with path.open("rb") as file:
+            text = file.read(LONGEST + 1)
+    except OSError as error:
+        raise wrong(f"the script cannot be read: {error.strerror}", "let it be read by who runs drills") from error
+    if len(text) > LONGEST:
+        raise wrong(f"the script is longer than {LONGEST} bytes", "have it fetch, or make, what is large")
+    if b"\r\n" in text:
+        raise wrong(
+            "the script has line ends of Windows, which a shell takes for a part of each word", "sed -i 's/\\r$//'"
+        )
+    try:
+        if "\0" in text.decode():
+            raise wrong("the script has a NUL character in it", "write a shell script")
+    except UnicodeDecodeError as error:
+        raise wrong("the script is not UTF-8 text", "write a shell script") from error
     return path
+
+
+def _kind(name: str) -> str:
+    if name not in KINDS:
+        raise wrong(
+            f"there is no kind of cause {name}{nearest(name, KINDS)}", f"choose from {', '.join(sorted(KINDS))}"
+        )
+    return name
 
 
 Hosts = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
@@ -49,13 +75,13 @@ class Script(Part):
     """A shell script and the hosts (names or groups) that it runs on."""
 
     hosts: Hosts
-    script: Annotated[ExistingFile, AfterValidator(_untemplated)]
+    script: Annotated[ExistingFile, AfterValidator(_fit_to_run)]
 
 
 class Right(Part):
     """A cause is right if it has these hosts and one of these kinds, and what it says matches each pattern."""
 
-    kinds: Annotated[tuple[str, ...], Field(min_length=1)]
+    kinds: Annotated[tuple[Annotated[str, AfterValidator(_kind)], ...], Field(min_length=1)]
     hosts: tuple[str, ...] = ()
     says: tuple[Annotated[str, AfterValidator(_pattern)], ...] = ()
 

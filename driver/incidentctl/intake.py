@@ -59,6 +59,10 @@ class Intake:
     def _hear(self, told: Notification, now: datetime) -> Heard:
         record = self._session.record
         known = {name: record.events(name) for name in record.unsettled(now - _REMEMBERED)}
+        about = alerts.concerned(told, self._inventory)
+        # A drill may be why its own hosts alert; it tells nobody, so it must hear of nothing else.
+        drilled = {name: incident for name, events in known.items() if (incident := incidents.fold(events)).drill}
+        known = {name: known[name] for name in known if name not in drilled or about <= set(drilled[name].hosts)}
         mine = [name for name, events in known.items() if any(seen["group"] == told.group for seen in _alerts(events))]
         open_ones = [name for name in mine if incidents.fold(known[name]).status not in ENDED]
         if open_ones:
@@ -67,25 +71,33 @@ class Intake:
             return Heard(None, "nothing", alerts.in_words(told))
         if mine and (not told.firing or _is_old_news(told, known[mine[0]], now)):
             return self._add(mine[0], told)
-        return self._declare(told, known, now)
+        drills = [incident for incident in drilled.values() if incident.status not in ENDED]
+        if its_own := [drill.incident_id for drill in drills if drill.incident_id in known]:
+            return self._add(its_own[0], told)
+        return self._declare(told, known, now, drills)
 
-    def _declare(self, told: Notification, known: Mapping[str, Sequence[Event]], now: datetime) -> Heard:
+    def _declare(
+        self, told: Notification, known: Mapping[str, Sequence[Event]], now: datetime, drills: Sequence[Incident]
+    ) -> Heard:
         scope = alerts.scope(told, self._inventory)
+        hosts = [host for host in scope.hosts if all(host not in drill.hosts for drill in drills)]
         busy = {
             service: name
             for name, events in known.items()
             if (incident := incidents.fold(events)).status not in ENDED
             for service in incident.services
         }
-        free = tuple(service for service in scope.services if service.name not in busy)
+        there = [service for service in scope.services if not drills or set(hosts) & set(service.hosts)]
+        free = tuple(service for service in there if service.name not in busy)
         if not free:
-            return self._add(busy[scope.services[0].name], told)
+            others = [busy[service.name] for service in there] or [drill.incident_id for drill in drills]
+            return self._add(others[0], told)
         severity, began = alerts.severity(told, self._session.settings.alerts), alerts.onset(told)
         name = session.open_incident(
             self._session,
             alerts.title(told),
             severity,
-            scope.hosts,
+            hosts,
             free,
             affected=[name for name in scope.affected if name not in busy],
             detection="an alert of Prometheus, by Alertmanager",

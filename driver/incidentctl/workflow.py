@@ -12,7 +12,7 @@ from typing import Any
 from incidentctl import incident as incidents
 from incidentctl import ledgers, notify
 from incidentctl.desk import Desk, tell
-from incidentctl.errors import AlreadyOpen, Partial, RefusedError, UsageError
+from incidentctl.errors import AlreadyOpen, LockedError, Partial, RefusedError, UsageError
 from incidentctl.files import way_out
 from incidentctl.incident import Event, Incident, phase_done
 from incidentctl.outcome import SUCCESS, Outcome
@@ -42,30 +42,41 @@ MUST_SUCCEED = ("recover", "verify", "lift", "monitor")
 def declare(record: Record, actor: str, **facts: Any) -> str:
     """Open an incident with its facts (title, severity, services, affected, hosts, sources …) and return its id.
 
-    Raise AlreadyOpen if one of the services already has an open incident.
+    Raise AlreadyOpen if one of the services already has an open incident, LockedError if a drill breaks one of the hosts.
     """
     incident_id = incidents.new_incident_id(datetime.now(UTC))
     data = {"detection": "declared by a person", **facts}
-    record.open(incident_id, "declared", data, actor, lambda there: _unless_open(there, facts["services"]))
+    mine = facts["services"], facts.get("hosts", ()), bool(facts.get("drill"))
+    record.open(incident_id, "declared", data, actor, lambda there: _unless_open(there, *mine))
     return incident_id
 
 
 def reopen(record: Record, actor: str, incident_id: str) -> Event:
     """Take an incident that has ended up again. Raise AlreadyOpen as `declare` does, RefusedError if it has not ended."""
-    services = record.incident(incident_id).services
+    mine = record.incident(incident_id)
 
     def fits(there: Iterable[Incident]) -> None:
         others = list(there)
         if incident_id in {other.incident_id for other in others}:
             raise RefusedError(f"{incident_id} is open.", fix=f"incidentctl resume {incident_id} goes on with it")
-        _unless_open(others, services)
+        _unless_open(others, mine.services, mine.hosts, mine.drill is not None)
 
     return record.open(incident_id, "reopened", {}, actor, fits)
 
 
-def _unless_open(there: Iterable[Incident], services: Iterable[str]) -> None:
+def _unless_open(there: Iterable[Incident], services: Iterable[str], hosts: Iterable[str], drill: bool) -> None:
     for other in there:
         shared = sorted(set(services) & set(other.services))
+        both = [host for host in other.hosts if host in set(hosts)]
+        if (drill or other.drill) and not both:
+            continue  # a drill, and what really happens on other hosts, are none of each other's business
+        if shared and other.drill and not drill:
+            raise LockedError(
+                f"A drill is under way on {', '.join(both)}: {other.drill}, {other.incident_id}.",
+                "What fails there is its doing; it tells nobody, and is no incident to go on with.",
+                "leave its hosts out: --limit 'all" + "".join(f":!{host}" for host in other.hosts) + "'; or end it: "
+                "Ctrl-C where it runs, or incidentctl drill --clean",
+            )
         if shared:
             cut_off = incidents.interrupted(other)
             raise AlreadyOpen(

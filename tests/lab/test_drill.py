@@ -68,14 +68,16 @@ def test_what_a_drill_that_was_killed_had_broken_is_taken_back_by_clean(site: No
     under_way = tmp_path / "drills" / "under_way.json"
     with start(tmp_path, "disk_full") as process:
         until = time.monotonic() + 300
-        while not (under_way.exists() and json.loads(under_way.read_text())["incident_id"]):
+        while not list((tmp_path / "incidents").glob("INC-*")):
             assert time.monotonic() < until
             assert process.poll() is None
             time.sleep(0.1)
+        assert json.loads(under_way.read_text())["drill"] == "disk_full"
         process.send_signal(signal.SIGKILL)
     with start(tmp_path, "bad_release") as process:
         assert process.wait(60) == 15, "no other begins before"
     with start(tmp_path, "--clean") as process:
         assert process.wait(600) == 0
     assert not under_way.exists()
+    assert told(tmp_path, "status")["status"] == "closed"
     score.see_healthy(WELL)

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.incidentctl.response.plugins.module_utils import _drill_script
 
-from incidentctl import drill, drill_score, drills, report, trackers
+from incidentctl import drill, drill_range, drill_score, drills, report, trackers
 from incidentctl.drills import Drill
 from incidentctl.errors import ConfigurationError, NotRecovered, Partial, RefusedError, UsageError
 from incidentctl.incident import Event, Incident, fold
@@ -117,6 +118,35 @@ def test_a_script_in_a_folder_that_ansible_would_take_for_a_template_is_refused(
         drills.read(folder, ["disk_full"])
 
 
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        (b"true\r\nfalse\r\n", "line ends of Windows"),
+        (b"x" * (_drill_script.LONGEST + 1), "longer than 100000 bytes"),
+        (b"echo \xff\n", "is not UTF-8 text"),
+        (b"echo \0\n", "NUL character"),
+    ],
+)
+def test_a_script_that_no_host_can_run_is_told_with_its_line_before_anything_is_broken(
+    folder: Path, script: bytes, told: str
+) -> None:
+    """A lift that turned out to be one when it was needed would leave the fault there."""
+    (folder / "disk_full" / "lift.sh").write_bytes(script)
+    with pytest.raises(ConfigurationError) as error:
+        drills.read(folder, ["disk_full"])
+    line = (folder / "disk_full" / drills.FILE).read_text().splitlines().index("  script: lift.sh")
+    assert f"{drills.FILE}:{line + 1}: lift.0.script: " in error.value.why
+    assert told in error.value.why
+
+
+def test_a_kind_that_no_cause_is_of_is_told_with_the_nearest(folder: Path) -> None:
+    write(folder / "disk_full", right=[{"kinds": ["disk", "inode"]}])
+    with pytest.raises(
+        ConfigurationError, match=r"right.0.kinds.1: there is no kind of cause inode \(did you mean inodes"
+    ):
+        drills.read(folder, ["disk_full"])
+
+
 def test_an_unknown_drill_is_told_with_the_nearest(folder: Path) -> None:
     with pytest.raises(UsageError, match="did you mean disk_full"):
         drills.read(folder, ["disc_full"])
@@ -130,18 +160,69 @@ def test_settings_never_have_drills_without_hosts(given: dict[str, str]) -> None
 
 @pytest.mark.parametrize("key", ["prepare", "inject", "lift", "symptom", "recovered"])
 def test_a_drill_that_would_touch_any_other_host_is_refused(folder: Path, key: str) -> None:
-    site = drill.Range(_session(folder), Inventory(HOSTS, ()), ("web1",), lambda *_, **__: None)
-    found = drills.read(folder, ["disk_full"])
-    drill._unless_elsewhere(found, site)
+    site = drill_range.range_of(_session(folder), unseen)
+    drill_range.unless_elsewhere(site, drills.read(folder, ["disk_full"]))
     script = {"hosts": "production", "script": "inject.sh"}
     write(folder / "disk_full", **{key: script if key == "symptom" else [script]})
     with pytest.raises(RefusedError, match="disk_full: db1 is none of them"):
-        drill._unless_elsewhere(drills.read(folder, ["disk_full"]), site)
+        drill_range.unless_elsewhere(site, drills.read(folder, ["disk_full"]))
 
 
-def _session(folder: Path) -> Any:
+def test_hosts_that_there_are_not_are_told_at_once_of_all_drills(folder: Path) -> None:
+    write(
+        folder / "disk_full",
+        inject=[{"hosts": "web2", "script": "inject.sh"}],
+        right=[{"kinds": ["disk"], "hosts": ["wbe1"]}],
+    )
+    write(folder / "bad_release", symptom={"hosts": "stagging", "script": "lift.sh"})
+    with pytest.raises(ConfigurationError) as error:
+        drill_range.unless_elsewhere(
+            drill_range.range_of(_session(folder), unseen), drills.read(folder, drills.known(folder))
+        )
+    for part in (
+        "disk_full: inject.sh: 'web2': no host matches 'web2'",
+        "disk_full: right: there is no host 'wbe1' (did you mean web1?)",
+        "bad_release: lift.sh: 'stagging': no host matches 'stagging', and no group that has hosts (did you mean staging?)",
+    ):
+        assert part in error.value.why, part
+
+
+def test_a_machine_that_is_also_a_host_that_may_not_be_broken_is_broken_under_neither_name(folder: Path) -> None:
+    """An address that was copied: the drill would be done to the database of production."""
+    with pytest.raises(RefusedError, match=r"web1 and db1 are both 10\.0\.0\.1"):
+        drill_range.range_of(_session(folder, web1="10.0.0.1", db1="10.0.0.1"), unseen)
+
+
+def test_a_pattern_that_means_no_host_is_told_as_that_of_the_settings(folder: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"`drills\.hosts` of incidentctl\.yml"):
+        drill_range.range_of(_session(folder, "stagin"), unseen)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '"disk_full"', "\udcff"])
+def test_a_note_of_what_is_under_way_that_cannot_be_read_says_how_to_go_on(folder: Path, text: str) -> None:
+    session = _session(folder)
+    assert drill.left_behind(session) is None
+    file = session.settings.state_dir / "drills" / "under_way.json"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(ConfigurationError, match=r"under_way\.json cannot be read") as error:
+        drill.left_behind(session)
+    assert "--clean NAME" in error.value.fix
+    file.write_text('{"drill": "disk_full", "at": "now"}')
+    assert drill.left_behind(session) == "disk_full"
+
+
+def unseen(*_words: Any, **_facts: Any) -> None:
+    """Show nothing."""
+
+
+def _session(folder: Path, pattern: str = "staging", **machines: str) -> Any:
     class Session:
-        settings = Settings(drills=Drills(folder=folder, hosts="staging"))
+        settings = Settings(drills=Drills(folder=folder, hosts=pattern), state_dir=folder / "state")
+
+        @staticmethod
+        def hosts() -> Inventory:
+            return Inventory(HOSTS, (), machines=machines)
 
     return Session()
 
@@ -238,3 +319,9 @@ def test_the_table_has_a_row_for_each_and_says_why_not(described: Drill) -> None
     assert "| disk_full | recovered | place 1 | custom (free_space) | 10 s | 20 s | 40 s |  |" in told
     assert "| bad_release | not | not named | none | – | – | – | not measured: it has / no effect |" in told
     assert "Cause among the first 3: 1 of 2. Recovered by the recommended option: 1." in told
+
+
+def test_what_a_host_says_clears_no_screen_and_breaks_no_row() -> None:
+    told = drill_score.table([drill_score.unmeasured("disk_full", "web1: \x1b[2J\nall is well |")])
+    assert [line for line in told.splitlines() if "\x1b" in line] == []
+    assert r"web1: \x1b[2J\nall is well / |" in told

@@ -55,13 +55,21 @@ def drill(
         from incidentctl import drill as drilling
 
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # it takes back what it has broken first
-        if clean:
-            done = drilling.clean(session, name, console.show)
-            console.say(console.plain(f"{done} is taken back." if done else "There is nothing to take back."))
-        elif name is not None or every:
-            _run(session, console, name, notify, as_json)
-        else:
+        if not (clean or every or name is not None):
             _list(session, console, as_json)
+            return
+        try:
+            if clean:
+                done = drilling.clean(session, name, console.show)
+                console.say(console.plain(f"{done} is taken back." if done else "There is nothing to take back."))
+            else:
+                _run(session, console, name, notify, as_json)
+        except KeyboardInterrupt:
+            console.close()
+            left = drilling.left_behind(session)
+            told = f"{left} is not taken back: {drilling.CLEAN}" if left else "Nothing is left broken."
+            console.say(console.plain(f"Interrupted. {told}"))
+            raise KeyboardInterrupt from None
 
 
 def _list(session: Session, console: Console, as_json: bool) -> None:

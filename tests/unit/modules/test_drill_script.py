@@ -27,7 +27,8 @@ def test_it_runs_in_the_root_folder_and_stops_at_the_first_error(tmp_path: Path)
 
 
 def test_a_look_changes_nothing() -> None:
-    assert ran("true", only_looks=True) == (ran("true")[0], False)
+    block, changed = ran("true", only_looks=True)
+    assert (block["outcome"], changed) == ("done", False)
 
 
 def test_it_is_tried_again_until_it_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
