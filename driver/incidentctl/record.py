@@ -138,14 +138,17 @@ class Record:
     def find(self, prefix: str | None = None) -> str:
         """Given the beginning of an id, in any case, return the incident that is meant.
 
-        Without one: the newest open incident, else the newest. Raise UsageError, naming what there is.
+        Without one: the newest open incident, a drill only where nothing else is open, else the newest. Raise UsageError,
+        naming what there is.
         """
         with self._transaction() as connection:
             known, ended = _incidents(connection), _ended(connection)
+            left = [name for name in known if name not in ended] if prefix is None else []
+            real = [name for name in left if len(left) == 1 or _stands(connection, name).drill is None]
         if not known:
             raise UsageError("There is no incident yet", fix="incidentctl run declares one")
         if prefix is None:
-            return next((name for name in known if name not in ended), known[0])
+            return (real or left or known)[0]
         found = [name for name in known if name.lower().startswith(prefix.lower())]
         exact = [name for name in found if name.lower() == prefix.lower()]
         if len(found) != 1 and len(exact) != 1:

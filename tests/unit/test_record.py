@@ -230,6 +230,16 @@ def test_the_newest_open_incident_is_meant_when_none_is_named(record: Record) ->
     assert record.find() == "INC-20260103-0000-cccc"
 
 
+def test_a_drill_is_meant_only_where_nothing_real_is_open(record: Record) -> None:
+    """Else the decision about what burns would be carried out on what is practised."""
+    declare(record, "INC-20260101-0000-aaaa")
+    record.append("INC-20260102-0000-bbbb", "declared", {"drill": "disk_full"}, "bob")
+    assert record.find() == "INC-20260101-0000-aaaa"
+    assert record.find("INC-20260102") == "INC-20260102-0000-bbbb"
+    record.append("INC-20260101-0000-aaaa", "closed", {}, "ada")
+    assert record.find() == "INC-20260102-0000-bbbb"
+
+
 def test_a_unique_beginning_names_an_incident_in_any_case(record: Record) -> None:
     declare(record, "INC-20260101-0000-aaaa", "INC-20260102-0000-bbbb")
     assert record.find("inc-20260101") == "INC-20260101-0000-aaaa"
