@@ -111,7 +111,7 @@ NAMED, SAID = 20, 12  # an error says just this, and names the very path, host o
 NEEDED, NEEDED_MORE, ANSWERS = 15, 2, 3  # a sick service needs it in vain; each further one; or it answers all the same
 OF_THE_HOST = -16  # a change that belongs to no service
 CHANGED_JUST_BEFORE, BEGAN_JUST_BEFORE, SOMEWHAT_BEFORE, LONG_BEFORE = 18, 8, 6, -8
-AFTER = -15
+AFTER = OVER_BEFORE = -15
 ONLY_THE_SICK, SICK_THERE, SEVERAL_HOSTS = 8, 6, 3
 WITHOUT_IT, WELL_WITH_IT, NOBODY_SICK = -8, -12, -15
 USERS_SEE_IT = 3

@@ -70,6 +70,7 @@ def _time(suspect: Suspect, case: Case) -> Iterator[Evidence]:
     """It began shortly before the trouble, or not."""
     if suspect.is_change and suspect.service is None:
         yield Evidence(rules.OF_THE_HOST)
+    yield from _over(suspect, case)
     if suspect.at is None or case.began is None or suspect.rule.symptom:
         return
     before = (case.began - suspect.at).total_seconds()
@@ -87,6 +88,16 @@ def _time(suspect: Suspect, case: Case) -> Iterator[Evidence]:
         yield Evidence(rules.SOMEWHAT_BEFORE, f"{what}, {gap} before the trouble began")
     else:
         yield Evidence(rules.LONG_BEFORE, f"{what}, {gap} before the trouble began")
+
+
+def _over(suspect: Suspect, case: Case) -> Iterator[Evidence]:
+    """What came again and again, and not any more when the trouble began."""
+    last = max((f.at for f in suspect.findings if f.at and "last_at" in f.about), default=None)
+    if last is not None and case.began is not None:
+        before = (case.began - last).total_seconds()
+        if before > rules.JUST_BEFORE_S:
+            told = f"the last time was {last:%H:%M:%S} UTC, {_span(before)} before the trouble began"
+            yield Evidence(rules.OVER_BEFORE, f"{suspect.hosts[0]}: {told}")
 
 
 def _places(suspect: Suspect, case: Case) -> Iterator[Evidence]:

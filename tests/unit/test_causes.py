@@ -266,6 +266,18 @@ def test_what_comes_again_and_again_is_not_said_to_have_begun_with_its_last_time
     assert (found[0].kind, found[0].against) == ("oom", ())
 
 
+def test_what_came_again_and_again_and_was_over_before_the_trouble_began_did_not_begin_it() -> None:
+    def score(last: str) -> tuple[int, tuple[str, ...]]:
+        killed = finding("warning", "oom", "shop was killed 5 times", "shop", last, count=5, last_at=last)
+        (found,) = (cause for cause in weigh({"web1": facts(killed, error("gone"), UNHEALTHY)}) if cause.kind == "oom")
+        return found.score, found.against
+
+    shortly, early = score("2026-01-01T02:50:00+00:00"), score("2026-01-01T02:40:00+00:00")
+    assert shortly[1] == ()
+    assert early[1] == ("web1: the last time was 02:40:00 UTC, 20 min before the trouble began",)
+    assert early[0] == shortly[0] + cause_rules.OVER_BEFORE
+
+
 def test_files_of_the_host_that_nothing_speaks_of_are_less_likely_than_a_slow_dependency() -> None:
     slow = finding("warning", "dependency_slow", "shop: its dependency database is slow", "shop", name="database")
     late = error("read timed out", "timeout")
