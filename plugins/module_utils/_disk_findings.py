@@ -97,7 +97,7 @@ def _floods(growing: list[Facts], disk: Facts | None) -> Iterator[Finding]:
         pace = row["bytes_per_minute"]
         soon = _soon(disk, pace) if disk else None
         full = _severity(disk["used_percent"]) if disk else None
-        if pace < _FLOOD or not (row["log"] or soon or full):
+        if not (pace >= _FLOOD and (row["log"] or full)) and not (pace >= _MIB and soon):
             continue
         worst = "critical" if "critical" in (soon, full) else "warning"
         who = f", written by {', '.join(row['by'])}" if row["by"] else ""

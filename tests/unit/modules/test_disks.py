@@ -323,6 +323,14 @@ def test_log_that_grows_fast_is_told_with_who_writes_it_and_no_folder_beside_it(
     assert told(disks=[huge], growing=[{**FLOOD, "log": False}]) == [], "a database at work"
 
 
+def test_file_that_fills_a_small_disk_within_the_hour_is_told_however_slowly_it_grows() -> None:
+    small = {**DISK, "total_bytes": 24 * MIB, "free_bytes": 4 * MIB, "used_percent": 81.7, "bytes_per_minute": 0}
+    row = {**FLOOD, "bytes_per_minute": 8 * MIB}
+    words = "/srv/web.log grows by 8.0 MiB a minute, written by nginx: full in 30 s"
+    assert told(disks=[small], growing=[row]) == [("critical", "folder_growing", words)]
+    assert told(disks=[{**small, "free_bytes": GIB}], growing=[row]) == [], "that takes two hours"
+
+
 def test_deleted_file_counts_where_its_disk_is_full() -> None:
     row = {"path": "/srv/old.log", "bytes": GIB, "pid": 7, "name": "java", "disk": "/srv"}
     text = "java (7) keeps /srv/old.log open, which is deleted: 1.0 GiB of /srv"
