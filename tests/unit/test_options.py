@@ -174,6 +174,17 @@ def test_of_several_that_fit_the_one_that_helped_before_comes_first_and_the_othe
     assert option(replace(both, tried=("custom archive_logs",)), "custom").playbook == "free_space"
 
 
+def test_a_playbook_for_the_symptom_that_comes_first_goes_before_one_for_a_cause_that_is_less_likely() -> None:
+    symptom, near = (
+        Cause("errors", "shop", "not an address", 36),
+        Cause("configuration", None, "/etc/x put in place", 33),
+    )
+    site = replace(SHOP, rollback={}, mitigations=(), causes=(symptom, near))
+    restore, quiet = Own("restore", frozenset({"configuration"})), Own("quiet", frozenset({"errors"}))
+    assert option(replace(site, custom=(restore, quiet)), "custom").playbook == "quiet"
+    assert option(replace(site, custom=(restore,)), "custom").playbook == "restore", "nobody knows what lies behind it"
+
+
 @pytest.mark.parametrize("causes", [(), (RELEASE,), (Cause("errors", "shop", "KeyError", 50),)])
 def test_of_a_playbook_that_does_not_fit_nothing_is_known(causes: tuple[Cause, ...]) -> None:
     custom = option(replace(SHOP, affected=(), rollback={}, causes=causes, custom=(SPACE, Own("failover"))), "custom")

@@ -48,17 +48,20 @@ def custom(situation: Situation) -> Way:
 def _facts(situation: Situation, own: Own) -> tuple[Fact, ...]:
     return (
         Fact(points.OWN, f"what {own.name} does is known to its author alone"),
-        *common(situation, "custom", own.name, lambda cause: _touches(own, cause), own.name),
+        *common(situation, "custom", own.name, lambda cause: _touches(situation, own, cause), own.name),
     )
 
 
-def _touches(own: Own, cause: Cause) -> bool | None:
-    return remedies.touches("custom", cause.kind, own.causes)
+def _touches(situation: Situation, own: Own, cause: Cause) -> bool | None:
+    """Where a playbook is for a symptom, the site knows what lies behind it: then any other playbook is not for it."""
+    found = remedies.touches("custom", cause.kind, own.causes)
+    others = (other.causes for other in situation.custom)
+    return False if found is None and any(cause.kind in causes for causes in others) else found
 
 
 def _is_known(situation: Situation, own: Own) -> bool:
     """Say whether anything speaks for it: it is for the likeliest cause, or it helped before."""
-    found = likeliest(situation.causes, lambda cause: _touches(own, cause)) if own.causes else None
+    found = likeliest(situation.causes, lambda cause: _touches(situation, own, cause)) if own.causes else None
     name = way("custom", own.name)
     return (found is not None and found[1]) or any(a.way == name and a.recovered for a in situation.solved)
 
