@@ -7,6 +7,7 @@ there; how many are enough depends on how much else they share, and on the words
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -160,7 +161,7 @@ def _widen(buckets: _Buckets, chosen: Callable[[Form, set[Form]], set[Form]]) ->
 def _buckets(forms: set[Form], cuts: _Cuts) -> _Buckets:
     """Return the templates that several forms become where something is cut out of each, with those forms.
 
-    Of long messages there are hundreds of ways to do so, and hardly two forms meet in any: so the ways are told apart by
+    Of long messages there are hundreds of ways to do so, and hardly two forms meet in any: so templates are told apart by
     a number each, and a first look only sees which numbers come twice.
     """
     size = 1 << (4096 * len(forms)).bit_length()
@@ -186,21 +187,37 @@ def _template(form: Form, cut: _Cut) -> Form:
     return (*parts, *form[at:])
 
 
-def _ends(form: Form) -> list[int]:
-    """Return a number for what stands from each place on."""
-    ends = [0]
-    for word in reversed(form):
-        ends.append(hash((ends[-1], word)))
-    return ends[::-1]
+class _Numbers:
+    """The numbers of templates: of words in a row, whatever they were cut out of, it is the same."""
+
+    _BASE, _PRIME = 1_000_003, (1 << 61) - 1
+    _ANYTHING = hash((ANYTHING,)) % _PRIME
+
+    def __init__(self, form: Form) -> None:
+        """Take the words of a form."""
+        self.powers, self.words, self.before = [1], [hash((word,)) % self._PRIME for word in form], [0]
+        for word in self.words:
+            self.before.append((self.before[-1] * self._BASE + word) % self._PRIME)
+            self.powers.append(self.powers[-1] * self._BASE % self._PRIME)
+
+    def of(self, cut: _Cut) -> int:
+        """Return the number of the template that is left where this is cut out."""
+        number, at = 0, 0
+        for begin, end in (*cut, (len(self.words), 0)):
+            row = self.before[begin] - self.before[at] * self.powers[begin - at]
+            number = (number * self.powers[begin - at] + row) % self._PRIME
+            if end:
+                number, at = (number * self._BASE + self._ANYTHING) % self._PRIME, end
+        return number
 
 
 def _singles(form: Form) -> Iterator[tuple[int, _Cut]]:
-    before, ends = 0, _ends(form)
-    for place, word in enumerate(form):
+    numbers = _Numbers(form)
+    for place in range(0, len(form), 2):
         # Nothing may stand there: "user=", "from host ()".
-        if not place % 2 and (word or (place and form[place - 1] in _OPENING)):
-            yield hash((before, ends[place + 1])), ((place, place + 1),)
-        before = hash((before, word))
+        if form[place] or (place and form[place - 1] in _OPENING):
+            cut = ((place, place + 1),)
+            yield numbers.of(cut), cut
 
 
 def _names(template: Form, members: set[Form]) -> set[Form]:
@@ -235,19 +252,11 @@ def _pairs(form: Form) -> Iterator[tuple[int, _Cut]]:
     """Two words may vary at once, so that hardly two messages share all others but one."""
     if len(form) > _LONGEST or sum(map(_is_word, form)) < _SEVERAL_CONSTANTS:
         return
+    numbers = _Numbers(form)
     places = [place for place in range(0, len(form), 2) if _may_vary(form[place]) and not _is_act(form, place)]
-    before, ends = 0, _ends(form)
-    for place, word in enumerate(form):
-        if place in places:
-            between, at = 0, place + 1
-            for second in places[places.index(place) + 1 :]:
-                between = hash((between, form[at:second]))
-                at = second  # the word there stays, for all that come after
-                yield (
-                    hash((before, between, second - place, ends[second + 1])),
-                    ((place, place + 1), (second, second + 1)),
-                )
-        before = hash((before, word))
+    for first, second in itertools.combinations(places, 2):
+        cut = ((first, first + 1), (second, second + 1))
+        yield numbers.of(cut), cut
 
 
 def _both_vary(template: Form, members: set[Form]) -> set[Form]:
@@ -263,15 +272,14 @@ def _gaps(form: Form) -> Iterator[tuple[int, _Cut]]:
     """A name may have several words, and not always as many."""
     if len(form) > _LONGEST:
         return
-    before, ends = 0, _ends(form)
-    for first, word in enumerate(form[:-2]):
-        if first >= 2 and not first % 2:
-            for after in range(first + 1, min(first + _GAP + 1, len(form) - 1), 2):
-                last = form[after - 1]
-                if _tells(last) or _names_what_follows(last) or form[after] == '"' or _is_act(form, after - 1):
-                    break
-                yield hash((before, ends[after])), ((first, after),)
-        before = hash((before, word))
+    numbers = _Numbers(form)
+    for first in range(2, len(form) - 2, 2):
+        for after in range(first + 1, min(first + _GAP + 1, len(form) - 1), 2):
+            last = form[after - 1]
+            if _tells(last) or _names_what_follows(last) or form[after] == '"' or _is_act(form, after - 1):
+                break
+            cut = ((first, after),)
+            yield numbers.of(cut), cut
 
 
 def _gap_varies(template: Form, members: set[Form]) -> set[Form]:

@@ -32,8 +32,8 @@ _LEVEL = re.compile(
     rf"(?<![\w/=?&.%-])(ERRO?R?|FTL|CRITICAL|CRIT|FATA(?:L)?|SEVERE|SEV|ALERT|EMERG(?:ENCY)?|PANIC?|DPANIC|{_UPPER_OTHERS}"
     r"|(?:LOG|STATEMENT|DETAIL|HINT|CONTEXT|QUERY|LOCATION)(?=:))(?![\w=%-]|/(?!\w[\w-]*\])|\.\w)(?:\[\d+\]|/[\w-]+(?=\]))?[\]>):|]*"
     # After the name of a channel, as Monolog has it.
-    rf"|(?<=\w\.)(ERROR|CRITICAL|ALERT|EMERGENCY|{_UPPER_OTHERS})(?=: )"
-    r"|\bPHP ((?:Recoverable )?[Ff]atal|Parse|Compile|Warning|Notice|Deprecated)(?: error)?(?=:)"
+    rf"|\.(?<=\w\.)(ERROR|CRITICAL|ALERT|EMERGENCY|{_UPPER_OTHERS})(?=: )"
+    r"|PHP (?<!\wPHP )((?:Recoverable )?[Ff]atal|Parse|Compile|Warning|Notice|Deprecated)(?: error)?(?=:)"
     # In any letters, in brackets; or followed by a colon or a dash, where no word stands before it.
     rf"|[\[<(](?:\w+[:.])?(?i:({_LOWER}))[\]>)]:?"
     r"|(?:(?<=[:|\]>)-] )|(?<=[|\]])|(?<=\t)|^\s*|(?<=[\d]Z )|(?<=: ))"
@@ -143,7 +143,7 @@ def of_plain(text: str, rest: str) -> tuple[bool | None, str]:
     container = _CONTAINER.match(rest)
     if container:
         rest = rest[container.end() :]
-    ruby = _RUBY.match(text)
+    ruby = _RUBY.match(text) if text[1:4] == ", [" else None
     if ruby:  # it writes a line for each line of a message: those that are empty are none of their own
         said = ruby.group(2).strip()
         return bool(said) and ruby.group(1) in "EF", said

@@ -117,3 +117,12 @@ def test_long_messages_that_have_nothing_in_common_cost_little_memory() -> None:
         assert tracemalloc.get_traced_memory()[1] < 16 << 20  # 100 MB and more, where all templates are kept
     finally:
         tracemalloc.stop()
+
+
+def test_template_is_one_whichever_of_its_places_was_seen_to_vary_first() -> None:
+    form = ("no", " ", "a", " ", "of", " ", "b")
+    numbers = _grouping._Numbers
+    both = (*form[:2], _masks.ANYTHING, *form[3:6], _masks.ANYTHING)
+    first, last = ((2, 3),), ((6, 7),)
+    ways = {numbers((*form[:2], _masks.ANYTHING, *form[3:])).of(last), numbers((*form[:6], _masks.ANYTHING)).of(first)}
+    assert ways == {numbers(form).of((*first, *last)), numbers(both).of(first)}
