@@ -161,7 +161,7 @@ def _spoken(found: Sequence[Figure]) -> Iterator[str]:
     texts = list(dict.fromkeys(f.told + (more if f.what == "latency" else "") for f in told))
     yield from texts[:_SPOKEN]
     if len(texts) > _SPOKEN:
-        yield f"and {len(texts) - _SPOKEN} more figures"
+        yield f"and {len(texts) - _SPOKEN} more"
 
 
 def _is_nothing(figure: Figure) -> bool:
