@@ -16,6 +16,7 @@ from incidentctl.text import readable as plain
 MANY_HOSTS = 12  # from here on hosts are counted, not named
 _FIRST, _REST = 3, 2  # causes that are told with their evidence, and those that have one line
 _LINES = 3  # of evidence for one cause
+_MUCH_LESS = 2  # times less likely than the first: told on one line
 _ROOTS, _LONG = 2, 500
 _ROOM, _MOST = 23, 31  # lines of a terminal of 24, and those that are used of a larger one
 _CHANGED = 6  # changes
@@ -43,6 +44,8 @@ def _causes(found: tuple[Cause, ...]) -> Iterator[Text]:
     yield _title("What is likeliest")
     for number, cause in enumerate(found[:_FIRST], 1):
         yield Text(f"{number}. {cause.score:>3}  ", style=_MARKS.get(cause.severity, "")) + _head(cause)
+        if _MUCH_LESS * cause.score < found[0].score:
+            continue  # nobody weighs what speaks for it
         against = cause.against[: max(_LINES - len(cause.supports), 1)]
         for text in cause.supports[: _LINES - len(against)]:
             yield Text(f"        + {plain(text)}")
@@ -79,13 +82,15 @@ def _changes(history: History, room: int) -> Iterator[Text]:
     if history.onset is not None:
         lines.append(_title("Onset  ") + Text(plain(f"{changes.clock(history.onset.at)}: {history.onset.source}")))
     lines += [Text(f"  {plain(note)}", style="yellow") for note in history.notes[:1]]
-    if history.changes:
-        lines.append(_title(f"What changed, {'nearest to the onset' if history.onset else 'newest'} first"))
+    yield from lines[:room]
     rows = [Text(f"  {row.kind:<13} {plain(changes.sentence(row), 500)}") for row in history.changes]
-    left = min(room - len(lines), _CHANGED + 1)
+    left = min(room - len(lines) - 1, _CHANGED + 1)
+    if left < min(len(rows), 2) or not rows:  # a title without a change below it tells nothing
+        return
+    yield _title(f"What changed, {'nearest to the onset' if history.onset else 'newest'} first")
     if len(rows) > left:
         rows = [*rows[: left - 1], Text(f"  and {len(rows) - left + 1} more", style="dim")]
-    yield from [*lines, *rows][:room]
+    yield from rows
 
 
 def _title(text: str) -> Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,24 @@ def test_what_speaks_against_a_cause_is_shown_as_well() -> None:
     brought = {**RELEASE, "about": {**RELEASE["about"], "meaning": "no_space"}}
     told = shown([looked("web1", "shop", brought, FULL, healthy=False)], 160)
     assert "        - web1: explained by 'disk /srv: 100 % full'" in told
+
+
+def test_what_is_much_less_likely_than_the_first_has_one_line() -> None:
+    judged, told = judged_of(crowded()), history.read(crowded())
+    first, second, third, *rest = judged.causes
+    scored = (replace(first, score=90), replace(second, score=45), replace(third, score=44), *rest)
+    found = console_diagnosis.screen(replace(judged, causes=scored), told, None, 80)
+    lines = [line.plain for line in found]
+    follows = [lines[n + 1].lstrip()[:1] for n, line in enumerate(lines) if line[:2] in ("1.", "2.", "3.")]
+    assert follows == ["+", "+", "6"]
+
+
+def test_a_title_stands_over_what_changed_only_where_there_is_room_for_some_of_it() -> None:
+    judged, told = judged_of(crowded()), history.read(crowded())
+    first = replace(judged.causes[0], supports=("one", "two", "three"), against=())
+    full = replace(judged, causes=(first, *judged.causes[1:]), data=["database: 156 writes since 02:00 UTC"])
+    found = console_diagnosis.screen(full, replace(told, notes=["web2: its clock is wrong"]), None, 80)
+    assert [line.plain for line in found][-1] == "  web2: its clock is wrong"
 
 
 def test_where_nothing_was_found_the_screen_says_so() -> None:
