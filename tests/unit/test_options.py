@@ -109,15 +109,15 @@ def test_a_service_without_releases_says_that_the_catalogue_names_none() -> None
 @pytest.mark.parametrize(
     ("causes", "fact"),
     [
-        ((RELEASE,), "+16  the likeliest cause is one that a rollback touches: "),
-        ((RELEASE, DISK._replace(score=71)), " +8  the likeliest cause is one that a rollback touches: "),
-        ((RELEASE, DISK._replace(score=70)), "+16  the likeliest cause is one that a rollback touches: "),
+        ((RELEASE,), "+16  a rollback touches the likeliest cause ("),
+        ((RELEASE, DISK._replace(score=71)), " +8  a rollback touches the likeliest cause ("),
+        ((RELEASE, DISK._replace(score=70)), "+16  a rollback touches the likeliest cause ("),
         (
             (DISK,),
-            "-22  the likeliest cause is one that a rollback does not touch: disk /srv/shop/data: 100 % full (90",
+            "-22  a rollback does not touch the likeliest cause (90 of 100): disk /srv/shop/data: 100 % full",
         ),
-        ((DISK, RELEASE._replace(score=81)), "-11  the likeliest cause is one that a rollback does not touch: "),
-        ((RELEASE._replace(service="mail"),), "-20  the likeliest cause is one that a rollback does not touch: "),
+        ((DISK, RELEASE._replace(score=81)), "-11  a rollback does not touch the likeliest cause ("),
+        ((RELEASE._replace(service="mail"),), "-20  a rollback does not touch the likeliest cause ("),
         ((), " +0  no cause is known"),
         (
             (Cause("errors", "shop", "KeyError", 50),),
@@ -132,7 +132,7 @@ def test_a_rollback_is_weighed_by_whether_it_touches_the_likeliest_cause(causes:
 def test_of_a_symptom_the_cause_behind_it_counts() -> None:
     symptom = Cause("errors", "shop", "KeyError: 'price'", 90)
     (line,) = (x for x in option(replace(SHOP, causes=(symptom, DISK)), "rollback").because if "likeliest" in x)
-    assert "does not touch: disk" in line
+    assert "does not touch the likeliest cause (90 of 100): disk" in line
 
 
 def test_a_mitigation_is_narrowed_to_what_touches_the_cause_and_says_why() -> None:
@@ -143,7 +143,7 @@ def test_a_mitigation_is_narrowed_to_what_touches_the_cause_and_says_why() -> No
     assert found.steps[1].startswith(
         "shop: limit new connections, because it touches the likeliest cause: 10.0.0.9 has 486"
     )
-    assert any("one that rate_limit touches" in line for line in found.because)
+    assert any("rate_limit touches the likeliest cause" in line for line in found.because)
 
 
 def test_a_mitigation_that_touches_no_known_cause_stays_whole_and_is_no_advice() -> None:

@@ -190,7 +190,7 @@ def _is_traced(option: Option, there: list[Backup]) -> None:
         assert not option.feasible or re.match(r"unknown: |none", option.data_at_risk)
         return
     timed = [backup for backup in there if backup.at not in (None, "garbage")]
-    assert any(clock(str(backup.at)).endswith(found[2]) for backup in timed)
+    assert any(found[2] in clock(str(backup.at)).split(" ", 1) for backup in timed)
     if found[1]:
         sums = {0}
         for item in {backup.item for backup in timed}:

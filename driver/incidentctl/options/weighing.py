@@ -84,7 +84,7 @@ def _cause(causes: Sequence[Cause], who: str, touches: Touches) -> Fact | None:
     close = bool(others) and first.score - max(others) < points.NEAR
     does = "touches" if is_touched else "does not touch"
     near = "; the next one is nearly as likely" if close else ""
-    text = f"the likeliest cause is one that {who} {does}: {quoted(first.title)} ({first.score} of 100{near})"
+    text = f"{who} {does} the likeliest cause ({first.score} of 100{near}): {quoted(first.title)}"
     return Fact(round(whole / 2) if close else whole, text)
 
 
