@@ -139,6 +139,21 @@ def test_what_changed_after_the_decision_is_asked_about_anew_and_nothing_is_done
     assert site.acted == list(WEB)
 
 
+def test_people_hear_of_a_decision_once_it_is_carried_out_and_of_none_that_is_not(
+    desk: Desk, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(recovery, "tell", lambda _desk, about: told.append((about, list(site.acted))))
+    decision.answer(desk, "rollback")
+    site.release["web2"] = "42b"
+    with pytest.raises(PlanChangedError):
+        recovery.recover(desk)
+    assert told == []
+    decision.answer(desk, "rollback")
+    recovery.recover(desk)
+    assert told == [("decided", [])]
+
+
 def test_a_host_that_does_not_answer_is_let_be_and_the_others_are_acted_on(desk: Desk, site: Site) -> None:
     decision.answer(desk, "rollback")
     site.away = {"web1"}

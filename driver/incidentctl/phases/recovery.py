@@ -21,9 +21,9 @@ def recover(desk: Desk) -> None:
     """Carry out the answer."""
     approvals.wait(desk)
     decision: Mapping[str, Any] = desk.incident().decision or {}
-    tell(desk, "decided")
     option = decision["option"]
     if option == "wait":  # the verification looks whether it recovers by itself
+        tell(desk, "decided")
         skip_step(desk, "recover")
         return
     step, variables = planned(desk, option, decision.get("playbook"))
@@ -33,6 +33,7 @@ def recover(desk: Desk) -> None:
         variables |= review.reviewed(desk, step, variables)
     away = _unless_changed(desk, decision, step.hosts)
     _unless_it_may_go_on(desk, option, away)
+    tell(desk, "decided")  # not before it is known that it will be done: customers hear of it
     gone = {row.host for row in away}
     # Of who is away nothing can be expected: a guard must not count on them.
     step = replace(step, targets=tuple(target for target in step.targets if target[0] not in gone))
