@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from incidentctl.errors import IncidentctlError, UsageError
 from incidentctl.outcome import SUCCESS, HostOutcome, Step
 from incidentctl.plan import Inventory
 from incidentctl.session import Session
-from incidentctl.settings import Secret, Settings, resolve_secret
+from incidentctl.settings import Monitoring, Secret, Settings, resolve_secret
 from incidentctl.text import nearest
 
 # The first asks for what would be missing. In check mode the others connect, become, read the catalogue and look at
@@ -67,7 +68,7 @@ def check(session: Session, limit: str | None, show: Show) -> list[Finding]:
     found.append(Finding("inventory", True, f"{len(hosts)} host(s), {len(inventory.services)} service(s)"))
     found += _guards(settings, inventory, hosts)
     found += _addresses(settings)
-    found += _monitoring(settings)
+    found += _monitoring(settings, [service.name for service in inventory.services])
     return found + _hosts(session, hosts, show)
 
 
@@ -162,16 +163,31 @@ def _told_at(what: str, tried: list[addresses.Tried]) -> list[Finding]:
     return wrong or [Finding(what, True, "; ".join([*said, *notes]))]
 
 
-def _monitoring(settings: Settings) -> list[Finding]:
-    """The monitoring that is configured answers, as Prometheus and Alertmanager do."""
+def _monitoring(settings: Settings, services: Sequence[str]) -> list[Finding]:
+    """The monitoring that is configured answers, as Prometheus and Alertmanager do, and can tell what it is to be asked."""
     asked = [name for name in ("prometheus", "alertmanager") if getattr(settings.monitoring, name)]
     if not asked:
         return []
     fix = "start it, or correct its address under monitoring in incidentctl.yml"
     problems = monitoring.look(settings.monitoring)["problems"]
-    return [Finding("monitoring", False, problem, fix) for problem in problems] or [
-        Finding("monitoring", True, f"{' and '.join(asked)} answer")
-    ]
+    if problems:
+        return [Finding("monitoring", False, problem, fix) for problem in problems]
+    return [Finding("monitoring", True, f"{' and '.join(asked)} answer"), *_queries(settings.monitoring, services)]
+
+
+def _queries(asked: Monitoring, services: Sequence[str]) -> Iterator[Finding]:
+    """What is wrong with a query is not to be found out when a recovery is verified."""
+    if not (asked.queries and asked.prometheus):
+        return
+    values, problems = monitoring.measured(asked, services, [None])
+    fix = "correct it under monitoring.queries in incidentctl.yml"
+    yield from (Finding("queries", False, problem, fix) for problem in problems)
+    told = {name: [value for (value,) in each.values() if value is not None] for name, each in values.items()}
+    for name in (name for name, numbers in told.items() if numbers and all(map(math.isnan, numbers))):
+        said = f"{name} gives nothing for any service: right, if nothing of it has happened yet"
+        yield Finding("queries", True, said, f"else {fix}", warning=True)
+    if not problems:
+        yield Finding("queries", True, f"{', '.join(told)} can be asked")
 
 
 def _hosts(session: Session, hosts: tuple[str, ...], show: Show) -> list[Finding]:

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from tests.small_service import endpoint
 
-from incidentctl import monitoring
+from incidentctl import monitoring, readiness
 from incidentctl.desk import Desk
 from incidentctl.phases import verification
 from incidentctl.plan import Inventory, Service
@@ -154,6 +154,30 @@ def test_what_is_wrong_with_a_query_is_said_on_one_plain_line() -> None:
     _values, problems = measured((400, refusal))
     assert problems[0].startswith(" answers 400: 1:5: parse error\\n\\x1b[31munexpected end")
     assert len(problems[0]) < 300
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ((200, instant("0.2")), [(True, False, "latency can be asked")]),
+        (
+            (200, instant()),
+            [(True, True, "latency gives nothing for any service"), (True, False, "latency can be asked")],
+        ),
+        ((400, {"error": "parse error: unclosed"}), [(False, False, "parse error: unclosed")]),
+    ],
+)
+def test_the_doctor_asks_each_query_before_an_incident_does(
+    answer: tuple[int, Any], told: list[tuple[bool, bool, str]]
+) -> None:
+    def serve(_method: str, path: str, _body: Any) -> tuple[int, Any]:
+        return (200, instant()) if "up" in path else answer
+
+    with endpoint(serve) as server:
+        asked = Monitoring(prometheus=server.url, queries={"latency": 'sum(took{job="$service"})'})
+        found = [row for row in readiness._monitoring(Settings(monitoring=asked), ["shop"]) if row.what == "queries"]
+    assert [(row.ok, row.warning) for row in found] == [(ok, warning) for ok, warning, _ in told]
+    assert all(text in row.told for row, (_ok, _warning, text) in zip(found, told, strict=True))
 
 
 def test_a_prometheus_that_hangs_costs_its_time_once_and_takes_no_turn_of_another() -> None:
