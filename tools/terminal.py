@@ -78,8 +78,8 @@ def record() -> str:
         screen = tmux("capture-pane", "-p", "-e")
         tmux("send-keys", "Enter")
         wait_for("the report is written")
-        tmux("send-keys", "echo exit code $?", "Enter")
-        wait_for("exit code 0")
+        tmux("send-keys", "echo ended with $?", "Enter")  # in words that the demo does not say: it has a shop to stop yet
+        wait_for("ended with 0")
     finally:
         tmux("kill-server", check=False)
     return screen
