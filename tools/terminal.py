@@ -78,7 +78,8 @@ def record() -> str:
         screen = tmux("capture-pane", "-p", "-e")
         tmux("send-keys", "Enter")
         wait_for("the report is written")
-        tmux("send-keys", "echo ended with $?", "Enter")  # in words that the demo does not say: it has a shop to stop yet
+        # In words that the demo does not say itself: it has a shop to stop yet.
+        tmux("send-keys", "echo ended with $?", "Enter")
         wait_for("ended with 0")
     finally:
         tmux("kill-server", check=False)
