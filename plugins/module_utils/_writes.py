@@ -39,9 +39,8 @@ def files_since(root: Path, since_ns: int, until: float) -> Writes:
     if not stat.S_ISDIR(top.st_mode):
         new = top.st_ctime_ns >= since_ns
         return Writes(int(new), FILES, bytes=top.st_size if new else 0)
-    removed = (
-        {str(root)} if top.st_ctime_ns >= since_ns else set()
-    )  # folders that changed, until a file in them explains it
+    # Folders that changed, until a file in them explains it.
+    removed = {str(root)} if top.st_ctime_ns >= since_ns else set()
     count, size, cut = 0, 0, False
     for number, (folder, entry, status) in enumerate(_entries(str(root))):
         if number >= _MOST or time.monotonic() > until:

@@ -19,7 +19,8 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _rule_removal,
     _ssh_session,
 )
-from tests.small_service import SmallService
+from tests.postgresql_server import Server
+from tests.small_service import SmallService, open_folder
 from tests.unit.modules.collecting import Params, asked
 from tests.unit.modules.packet_filter import FILTER, LOGIN
 
@@ -30,6 +31,15 @@ def shop(tmp_path: Path) -> Iterator[SmallService]:
     service = SmallService(tmp_path / "shop")
     yield service
     service.end()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A PostgreSQL with nothing in it, for all tests of a module."""
+    with open_folder() as folder:
+        server = Server(folder)
+        yield server
+        server.end()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +25,12 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
 )
 from ansible_collections.incidentctl.response.plugins.module_utils._postgresql import Place
 from tests.postgresql_server import BIN, Server
-from tests.small_service import open_folder
 
 RESTIC = pytest.param("restic", marks=pytest.mark.skipif(not shutil.which("restic"), reason="restic is not here"))
 needs_postgresql = pytest.mark.skipif(BIN is None, reason="PostgreSQL is not here")
 ROWS = 3000
 
 Params = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with open_folder() as folder:
-        server = Server(folder)
-        yield server
-        server.end()
 
 
 @pytest.fixture

@@ -313,14 +313,6 @@ def test_looking_takes_no_lock_and_leaves_nothing_behind(site: Site, database: P
         assert sorted(path.name for path in site.folder.iterdir()) == before
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with open_folder() as folder:
-        server = Server(folder)
-        yield server
-        server.end()
-
-
 @pytest.fixture
 def shop(server: Server, site: Site) -> Server:
     server.sql("DROP DATABASE IF EXISTS shop WITH (FORCE)")
