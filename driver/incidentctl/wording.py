@@ -114,7 +114,7 @@ def plan(plan: Any, refusals: Sequence[Refusal] = (), seen: Data | None = None) 
             lines.append(f"    {capability:<18} {told or 'nothing in this scope'}")
     lines.append("  then a person decides")
     if seen is not None:
-        lines.append(f"  as the hosts are now, contain would do (check {seen['hash'][:12]}):")
+        lines.append(f"  contain, as the hosts are now (check {seen['hash'][:12]}):")
         lines += [f"    {plain(text, 1000)}" for text in (*approval.lines(seen), *seen["besides"])] or ["    nothing"]
     for refusal in refusals:
         lines.append(plain(f"  Refused by the guard {refusal.guard}: {refusal.told}.", _LONG))
