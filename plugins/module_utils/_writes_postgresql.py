@@ -15,9 +15,10 @@ from ansible_collections.incidentctl.response.plugins.module_utils._writes impor
 
 _CONNECT_S = 3
 _STATEMENT_MS = 2000
+# A transaction of its own, with which all settings end: behind a pooler the connection is the application's next.
 # When the server crashes its statistics begin anew: of its own ones (bgwriter) it notes when, to the microsecond.
 _ASK = f"""
-SET default_transaction_read_only = on; SET statement_timeout = {_STATEMENT_MS};
+BEGIN READ ONLY; SET LOCAL statement_timeout = {_STATEMENT_MS};
 SELECT json_build_array(current_setting('track_counts'), array_to_string(ARRAY[d.datid::text,
   extract(epoch FROM d.stats_reset)::text, extract(epoch FROM b.stats_reset)::text], ' ', '-'),
   (d.tup_inserted + d.tup_updated + d.tup_deleted - coalesce((
@@ -25,6 +26,7 @@ SELECT json_build_array(current_setting('track_counts'), array_to_string(ARRAY[d
     JOIN pg_catalog.pg_class c ON c.oid = s.relid
     WHERE NOT c.relisshared AND c.oid <> 'pg_catalog.pg_largeobject'::regclass), 0))::bigint)
 FROM pg_catalog.pg_stat_database d, pg_catalog.pg_stat_bgwriter b WHERE d.datname = current_database();
+COMMIT;
 """  # noqa: S608 - of our own words
 
 Noted = dict[str, Any]

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from ansible_collections.incidentctl.response.plugins.module_utils import (
     _backup,
+    _psql,
     _since_backup,
     _tree,
     _writes,
@@ -335,6 +336,34 @@ def test_rows_of_postgresql_are_counted_and_those_of_its_catalogs_are_not(site: 
     shop.sql("ANALYZE orders; CREATE INDEX on_id ON orders (id); CREATE TABLE more (a int)", "shop")
     row = site.since()
     assert (counted(row), row["source"]) == ((30 + 10 + 2, "rows", False), "by the server's statistics")
+
+
+@needs_postgresql
+def test_a_connection_is_left_as_it_was_for_whoever_a_pooler_gives_it_to_next(
+    site: Site, shop: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("default_transaction_read_only", "lock_timeout", "statement_timeout")
+    shown = f"SELECT json_build_array({', '.join(f'current_setting($${name}$$)' for name in names)});"
+    after: list[list[str]] = []
+
+    class Watched(_psql.Psql):
+        def __exit__(self, *error: object) -> None:
+            after.extend(self.ask(shown))
+            super().__exit__(*error)
+
+    site.back_up()
+    monkeypatch.setattr(_writes_postgresql, "Psql", Watched)
+    assert counted(site.since()) == (0, "rows", False)
+    assert after == [["off", "0", "0"]]
+
+
+@needs_postgresql
+def test_nothing_can_be_written_by_counting(site: Site, shop: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.back_up()
+    asked = _writes_postgresql._ASK.replace("SELECT", "DELETE FROM orders;\nSELECT", 1)
+    monkeypatch.setattr(_writes_postgresql, "_ASK", asked)
+    assert "read-only" in site.since()["source"]
+    assert shop.sql("SELECT count(*) FROM orders", "shop") == "50"
 
 
 @needs_postgresql
