@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import itertools
 import json
 import os
@@ -13,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from incidentctl import zstd
 
 MANIFEST = "manifest.json"
 MOST_BYTES = 1 << 30  # unpacked; a role's default is a twentieth of that
@@ -85,12 +88,24 @@ def look(stream: BinaryIO, host: str, incident_id: str) -> Inside:
 def parts(stream: BinaryIO, inside: Inside) -> Iterator[tuple[str, BinaryIO]]:
     """Give each regular file within an open bundle, in order, with what is in it; any other is a problem of `inside`.
 
-    Raises whatever a hostile archive makes gzip and tarfile raise.
+    Raises whatever a hostile archive makes gzip, zstd and tarfile raise.
     """
     stream.seek(0)
-    with gzip.GzipFile(fileobj=stream) as unpacked, tarfile.open(fileobj=_Bounded(unpacked), mode="r:") as tar:  # type: ignore[call-overload]
+    with _unpacked(stream) as unpacked, tarfile.open(fileobj=_Bounded(unpacked), mode="r:") as tar:  # type: ignore[call-overload]
         for member in _members(tar, inside):
             yield member.name, _content(tar, member)
+
+
+def is_zstd(stream: BinaryIO) -> bool:
+    """Say whether an open bundle is packed with zstd."""
+    stream.seek(0)
+    return stream.read(len(zstd.MAGIC)) == zstd.MAGIC
+
+
+def _unpacked(stream: BinaryIO) -> gzip.GzipFile | io.BufferedReader[zstd.Unpacked]:
+    packed_with_zstd = is_zstd(stream)
+    stream.seek(0)
+    return io.BufferedReader(zstd.Unpacked(stream), _CHUNK) if packed_with_zstd else gzip.GzipFile(fileobj=stream)
 
 
 def _members(tar: tarfile.TarFile, inside: Inside) -> Iterator[tarfile.TarInfo]:
@@ -150,27 +165,32 @@ def _compared(said: Any, found: Mapping[str, tuple[str, int]], whose: Mapping[st
 
 
 class _Bounded:
-    """What tarfile needs of a file, with an end: an archive may unpack to any size, and ask for any size at once."""
+    """What tarfile needs of a file, forward only, with an end: an archive may unpack to any size, and ask for it at once."""
 
-    def __init__(self, stream: gzip.GzipFile) -> None:
-        self._stream = stream
+    def __init__(self, stream: gzip.GzipFile | io.BufferedReader[zstd.Unpacked]) -> None:
+        self._stream, self._at = stream, 0
 
     def read(self, size: int = -1) -> bytes:
         if not 0 <= size <= _CHUNK:
             raise ValueError(f"{size} bytes are asked for at once")
         content = self._stream.read(size)
-        self._check(self._stream.tell())
+        self._at += len(content)
+        self._check(self._at)
         return content
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         self._check(offset)
-        return self._stream.seek(offset, whence)
+        if whence != os.SEEK_SET or offset < self._at:
+            raise ValueError("it cannot be read in one go")
+        while self._at < offset and self.read(min(_CHUNK, offset - self._at)):
+            pass
+        return self._at
 
     def seekable(self) -> bool:
         return True
 
     def tell(self) -> int:
-        return self._stream.tell()
+        return self._at
 
     def _check(self, offset: int) -> None:
         if offset > MOST_BYTES:

@@ -9,17 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from incidentctl import bundles, event_data, evidence_manifest
-from incidentctl.errors import EvidenceChanged
+from incidentctl import bundles, event_data, evidence_manifest, zstd
+from incidentctl.errors import EvidenceChanged, Partial
 from incidentctl.incident import Event, Incident
 
 WELL = ("whole", "none")
+UNREAD = "unread"
 _MOST_FILES = 10_000
 
 
 @dataclass(frozen=True)
 class Checked:
-    """One host's bundle, or another file: `whole`, `changed`, `missing`, `extra`; `none` where nothing ever came home."""
+    """One host's bundle, or another file: `whole`, `changed`, `missing`, `extra`; `none` where nothing ever came home.
+
+    `unread`: the bundle is what the record has, but this machine lacks what it takes to compare each part in it.
+    """
 
     host: str
     file: str
@@ -77,15 +81,19 @@ def _bundle(host: str, incident_id: str, bundle: dict[str, Any], folder: Path, s
                     else "its SHA-256 differs"
                 )
                 return Checked(host, file, "changed", told)
-            inside = bundles.look(stream, host, incident_id)
+            readable = zstd.is_here() or not bundles.is_zstd(stream)
+            inside = bundles.look(stream, host, incident_id) if readable else bundles.Inside()
     except FileNotFoundError:
         return Checked(host, file, "missing", "it is not there")
     except OSError as error:
         return Checked(host, file, "changed", error.strerror or str(error))
-    if inside.problems:
-        return Checked(host, file, "changed", inside.told)
-    if said is not None and digest not in _digests(said, host):
-        return Checked(host, file, "changed", "the manifest does not have it so")
+    told = inside.told
+    if not told and said is not None and digest not in _digests(said, host):
+        told = "the manifest does not have it so"
+    if told:
+        return Checked(host, file, "changed", told)
+    if not readable:
+        return Checked(host, file, UNREAD, f"its SHA-256 is the one in the record, but {zstd.WHY_NOT} to look into it")
     return Checked(host, file, "whole", f"{size} bytes, {inside.members} parts{_lacks(bundle)}")
 
 
@@ -111,8 +119,13 @@ def _files(folder: Path) -> Iterator[str]:
 
 
 def judge(incident_id: str, checked: Sequence[Checked], broken: int | None) -> None:
-    """Raise EvidenceChanged if anything is not as it came home, or the record's chain is broken at the event `broken`."""
-    wrong = [f"{row.file or row.host}: {row.verdict}: {row.detail}" for row in checked if row.verdict not in WELL]
+    """Raise EvidenceChanged if anything is not as it came home, or the record's chain is broken at the event `broken`.
+
+    Raise Partial if all of it is, as far as that can be told without zstd.
+    """
+    wrong = [
+        f"{row.file or row.host}: {row.verdict}: {row.detail}" for row in checked if row.verdict not in (*WELL, UNREAD)
+    ]
     if broken is not None:
         wrong.insert(0, f"the record is not as it was written from event {broken} on")
     if wrong:
@@ -120,4 +133,11 @@ def judge(incident_id: str, checked: Sequence[Checked], broken: int | None) -> N
             f"{incident_id}: the evidence is not as it came home.",
             "\n".join([*wrong[:10], *([f"and {len(wrong) - 10} more"] if len(wrong) > 10 else [])]),
             f"leave all as it is, and compare it with a copy; incidentctl timeline {incident_id} says what came when",
+        )
+    unread = [row.file for row in checked if row.verdict == UNREAD]
+    if unread:
+        raise Partial(
+            f"{incident_id}: {len(unread)} bundle(s) could not be looked into: {zstd.WHY_NOT}.",
+            "Nothing was found changed: each bundle has the SHA-256 that the record has. Its parts were not compared.",
+            zstd.FIX,
         )

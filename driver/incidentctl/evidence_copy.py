@@ -7,6 +7,7 @@ beside the one that was asked for, whose name says that it is not done, and is r
 from __future__ import annotations
 
 import bz2
+import contextlib
 import errno
 import gzip
 import hashlib
@@ -23,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from incidentctl import bundles, evidence_manifest
+from incidentctl import bundles, evidence_manifest, zstd
 from incidentctl.errors import EvidenceChanged, RefusedError
 from incidentctl.files import private_folder, private_text
 from incidentctl.incident import Incident
@@ -35,8 +36,7 @@ MOST_BYTES = bundles.MOST_BYTES  # of one bundle's copy: what is compressed in i
 _CHUNK = 64 << 10
 _LOOK = 8 << 10  # bytes that are looked at to tell text from what is none
 _XZ_MEMORY = 128 << 20  # xz -9 needs 65 MiB to unpack
-_PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
-_UNKNOWN = {b"\x28\xb5\x2f\xfd": "it is compressed with zstd, which is not unpacked here"}
+_PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", zstd.MAGIC: "zstd"}
 
 
 class _LeftOutError(Exception):
@@ -135,7 +135,7 @@ def _document(
 def _bundle(host: str, bundle: Mapping[str, Any], evidence: Path, draft: Path, incident_id: str) -> Bundle:
     path = str(bundle["path"])
     base = PurePosixPath(path).name
-    place = private_folder(draft / _safe(host) / _safe(base.removesuffix(".tar.gz")))
+    place = private_folder(draft / _safe(host) / _safe(base.removesuffix(".tar.gz").removesuffix(".tar.zst")))
     room = [MOST_BYTES]
     parts: list[Part] = []
     with bundles.opened(evidence / path) as stream:
@@ -161,7 +161,8 @@ def _part(name: str, content: BinaryIO, place: Path, draft: Path, room: list[int
     try:
         text, suffix = _text(stream)
         path = path.with_name(path.name + suffix)
-        part.sha256, part.bytes, part.redactions = _written(text, path, room)
+        with text if suffix else contextlib.nullcontext():  # zstd is a program that runs
+            part.sha256, part.bytes, part.redactions = _written(text, path, room)
         part.file = str(path.relative_to(draft))
     except _LeftOutError as why:
         part.left_out = str(why)
@@ -176,8 +177,8 @@ def _text(stream: io.BufferedReader[Any]) -> tuple[io.BufferedReader[Any], str]:
     unpacked = stream
     begin, suffix = stream.peek(_LOOK)[:_LOOK], ""
     kind = next((kind for magic, kind in _PACKED.items() if begin.startswith(magic)), None)
-    if why := next((why for magic, why in _UNKNOWN.items() if begin.startswith(magic)), None):
-        raise _LeftOutError(why)
+    if kind == "zstd" and not zstd.is_here():
+        raise _LeftOutError(f"{zstd.WHY_NOT}, with which it is compressed")
     if kind is not None:
         unpacked = io.BufferedReader(_UNPACKERS[kind](stream), _CHUNK)
         suffix = ".txt"
@@ -300,6 +301,7 @@ _UNPACKERS: Mapping[str, Callable[[io.BufferedReader[Any]], Any]] = {
     "gzip": lambda stream: gzip.GzipFile(fileobj=stream),
     "bzip2": bz2.BZ2File,
     "xz": _Xz,
+    "zstd": zstd.Unpacked,
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from incidentctl import approval, evidence_copy, ledgers
+from incidentctl import approval, evidence_check, evidence_copy, ledgers
 from incidentctl.evidence_check import Checked
 from incidentctl.guards import Refusal
 from incidentctl.incident import Data, Incident
@@ -74,8 +74,8 @@ def _waits(stands: Standing) -> str:
 
 def evidence(incident_id: str, folder: Path, checked: Sequence[Checked]) -> str:
     """Return what became of each bundle of an incident, a line each: what is wrong (✗) first."""
-    signs = {"whole": "✓", "none": "–"}
-    rows = sorted(checked, key=lambda row: (row.verdict in signs, row.host, row.file))
+    signs = {"whole": "✓", "none": "–", "unread": "?"}
+    rows = sorted(checked, key=lambda row: (row.verdict in evidence_check.WELL, row.host, row.file))
     width = max((len(row.host) for row in rows), default=0)
     lines = [
         f"{signs.get(row.verdict, '✗')} {row.verdict:<8} {row.host:<{width}}  {plain(row.file or '-')}: {plain(row.detail, 1000)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,16 @@ class ActionModule(_carrier.Carrier):
 
     def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the module's result, in which the bundle is the one that lies here now."""
+        if shutil.which("zstd") is None:  # to read it here, as `incidentctl evidence` does
+            self._task.args["compression"] = "gzip"
         answer = super().run(tmp, task_vars)
         if "bundle" not in answer or answer.get("failed"):
             return answer
         source, target = "", str(self._task.args["dest"])
         try:
             source = _homecoming.source_of(answer["bundle"])
+            if source.endswith(".zst"):
+                target = f"{target.removesuffix('.tar.gz')}.tar.zst"
             answer["incident"]["files"] = [self._bring(source, target, answer)]
         except AnsibleConnectionFailure:
             raise  # the host is gone: there is nothing to be asked of it, and its next collection removes the bundle

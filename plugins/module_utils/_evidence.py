@@ -16,6 +16,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _evidence_bundle,
     _evidence_configuration,
     _evidence_logs,
+    _evidence_packing,
     _evidence_place,
     _parallel,
     _text,
@@ -80,8 +81,9 @@ def _collect(services: list[dict[str, Any]], params: Params) -> Result:
     )
     name, room = _evidence_place.name_of(params), 2 * params["max_bytes"]
     with _evidence_place.work_folder(name, room, params["login_user"]) as folder:
-        bundle = folder / "evidence.tar.gz"
-        manifest = _evidence_bundle.write(bundle, stages, params, budget)
+        zstd = params["compression"] == "auto" and _evidence_packing.has_zstd()
+        bundle = folder / ("evidence.tar.zst" if zstd else "evidence.tar.gz")
+        manifest = _evidence_bundle.write(bundle, stages, params, budget, zstd)
         size, digest = bundle.stat().st_size, _evidence_place.sha256(bundle)
         _evidence_place.give_to_login_user(params["login_user"], bundle, folder)
     facts = _facts(manifest)

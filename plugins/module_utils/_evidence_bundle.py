@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Callable
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _ledger, _parallel
+from ansible_collections.incidentctl.response.plugins.module_utils import _evidence_packing, _ledger, _parallel
 from ansible_collections.incidentctl.response.plugins.module_utils._budget import Budget
 from ansible_collections.incidentctl.response.plugins.module_utils._evidence_part import Allowance, Content, Part
 from ansible_collections.incidentctl.response.plugins.module_utils._regular_file import NotRegularError
@@ -26,11 +26,13 @@ Manifest = dict[str, Any]
 Stage = Callable[[], "list[Part]"]
 
 
-def write(bundle: Path, stages: Iterable[tuple[Stage, int]], params: dict[str, Any], budget: Budget) -> Manifest:
+def write(
+    bundle: Path, stages: Iterable[tuple[Stage, int]], params: dict[str, Any], budget: Budget, zstd: bool = False
+) -> Manifest:
     """Write all parts that can be read, stage after stage, and last the manifest, which comes back.
 
     A stage is asked for its parts only when the one before has been read, and comes with the bytes that are kept for
-    those after it. The caps count what is collected, before it is compressed.
+    those after it. The caps count what is collected, before it is compressed, with `zstd` or gzip.
     """
     # Half of what is free at most: evidence must not be what fills the disk.
     room = min(params["max_bytes"], shutil.disk_usage(bundle.parent).free // 2)
@@ -47,7 +49,7 @@ def write(bundle: Path, stages: Iterable[tuple[Stage, int]], params: dict[str, A
         "missing": [],
     }
     descriptor = os.open(bundle, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as stream, tarfile.open(fileobj=stream, mode="w:gz", compresslevel=3) as tar:
+    with os.fdopen(descriptor, "wb") as stream, _evidence_packing.tar(stream, zstd) as tar:
         for stage, kept in stages:
             parts = stage()
             _estimate(parts, manifest["estimate"])

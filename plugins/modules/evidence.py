@@ -10,9 +10,9 @@ short_description: Collect volatile state, logs and configuration of a host into
 description:
   - Reads what the host forgets first (connections, processes, memory, load, disks), then the logs that the catalogue names,
     rotated ones too, then the configuration of the services and the host. It goes behind whatever else the host has to do.
-  - Writes one C(tar.gz) into a fresh folder, mode 0700, that belongs to the user Ansible logs in as. The same task brings it
-    home to O(dest), by SFTP or as the connection does it, sees that it has the size and the SHA-256 that the host said, and
-    removes it from the host.
+  - Writes one C(tar.zst) or C(tar.gz) into a fresh folder, mode 0700, that belongs to the user Ansible logs in as. The same task
+    brings it home to O(dest), by SFTP or as the connection does it, sees that it has the size and the SHA-256 that the host said,
+    and removes it from the host.
   - Files are read only if they are regular ones on a disk, and copied byte for byte. One that is a symbolic link is refused;
     a link in a folder above is followed if it belongs to root, or to the owner of what it leads to. Rotated files that are
     compressed come as they are, whole or not at all. What is cut, refused or missing is in the manifest with its reason, and
@@ -24,7 +24,9 @@ author: The incidentctl maintainers (@incidentctl)
 extends_documentation_fragment: incidentctl.response.incident
 options:
   dest:
-    description: Where the bundle will be on the controller, in a folder of the host's name. Nothing that is there is overwritten.
+    description:
+      - Where the bundle will be on the controller, in a folder of the host's name. Nothing that is there is overwritten.
+      - It ends in C(.tar.gz); a bundle that is packed with zstd gets C(.tar.zst) instead.
     type: str
     required: true
   login_user:
@@ -60,6 +62,13 @@ options:
     description: CPU seconds that it may take, those of the commands it starts included. Looked at before each part.
     type: int
     default: 20
+  compression:
+    description:
+      - V(auto) packs with zstd where both the host and the controller have a program of that name, else with gzip.
+      - V(gzip) packs with gzip, for bundles that are read where there is no zstd.
+    type: str
+    choices: [auto, gzip]
+    default: auto
   state:
     description:
       - V(collected) collects.
@@ -139,6 +148,7 @@ ARGUMENT_SPEC = options(
     since_s={"type": "int", "default": 0},
     max_seconds={"type": "int", "default": 60},
     max_cpu_seconds={"type": "int", "default": 20},
+    compression={"type": "str", "choices": ["auto", "gzip"], "default": "auto"},
     state={"type": "str", "choices": ["collected", "undelivered"], "default": "collected"},
     bundle={"type": "str", "default": ""},
     reason={"type": "str", "default": ""},

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 # Where modules put bundles (_evidence_place.py): what is named is removed afterwards.
-_SOURCE = re.compile(r"(?:/[A-Za-z0-9._-]+){0,8}/incidentctl-evidence-[A-Za-z0-9._-]{1,200}/evidence\.tar\.gz")
+_SOURCE = re.compile(r"(?:/[A-Za-z0-9._-]+){0,8}/incidentctl-evidence-[A-Za-z0-9._-]{1,200}/evidence\.tar\.(?:gz|zst)")
 _SHA256 = re.compile("[0-9a-f]{64}")
 _CHUNK = 1 << 20
 

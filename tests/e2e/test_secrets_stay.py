@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.bundle import contents
 from tests.receiver import Receiver
 from tests.shop import Shop
 
@@ -38,11 +38,7 @@ def evidence(shop: Shop, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def sealed(folder: Path) -> bytes:
-    found = b""
-    for path in folder.rglob("*.tar.gz"):
-        with tarfile.open(path) as tar:
-            found += b"".join(stream.read() for member in tar if (stream := tar.extractfile(member)) is not None)
-    return found
+    return b"".join(part for path in folder.rglob("*.tar.*") for part in contents(path).values())
 
 
 def everything(folder: Path, *without: str) -> dict[str, bytes]:

@@ -191,7 +191,7 @@ def _copies(world: World, _capability: str) -> None:
     (data / "orders").write_text("1\n")
     world.options = {"services": [world.service(data=[{"kind": "files", "path": str(data)}])], "initialise": None}
     world.options |= {"repository": str(kept), "password_file": str(world.folder / "none"), "reserve_mb": 1}
-    world.look = lambda: sum(path.name.endswith(".tar.gz") for path in kept.rglob("*"))
+    world.look = lambda: sum(path.name.endswith((".tar.gz", ".tar.zst")) for path in kept.rglob("*"))
 
 
 ACTS: dict[str, Callable[[World, str], None]] = {

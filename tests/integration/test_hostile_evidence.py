@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import tarfile
 import tempfile
 import threading
@@ -26,6 +27,7 @@ from typing import Any
 import pytest
 from ansible_collections.incidentctl.response.plugins.module_utils import _evidence, _evidence_place
 from ansible_collections.incidentctl.response.plugins.plugin_utils import _homecoming
+from tests import packages
 
 from incidentctl import bundles
 
@@ -37,6 +39,9 @@ MEMORY = "/dev/shm"  # noqa: S108 - a folder of our own is made there
 SECRET = b"the secret of somebody else"
 RED = b"\x1b[2J\x1b]0;owned\x07 red\n"
 is_root = os.geteuid() == 0
+no_zstd = packages.lacking({"zstd": "zstd"})
+zstd = packages.find("zstd") or ""
+needs_zstd = pytest.mark.skipif(bool(no_zstd), reason=no_zstd)
 
 
 @dataclass
@@ -244,6 +249,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
                 "since_s": 0,
                 "max_seconds": 120,
                 "max_cpu_seconds": 60,
+                "compression": "gzip",
                 "state": "collected",
                 "bundle": "",
                 "reason": "",
@@ -351,7 +357,7 @@ def test_a_bomb_comes_as_it_lies_there_and_is_never_unpacked(tmp_path: Path, mon
         {
             "services": [{"name": "shop", "hosts": "all", "logs": logs}], "only": [], "host_name": "web1", "host_groups": [],
             "incident_id": "INC-1", "dest": "/x/web1/e.tar.gz", "login_user": None, "max_bytes": MOST, "max_file_bytes": CAP,
-            "lines": 1000, "since_s": 0, "max_seconds": 60, "max_cpu_seconds": 5, "state": "collected",
+            "lines": 1000, "since_s": 0, "max_seconds": 60, "max_cpu_seconds": 5, "compression": "gzip", "state": "collected",
         },
         False,
     )  # fmt: skip
@@ -458,35 +464,55 @@ LIES = {
 }
 
 
+def with_zstd(stream: io.BytesIO) -> io.BytesIO:
+    """Return the same bundle, packed with zstd; what is cut off, or is no archive, as far as it goes."""
+    raw = stream.getvalue()
+    try:
+        archive, lost = gzip.decompress(raw), 0
+    except (EOFError, gzip.BadGzipFile):
+        archive, lost = raw * 20, 40
+    packed = subprocess.run([zstd, "-qc"], input=archive, capture_output=True, check=True).stdout
+    return io.BytesIO(packed[: len(packed) - lost])
+
+
+PACKERS = [pytest.param(lambda stream: stream, id="gzip"), pytest.param(with_zstd, id="zstd", marks=needs_zstd)]
+
+
+@pytest.mark.parametrize("packer", PACKERS)
 @pytest.mark.parametrize("lie", LIES)
 def test_a_bundle_that_lies_is_seen_through_and_nothing_is_unpacked(
-    lie: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lie: str, packer: Callable[[io.BytesIO], io.BytesIO], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     stream, why = LIES[lie]
-    inside = bundles.look(stream, "web1", "INC-1")  # type: ignore[arg-type]
+    inside = bundles.look(packer(stream), "web1", "INC-1")  # type: ignore[arg-type]
     assert any(why in problem for problem in inside.problems), inside.problems
     assert list(tmp_path.rglob("*")) == []
 
 
-def test_a_bundle_that_tells_the_truth_has_no_problem() -> None:
-    assert bundles.look(packed(A), "web1", "INC-1").problems == []  # type: ignore[arg-type]
+@pytest.mark.parametrize("packer", PACKERS)
+def test_a_bundle_that_tells_the_truth_has_no_problem(packer: Callable[[io.BytesIO], io.BytesIO]) -> None:
+    assert bundles.look(packer(packed(A)), "web1", "INC-1").problems == []  # type: ignore[arg-type]
 
 
-def test_a_bundle_that_unpacks_without_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("packer", PACKERS)
+def test_a_bundle_that_unpacks_without_end_is_left(
+    packer: Callable[[io.BytesIO], io.BytesIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(bundles, "MOST_BYTES", 4 << 20)
     zeros = bytes(8 << 20)
-    inside = bundles.look(packed((file("logs/a", zeros), zeros)), "web1", "INC-1")  # type: ignore[arg-type]
+    inside = bundles.look(packer(packed((file("logs/a", zeros), zeros))), "web1", "INC-1")  # type: ignore[arg-type]
     assert "unpacks to more than" in inside.told
 
 
-def test_a_header_that_asks_for_all_memory_is_left() -> None:
+@pytest.mark.parametrize("packer", PACKERS)
+def test_a_header_that_asks_for_all_memory_is_left(packer: Callable[[io.BytesIO], io.BytesIO]) -> None:
     header = file("x", type=tarfile.XHDTYPE)
     header.size = 1 << 40
     stream = io.BytesIO(
         gzip.compress(header.tobuf(tarfile.USTAR_FORMAT if header.size < 8**11 else tarfile.GNU_FORMAT))
     )
-    assert "asked for at once" in bundles.look(stream, "web1", "INC-1").told
+    assert "asked for at once" in bundles.look(packer(stream), "web1", "INC-1").told
 
 
 def test_what_headers_say_of_members_does_not_pile_up_in_memory() -> None:

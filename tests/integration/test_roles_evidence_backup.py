@@ -7,16 +7,17 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import sqlite3
 import stat
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from tests.bundle import contents
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -106,7 +107,7 @@ def changed(figures: dict[str, dict[str, int]]) -> int:
 
 
 def bundles(top: Path) -> list[Path]:
-    return sorted(path for path in top.rglob("*.tar.gz") if path.parts[-3] == "evidence")
+    return sorted(path for path in top.rglob("*.tar.*") if path.parts[-3] == "evidence")
 
 
 def test_evidence_comes_home_private_and_whole_and_nothing_stays(site: Site) -> None:
@@ -117,10 +118,8 @@ def test_evidence_comes_home_private_and_whole_and_nothing_stays(site: Site) -> 
     assert (told["path"], told["bytes"]) == (str(bundle), bundle.stat().st_size)
     assert told["sha256"] == hashlib.sha256(bundle.read_bytes()).hexdigest()
     assert stat.S_IMODE(bundle.parent.stat().st_mode) == 0o700
-    with tarfile.open(bundle) as tar:
-        content = tar.extractfile("logs/shop/01-app.log")
-        assert content is not None
-        assert content.read() == site.log.read_bytes()
+    assert bundle.name.endswith(".zst" if shutil.which("zstd") else ".gz")
+    assert contents(bundle)["logs/shop/01-app.log"] == site.log.read_bytes()
     assert any("link.log: it is a symbolic link" in text for text in answers["web1"]["facts"]["refused"])
     assert not Path(answers["web1"]["bundle"]).parent.exists()
 
@@ -132,6 +131,11 @@ def test_a_second_collection_changes_nothing_and_keeps_the_first(site: Site) -> 
     assert (code, changed(figures)) == (0, 0)
     assert len(bundles(site.top)) == 4
     assert {path: path.read_bytes() for path in first} == first
+
+
+def test_who_asks_for_gzip_gets_gzip(site: Site) -> None:
+    assert site.play("log_collection", "-e", "log_collection_compression=gzip")[0] == 0
+    assert {path.suffix for path in bundles(site.top)} == {".gz"}
 
 
 def test_check_mode_collects_nothing(site: Site) -> None:

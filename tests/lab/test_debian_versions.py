@@ -134,7 +134,7 @@ def go_through(site: Site, act: Act) -> None:
     first = site.play(act.role, incident, **act.told)
     assert first.code == 0, first.said
     if act.role == "log_collection":
-        assert list(site.evidence.glob(f"{site.name}/evidence-*.tar.gz")), first.said
+        assert list(site.evidence.glob(f"{site.name}/evidence-*.tar.*")), first.said
     else:
         rows = first.block(site.name)["actions"]
         assert rows, first.said

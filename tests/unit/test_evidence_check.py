@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
 import os
+import subprocess
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from incidentctl import evidence, evidence_check, wording
+from incidentctl import evidence, evidence_check, wording, zstd
 from incidentctl.desk import Desk
-from incidentctl.errors import EvidenceChanged
+from incidentctl.errors import EvidenceChanged, Partial
 from incidentctl.evidence_check import Checked
 from incidentctl.incident import Event, fold
 from incidentctl.outcome import HostOutcome, Outcome, Step
@@ -106,6 +109,56 @@ def test_what_came_home_and_was_not_touched_is_whole(kept: Kept) -> None:
     told = wording.evidence("INC-1", kept.folder, checked)
     assert "web3" in told
     assert "unreachable: no route to host" in told
+
+
+def in_zstd(kept: Kept) -> Path:
+    """Have the bundle of web1 be one that was packed with zstd, for the record and the manifest, too."""
+    path = kept.folder / "web1" / "e.tar.gz"
+    raw = subprocess.run(
+        ["zstd", "-qc"], input=gzip.decompress(path.read_bytes()), capture_output=True, check=True
+    ).stdout
+    before, after = (hashlib.sha256(content).hexdigest() for content in (path.read_bytes(), raw))
+    size = str(path.stat().st_size)
+    path.unlink()
+    path = path.with_name("e.tar.zst")
+    path.write_bytes(raw)
+
+    def renamed(text: str) -> str:
+        text = text.replace(before, after).replace("web1/e.tar.gz", "web1/e.tar.zst")
+        return text.replace(f'"bytes": {size}', f'"bytes": {len(raw)}')
+
+    manifest = kept.folder / "manifest.json"
+    old = hashlib.sha256(manifest.read_bytes()).hexdigest()
+    manifest.write_text(renamed(manifest.read_text()))
+    new = hashlib.sha256(manifest.read_bytes()).hexdigest()
+    kept.events = [
+        replace(event, data=json.loads(renamed(json.dumps(event.data)).replace(old, new))) for event in kept.events
+    ]
+    return path
+
+
+@pytest.mark.skipif(not zstd.is_here(), reason=zstd.WHY_NOT)
+def test_a_bundle_in_zstd_is_looked_into_and_without_the_program_it_is_said_what_is_missing(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = in_zstd(kept)
+    whole = kept.verify()
+    assert {row.verdict for row in whole if row.host == "web1"} == {"whole"}
+    evidence_check.judge("INC-1", whole, None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    unread = kept.verify()
+    assert {row.verdict for row in unread if row.host == "web1"} == {"unread"}
+    assert {row.verdict for row in unread if row.host == "web2"} == {"whole"}
+    assert "zstd is not installed here" in wording.evidence("INC-1", kept.folder, unread)
+    with pytest.raises(Partial) as raised:
+        evidence_check.judge("INC-1", unread, None)
+    assert raised.value.exit_code == 11
+    assert "install zstd" in raised.value.fix
+    flip(path)
+    changed = kept.verify()
+    assert {row.verdict for row in changed if row.host == "web1"} == {"changed"}
+    with pytest.raises(EvidenceChanged):
+        evidence_check.judge("INC-1", changed, None)
 
 
 def flip(path: Path) -> None:

@@ -28,7 +28,8 @@ def evidence() -> None:
 def verify(incident: str | None, as_json: bool, config: str | None) -> None:
     """Hash each bundle again, and each part in it; compare them with the record, the manifest, and the bundle's own.
 
-    Nothing is unpacked to disk. Exit code 12 if anything is changed or missing, or lies there and is not known.
+    Nothing is unpacked to disk. Exit code 12 if anything is changed or missing, or lies there and is not known; 11 if it takes
+    zstd to look into a bundle, and this machine has none.
 
     \b
     incidentctl evidence verify

@@ -28,6 +28,7 @@ def asked() -> Params:
         "since_s": 0,
         "max_seconds": 60,
         "max_cpu_seconds": 20,
+        "compression": "gzip",
         "state": "collected",
         "bundle": "",
         "reason": "",
