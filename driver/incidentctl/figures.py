@@ -176,7 +176,8 @@ def rates(diagnosis: Facts, onset: datetime | None) -> tuple[float | None, float
     if now is None or since is None:
         return None, None
     began = min(began or since, now)
-    first = max(since, began - timedelta(seconds=_BACK_S))
+    well = moment(diagnosis.get("seen_well"))  # what came before that is of an earlier trouble, and nothing usual
+    first = max(since, began - timedelta(seconds=_BACK_S), well if well and well < began else since)
     counts = [0.0, 0.0]
     for error in rows(diagnosis.get("errors")):
         for starts, ends, count in _slots(mapping(error.get("rate"))):

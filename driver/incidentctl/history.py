@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from incidentctl import changes, onset
+from incidentctl import changes, onset, seen_well
 from incidentctl.changes import Row, span
 from incidentctl.incident import Incident
 from incidentctl.onset import Onset
@@ -39,13 +39,15 @@ class History:
 def read(rows: Iterable[HostOutcome], told: Iterable[Onset] = (), known: Onset | None = None) -> History:
     """Given the outcomes of a diagnosis, and when it began by what others say, return what they say together.
 
-    With `known`, it is known already when it began.
+    What others say of a time before all that is sick was last seen well is left out: it was another trouble. With
+    `known`, it is known already when it began.
     """
     hosts = {row.host: row.facts for row in rows if row.capability == "diagnosis" and row.facts}
     skew = {host: off for host, facts in hosts.items() if abs(off := changes.ahead(facts)) > _WRONG_S}
     onsets = onset.of_services(hosts, skew)
     sick = changes.sick(hosts)
-    began = known or onset.of_all(onsets, {name for _host, name in sick}, told)
+    others = seen_well.since(told, seen_well.last(hosts, sick, skew))
+    began = known or onset.of_all(onsets, {name for _host, name in sick}, others)
     measured = {**onsets, **({"": began} if began else {})}
     return History(
         onsets,

@@ -85,9 +85,10 @@ def _told(name: str, facts: Mapping[str, Any], sick: bool) -> Iterator[tuple[dat
     if at is not None:
         yield at, str(facts.get("onset_source") or f"the first error of {name}")
     seen = _mapping(facts.get("seen"))
-    ill, well = moment(seen.get("sick_at")), moment(seen.get("healthy_at"))
+    ill = moment(seen.get("sick_at"))
+    well = max(filter(None, map(moment, (seen.get("healthy_at"), facts.get("seen_well")))), default=None)
     if sick and ill is not None and (well is None or well < ill):
-        last = f", {seen['healthy_at'][11:19]} still healthy" if well else ""
+        last = f", {well:%H:%M:%S} still healthy" if well else ""
         yield ill, f"{name} was seen sick under its release{last},"
 
 

@@ -181,7 +181,8 @@ def _reach(suspect: Suspect, case: Case, in_vain: bool = False) -> set[tuple[str
 def _said(error: Finding) -> str:
     if "error" not in error.about:
         return short(error.text)
-    since = f" since {error.at:%H:%M:%S} UTC" if error.at else ""
+    again = " in all, again" if error.about.get("again") is True else ""  # the count is of all times
+    since = f"{again} since {error.at:%H:%M:%S} UTC" if error.at else ""
     count = "once" if _count(error) == 1 else f"{error.named('count')} times"
     return f"{error.service or 'a service'} says '{short(error.named('said'))}' {count}{since}"
 

@@ -18,6 +18,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _release_history,
     _releases_info,
     _resources,
+    _seen_well,
     _service_errors,
     _service_health,
     _since_backup,
@@ -79,7 +80,8 @@ def _service(service: Facts, health: Facts, params: dict[str, Any], until: float
     """Return the facts of one service, and what of it could not be looked at."""
     release, note = _releases_info.look(service, params) if "releases" in service else (None, None)
     deployed_at = release["deployed_at"] if release else None
-    reading = _service_errors.read(service, params["log_bytes"], deployed_at, until)
+    well = _seen_well.look(params, service["name"])
+    reading = _service_errors.read(service, params["log_bytes"], deployed_at, until, well)
     blind = [health["detail"]] if health["healthy"] is None and "manager" in service else []
     notes = [*([note] if note else []), *_health_check.not_asked(health), *reading.notes, *reading.unread]
     facts = {
@@ -90,6 +92,7 @@ def _service(service: Facts, health: Facts, params: dict[str, Any], until: float
         "logs_since": reading.known,
         "release": release,
         "seen": _seen(service["name"], release, params),
+        "seen_well": _timestamps.iso_of(well[-1]) if well else None,
         "notes": [clean(text, NOTE_CHARS) for text in notes[:_NOTES]],
     }
     return facts, blind + reading.unread

@@ -26,13 +26,14 @@ def of_release(name: str, facts: dict[str, Any]) -> Iterator[Finding]:
     """New errors soon after a release are the best lead that there is."""
     release = facts["release"] or {}
     for subject in _subjects(e for e in facts["errors"] if _follows(e, release)):
-        since = gap(release["deployed_at"], subject.first_seen)
+        since = gap(release["deployed_at"], subject.since)
         severity = "critical" if since <= _SUSPECT_S else "warning"
         text = f"release {release['current']} was deployed {clock(release['deployed_at'])}, {span(since)} before"
-        told = f"{times(subject.count)}{_often(subject)}"
-        text = f"{name}: {text} the first '{subject.said}' ({told})"
+        told = f"{times(subject.count)}{' in all' if subject.again else ''}{_often(subject)}"
+        first = f"'{subject.said}' came again" if subject.again else f"the first '{subject.said}'"
+        text = f"{name}: {text} {first} ({told})"
         about = {"release": release["current"], "deployed_at": release["deployed_at"], "seconds_before": since}
-        yield finding(severity, "release", text, name, subject.first_seen, **_about(subject), **about)
+        yield finding(severity, "release", text, name, subject.since, **_about(subject), **about)
 
 
 def of_errors(name: str, facts: dict[str, Any]) -> Iterator[Finding]:
@@ -40,13 +41,14 @@ def of_errors(name: str, facts: dict[str, Any]) -> Iterator[Finding]:
     release = facts["release"] or {}
     for subject in _subjects(e for e in facts["errors"] if not _follows(e, release)):
         since = f" since {clock(subject.first_seen)}" if subject.first_seen else ""
+        since += f", again since {clock(subject.since)}" if subject.again else ""
         text = f"{name}: '{subject.said}' {times(subject.count)}{since}{_often(subject)}"
-        yield finding("warning", "errors", text, name, subject.first_seen or None, **_about(subject))
+        yield finding("warning", "errors", text, name, subject.since or None, **_about(subject))
 
 
 def _follows(error: dict[str, Any], release: dict[str, Any]) -> bool:
     since_release = error["new"] is True and error.get("new_since") != "onset"
-    return since_release and gap(release["deployed_at"], error["first_seen"]) <= _POSSIBLE_S
+    return since_release and gap(release["deployed_at"], _since(error)) <= _POSSIBLE_S
 
 
 class _Subject(NamedTuple):
@@ -56,8 +58,14 @@ class _Subject(NamedTuple):
     masked: str
     count: int
     first_seen: str  # "" if they tell no time
+    since: str  # the same, or when it came again after the service was seen well without it
     new: bool
     rate: dict[str, Any] | None  # of the most frequent of them
+
+    @property
+    def again(self) -> bool:
+        """Whether it was there before the service was seen well without it."""
+        return self.since != self.first_seen
 
 
 def _subjects(errors: Iterable[dict[str, Any]]) -> list[_Subject]:
@@ -70,9 +78,14 @@ def _subjects(errors: Iterable[dict[str, Any]]) -> list[_Subject]:
         largest = max(same, key=lambda error: error["count"])
         masked = _subject(largest.get("cause_template") or largest["template"])
         first = min((error["first_seen"] for error in same if error["first_seen"]), default="")
+        since = min((_since(error) for error in same if error["first_seen"]), default="")
         count, new = sum(error["count"] for error in same), any(error["new"] for error in same)
-        subjects.append(_Subject(said, masked, count, first, new, largest.get("rate")))
+        subjects.append(_Subject(said, masked, count, first, since, new, largest.get("rate")))
     return sorted(subjects, key=lambda subject: (not subject.new, -subject.count))[:_PER_SERVICE]
+
+
+def _since(error: dict[str, Any]) -> str:
+    return str(error.get("again_since") or error["first_seen"])
 
 
 def _subject(said: str) -> str:
@@ -82,7 +95,8 @@ def _subject(said: str) -> str:
 
 
 def _about(subject: _Subject) -> dict[str, Any]:
-    return {"error": subject.masked, "count": subject.count, "said": subject.said, "new": subject.new}
+    about = {"error": subject.masked, "count": subject.count, "said": subject.said, "new": subject.new}
+    return {**about, "again": True} if subject.again else about
 
 
 def _often(subject: _Subject) -> str:

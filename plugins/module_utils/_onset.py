@@ -58,23 +58,25 @@ def moment(iso: str | None) -> float | None:
 def newness(seen: Seen) -> list[New]:
     """Return of each error whether it is new since the release, or since the onset where the former cannot be told.
 
-    New since the onset is what began late, while the logs had gone on without it for a good part of what they tell.
+    New since the onset is what began late, while the logs had gone on without it for a good part of what they tell. What
+    was over when the service was seen well, and came again, is as new as what was never there.
     """
     late = seen.late_from
     return [_newness(group, seen, late) for group in seen.groups]
 
 
 def _newness(group: Group, seen: Seen, late: float) -> New:
-    if group.first is None:
+    if not group.bursts:
         return New(None, None)
+    first = group.bursts.anew()
     if seen.deployed_at is not None:
-        if group.first < seen.deployed_at:
+        if first < seen.deployed_at:
             return New(False, None)
         if seen.known_from < seen.deployed_at:
             return New(True, RELEASE)
     if late == NEVER:
         return New(None, None)
-    return New(True, ONSET) if group.first > late else New(False, None)
+    return New(True, ONSET) if first > late else New(False, None)
 
 
 def began(group: Group) -> float:

@@ -37,6 +37,11 @@ def seen(params: dict[str, Any], service: str, release: str) -> Row | None:
     return next((row for row in _read(_path(params, service))["seen"] if row["release"] == release), None)
 
 
+def healthy(params: dict[str, Any], service: str) -> list[str]:
+    """Return when a service was last seen healthy under each of its releases. Raise OSError as `seen` does."""
+    return [row["healthy_at"] for row in _read(_path(params, service))["seen"] if row["healthy_at"] is not None]
+
+
 def condemn(params: dict[str, Any], service: str, bad: str, good: str | None = None) -> None:
     """Note one release as bad, and if there is one, that another has proved good. Raise OSError if it cannot be written."""
     with _changing(params, service) as known:

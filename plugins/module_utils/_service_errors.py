@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
@@ -55,13 +55,16 @@ class _Read(NamedTuple):
     room: int
 
 
-def read(service: dict[str, Any], limit: int, deployed_at: str | None, until: float) -> Reading:
+def read(
+    service: dict[str, Any], limit: int, deployed_at: str | None, until: float, well: Sequence[float] = ()
+) -> Reading:
     """Read the last `limit` bytes of each log of a service; start none after the monotonic time `until`.
 
     Older parts of a log count among them where it does not reach back far enough to say what is new. New errors come
-    first, then those that were not there all along, then the rest; the most frequent of each first.
+    first, then those that were not there all along, then the rest; the most frequent of each first. `well` is when the
+    service was seen well, in seconds since 1970, in order.
     """
-    reading, patterns, deployed = Reading(), Patterns(), _onset.moment(deployed_at)
+    reading, patterns, deployed = Reading(), Patterns(well), _onset.moment(deployed_at)
     known_from, begun = ALWAYS, NEVER
     newest = [each for log in logs(service, reading) for each in _newest(log, limit, patterns, reading, until)]
     until = min(until, time.monotonic() + _log_parts.TIME_S)
@@ -87,8 +90,9 @@ def _tell(reading: Reading, seen: _onset.Seen) -> None:
     first = _onset.first(seen, told)
     if first is not None:
         where = f" in {first.origin}" if first.origin else ""
+        said = f"'{shown(first.template.partition(CAUSE)[0])}'"
         reading.onset = _timestamps.iso_of(_onset.began(first))
-        reading.onset_source = f"first '{shown(first.template.partition(CAUSE)[0])}'{where}"
+        reading.onset_source = f"{said} again{where}" if _again(first) else f"first {said}{where}"
 
 
 def logs(service: dict[str, Any], reading: Reading) -> Iterator[dict[str, Any]]:
@@ -169,6 +173,12 @@ def name_of(log: dict[str, Any]) -> str:
     return str(log.get("path") or log.get("unit") or log["kind"])
 
 
+def _again(group: Group) -> float | None:
+    """Return when an error came again after the service was seen well without it; None if that never was."""
+    return group.bursts.anew() if group.bursts and group.bursts.anew() > group.bursts.first else None
+
+
 def _told(group: Group, new: _onset.New) -> dict[str, Any]:
     seen = {"first_seen": _timestamps.iso_of(group.first), "last_seen": _timestamps.iso_of(group.last)}
+    seen["again_since"] = _timestamps.iso_of(_again(group))
     return {**group.told(), **seen, "new": new.new, "new_since": new.since}

@@ -53,6 +53,13 @@ options:
       - For O(capability=diagnosis) only.
     type: float
     default: 48
+  seen_well:
+    description:
+      - Of services, how many seconds ago they were seen well, a list for each; beside what this host noted itself.
+        An error that was over then, and came again, began when it came again.
+      - For O(capability=diagnosis) only.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -118,6 +125,7 @@ incident:
               count: 63
               first_seen: "2026-01-01T09:51:16.000+00:00"
               last_seen: "2026-01-01T09:55:40.000+00:00"
+              again_since: null
               sample: "2026-01-01T09:51:16Z ERROR order 7 failed"
               cause: "sqlite3.OperationalError: no such column: unit_price"
               cause_template: "sqlite3.OperationalError: no such column: unit_price"
@@ -140,6 +148,7 @@ incident:
             available: ["41", "42"]
             deployed_at: "2026-01-01T09:51:02.120+00:00"
           seen: {release: "42", healthy_at: null, sick_at: "2026-01-01T09:53:00.000+00:00"}
+          seen_well: "2026-01-01T09:20:00.000+00:00"
           databases:
             - database: shop
               used: 12
@@ -297,6 +306,7 @@ ARGUMENT_SPEC = options(
     figures={"type": "bool", "default": False},
     log_bytes={"type": "int", "default": 256 * 1024 * 1024},
     changes_hours={"type": "float", "default": 48},
+    seen_well={"type": "dict", "default": {}},
 )
 
 if __name__ == "__main__":

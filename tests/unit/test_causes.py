@@ -80,6 +80,13 @@ def test_a_full_disk_that_the_errors_name_is_likelier_than_the_release_before_th
     assert "web1: explained by 'disk /srv: 100 % full'" in found[1].against
 
 
+def test_of_an_error_that_came_again_the_count_is_not_said_to_be_since_then() -> None:
+    said = error("no space left on device", "no_space", path="/srv/shop/data")
+    said["about"]["again"] = True
+    found = weigh({"web1": facts(FULL, said)})
+    assert "web1: shop says 'no space left on device' 9 times in all, again since 03:00:00 UTC" in found[0].supports
+
+
 def test_a_full_disk_of_which_nobody_speaks_is_less_likely_than_the_release_just_before() -> None:
     found = weigh({"web1": facts(FULL, release("no such column: total", "schema"), UNHEALTHY)})
     assert found[0].kind == "release"

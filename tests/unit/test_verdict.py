@@ -212,6 +212,15 @@ def test_rates_are_told_from_the_slots_before_and_since_the_onset() -> None:
     assert figures.rates({**facts, "logs_since": ONSET.isoformat()}, None)[0] is None  # nothing is known of before
 
 
+def test_errors_before_a_service_was_last_seen_well_are_not_what_is_usual() -> None:
+    (row,) = diagnosed(before=1200, during=1400, seen_well=(ONSET - timedelta(minutes=30)).isoformat())
+    facts = {**row["facts"]["services"]["shop"], "clock": row["facts"]["clock"]}
+    assert figures.rates(facts, None) == (0.0, 140.0)
+    assert figures.rates({**facts, "seen_well": NOW.isoformat()}, None) == (20.0, 140.0), (
+        "it goes on while health says well"
+    )
+
+
 def test_the_record_keeps_what_decides_when_there_is_not_room_for_all() -> None:
     services = {f"s{n}": held() for n in range(100)} | {"last": sick()}
     row = {"host": "web1", "capability": "health_check", "outcome": "failed", "facts": {"services": services}}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
 
-from incidentctl import evidence, gate, history, judgement, monitoring, onset, plan
+from incidentctl import evidence, gate, history, judgement, monitoring, onset, plan, seen_well
 from incidentctl.desk import Desk, skip_step, tell
 from incidentctl.errors import DecisionAwaited
 from incidentctl.incident import Incident
@@ -81,7 +83,9 @@ def contain(desk: Desk) -> None:
 def diagnose(desk: Desk) -> None:
     """What broke, and what changed."""
     incident = desk.incident()
-    capabilities, variables = ["diagnosis"], {}
+    now = datetime.now(UTC)
+    well = seen_well.ago(desk.record.earlier("verified", now, seen_well.LOOKED_BACK_AT), now)
+    capabilities, variables = ["diagnosis"], dict[str, Any](diagnosis_seen_well=well)
     rehearsed = {
         name
         for row in incident.outcomes.get("contain", ())
@@ -93,7 +97,7 @@ def diagnose(desk: Desk) -> None:
     able = [service.name for service in desk.services() if plan.is_meant_for("prepare_rollback", service)]
     if left := [name for name in able if name not in rehearsed]:
         capabilities.append("prepare_rollback")
-        variables = {"prepare_rollback_only": left}
+        variables["prepare_rollback_only"] = left
     step = plan.step("diagnose", capabilities, desk.hosts(), desk.services())
     outcome = run_step(desk, step, variables, finish=False)
     incident = desk.incident()

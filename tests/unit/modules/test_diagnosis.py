@@ -16,6 +16,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _findings,
     _fitting,
     _ledger,
+    _release_history,
     _releases_info,
     _resources,
 )
@@ -44,7 +45,7 @@ class Host:
         self.params = {
             "capability": "diagnosis", "only": [], "host_name": "here", "host_groups": [],
             "incident_id": "INC-1", "state_dir": str(folder / "state"), "log_bytes": 1 << 20, "changes_hours": 48,
-            "window_s": 0, "within_s": 10,
+            "window_s": 0, "within_s": 10, "seen_well": {},
         }  # fmt: skip
 
     def shop(self, status: str = "true", **more: Any) -> dict[str, Any]:
@@ -94,6 +95,44 @@ def test_error_right_after_a_release_is_the_first_finding(host: Host) -> None:
         "shop: not running",
         "shop: 'an old acquaintance' once since 2025-01-01 00:00:00 UTC",
     ]
+
+
+def came_back(host: Host) -> datetime:
+    """Have the release bring its errors a second time, 100 s after the first; return when it was deployed again."""
+    deployed = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(seconds=60)
+    host.deployed(deployed)
+    times = [deployed + timedelta(seconds=begun + number) for begun in (-100, 14) for number in range(20)]
+    said = "".join(f"{at:%Y-%m-%dT%H:%M:%SZ} ERROR no such column: unit_price\n" for at in times)
+    host.log.write_text("2025-01-01T00:00:00Z INFO begin\n" + said)
+    return deployed
+
+
+@pytest.mark.parametrize("by", ["this host", "whoever verified it", "nobody"])
+def test_release_that_came_back_is_blamed_if_the_service_was_seen_well_in_between(
+    host: Host, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    deployed = came_back(host)
+    well = deployed - timedelta(seconds=30)
+    if by == "this host":
+        monkeypatch.setattr(_ledger, "now", lambda: well.isoformat(timespec="milliseconds"))
+        _release_history.note(host.params, "shop", "41", healthy=True)
+    elif by == "whoever verified it":
+        host.params["seen_well"] = {"shop": [90.0, "odd", -5], "other": None}
+    shop = host.diagnose(host.shop(status="false"))["facts"]["services"]["shop"]
+    blamed = [text for text in texts(host.diagnose()) if "release 42" in text]
+    if by == "nobody":
+        assert (shop["seen_well"], blamed) == (None, [])
+        assert shop["onset"] == (deployed - timedelta(seconds=100)).isoformat(timespec="milliseconds")
+        return
+    assert abs(datetime.fromisoformat(shop["seen_well"]) - well) < timedelta(seconds=5)
+    assert shop["onset"] == (deployed + timedelta(seconds=14)).isoformat(timespec="milliseconds")
+    assert "UTC, 14 s before 'no such column: unit_price' came again (40 times in all" in blamed[0]
+
+
+def test_memory_of_a_service_that_cannot_be_read_says_nothing_of_when_it_was_well(host: Host) -> None:
+    (host.folder / "state" / "releases").mkdir(parents=True)
+    (host.folder / "state" / "releases" / "shop.json").write_text('{"seen": [{"release": "41", "healthy_at": "noon"}]}')
+    assert host.diagnose()["facts"]["services"]["shop"]["seen_well"] is None
 
 
 def test_release_long_before_the_error_is_not_blamed(host: Host) -> None:
@@ -151,7 +190,8 @@ def test_service_without_anything_to_look_at_is_no_failure(host: Host) -> None:
             "healthy": None, "status": None, "latency_ms": 0.0, "running": None, "depends_on": [],
             "detail": "neither health nor manager is declared: nothing tells whether it is healthy",
         },
-        "errors": [], "onset": None, "onset_source": None, "logs_since": None, "release": None, "seen": None, "notes": [],
+        "errors": [], "onset": None, "onset_source": None, "logs_since": None, "release": None, "seen": None,
+        "seen_well": None, "notes": [],
     }  # fmt: skip
 
 

@@ -22,12 +22,13 @@ def every(seconds: float, said: str, since: float, until: float) -> list[Said]:
     return [(MIDNIGHT + since * HOUR + number * seconds, said) for number in range(count)]
 
 
-def read(folder: Path, *lines: Said, deployed: float | None = None) -> Any:
+def read(folder: Path, *lines: Said, deployed: float | None = None, well: tuple[float, ...] = ()) -> Any:
     written = "".join(f"{iso(at)} {said}\n" for at, said in sorted(lines))
     (folder / "shop.log").write_text(written)
     service = {"logs": [{"kind": "file", "path": str(folder / "shop.log")}]}
     deployed_at = None if deployed is None else iso(MIDNIGHT + deployed * HOUR)
-    return _service_errors.read(service, 1 << 24, deployed_at, time.monotonic() + 60)
+    seen = [MIDNIGHT + each * HOUR for each in well]
+    return _service_errors.read(service, 1 << 24, deployed_at, time.monotonic() + 60, seen)
 
 
 def iso(at: float) -> str:
@@ -92,6 +93,49 @@ def test_without_anything_late_the_onset_is_the_first_error(tmp_path: Path) -> N
     assert read(tmp_path, *QUIET).onset_source is None
 
 
+# A release that was bad from 2.80 to 2.83, was rolled back, was seen well at 2.84, and came again at 2.86.
+AGAIN = every(5, "ERROR fresh one", 2.801, 2.83) + every(5, "ERROR fresh one", 2.861, 3)
+
+
+def test_onset_of_what_came_back_lies_after_the_service_was_seen_well(tmp_path: Path) -> None:
+    reading = read(tmp_path, *QUIET, *USUAL, *AGAIN, deployed=2.86, well=(2.84,))
+    assert hour(reading) == 2.861
+    assert reading.onset_source == f"'fresh one' again in {tmp_path / 'shop.log'}"
+    assert since(reading) == {"fresh one": (True, "release"), "usual one": (False, None)}
+    again = {error["template"]: error["again_since"] for error in reading.errors}
+    assert again["usual one"] is None, "it went on while the service was well"
+    assert again["fresh one"] == reading.onset
+
+
+def test_nobody_having_seen_it_well_what_came_back_within_minutes_is_one_burst(tmp_path: Path) -> None:
+    reading = read(tmp_path, *QUIET, *USUAL, *AGAIN, deployed=2.86)
+    assert (hour(reading), since(reading)["fresh one"]) == (2.801, (False, None))
+
+
+def test_error_that_went_on_while_the_service_was_seen_well_did_not_begin_anew(tmp_path: Path) -> None:
+    """Health that does not see an error says nothing of it: then there is no floor for its onset."""
+    unseen = every(5, "ERROR fresh one", 2.801, 3)
+    reading = read(tmp_path, *QUIET, *USUAL, *unseen, deployed=2.86, well=(2.84, 2.9))
+    assert (hour(reading), since(reading)["fresh one"]) == (2.801, (False, None))
+    clumps = [(at + number, said) for at, said in every(300, "ERROR of a job", 0, 3) for number in range(20)]
+    assert hour(read(tmp_path, *QUIET, *clumps, *FRESH, well=(2.7,))) == 2.85
+
+
+def test_what_came_back_after_hours_is_new_since_its_release_only_if_it_was_well_between(tmp_path: Path) -> None:
+    earlier = every(5, "ERROR fresh one", 0.5, 0.6)
+    assert since(read(tmp_path, *QUIET, *earlier, *FRESH, deployed=2.8, well=(1.5,)))["fresh one"] == (True, "release")
+    assert since(read(tmp_path, *QUIET, *earlier, *FRESH, deployed=2.8))["fresh one"] == (False, None)
+    nightly = [each for begun in (0.2, 1.1, 2.0, 2.9) for each in every(5, "ERROR of a job", begun, begun + 0.05)]
+    reading = read(tmp_path, *QUIET, *nightly, deployed=2.8, well=(2.5,))
+    assert since(reading)["of a job"] == (False, None), "it is silent for as long between its other times"
+
+
+def test_third_time_is_told_from_the_second_and_the_first(tmp_path: Path) -> None:
+    times = [each for begun in (2.5, 2.56, 2.62) for each in every(5, "ERROR fresh one", begun, begun + 0.02)]
+    for well in ((2.54, 2.60), (2.54, 2.6, 2.61)):
+        assert hour(read(tmp_path, *QUIET, *times, deployed=2.61, well=well)) == 2.62
+
+
 def test_error_of_two_logs_is_said_to_be_of_none_of_them(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text(f"{iso(MIDNIGHT)} ERROR a\n")
     (tmp_path / "b.log").write_text(f"{iso(MIDNIGHT)} ERROR a\n")
@@ -99,8 +143,8 @@ def test_error_of_two_logs_is_said_to_be_of_none_of_them(tmp_path: Path) -> None
     assert _service_errors.read({"logs": logs}, 1 << 20, None, time.monotonic() + 60).onset_source == "first 'a'"
 
 
-def bursts(*times: float) -> _bursts.Bursts:
-    found = _bursts.Bursts()
+def bursts(*times: float, well: tuple[float, ...] = ()) -> _bursts.Bursts:
+    found = _bursts.Bursts(well)
     found.add(times)
     return found
 
@@ -112,6 +156,48 @@ def test_bursts_are_the_same_in_whatever_order_their_times_come() -> None:
     halves.join(bursts(*mixed[30:]))
     for found in (bursts(*times), bursts(*mixed), bursts(*reversed(times)), halves):
         assert (found.first, found.last, found.latest()) == (0, 40_950, (40_000, 20))
+
+
+def test_bursts_that_a_look_divides_are_the_same_in_whatever_order_their_times_come() -> None:
+    well = (1200.5, 6100.5)
+    times = [at for begun in (0, 1300, 5000, 6200) for at in range(begun, begun + 1000, 50)]
+    mixed = random.Random(2).sample(times, len(times))  # noqa: S311 - no secret
+    halves = bursts(*mixed[:30], well=well)
+    halves.join(bursts(*mixed[30:], well=well))
+    for found in (bursts(*times, well=well), bursts(*mixed, well=well), bursts(*reversed(times), well=well), halves):
+        assert [span[:3] for span in found._spans] == [
+            [0, 950, 20],
+            [1300, 2250, 20],
+            [5000, 5950, 20],
+            [6200, 7150, 20],
+        ]
+    found = bursts(*times, well=well)
+    assert (found.latest(), found.anew()) == ((6200, 20), 6200)
+
+
+@pytest.mark.parametrize(
+    ("times", "well", "began"),
+    [
+        ([0, 1, 2, 60, 61], (30,), 60),
+        ([0, 1, 2, 60, 61], (), 0),
+        ([0, 1, 2, 60, 61], (61.5,), 0),  # not between them
+        ([0, 20, 40, 60, 80], (50,), 0),  # it goes on
+        ([0, 31, 60, 61], (45,), 0),  # as silent at another time
+        ([0, 60], (30,), 60),  # it comes too seldom to say
+        ([0, 1, 2, 50_000, 50_001, 50_002, 50_060], (50_030,), 50_060),  # silent for long before that
+        ([0, 1, 60, 61, 130, 131], (30, 100), 130),
+    ],
+)
+def test_burst_begins_after_a_silence_in_which_all_was_well(times: Any, well: Any, began: float) -> None:
+    found = bursts(*times, well=well)
+    assert (found.latest()[0], found.anew()) == (began, began)
+
+
+def test_few_bursts_are_kept_whatever_divides_them() -> None:
+    well = tuple(float(at) for at in range(1000, 9000, 1000))
+    found = bursts(*range(0, 1_000_000, 700), well=well)
+    assert len(found._spans) <= _bursts.KEPT + len(well)
+    assert found.latest()[0] == 0
 
 
 @pytest.mark.parametrize(
