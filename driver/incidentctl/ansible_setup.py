@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import configparser
+import contextlib
 import json
+import locale
 import os
 import stat
 import subprocess
@@ -30,6 +32,8 @@ _KEPT_ALIVE = {f"{program}_extra_args": f"ANSIBLE_{program.upper()}_EXTRA_ARGS" 
 # that ssh gives it meanwhile 17.
 _SOCKETS_MAX, _SOCKETS_IN = 79, "ANSIBLE_SSH_CONTROL_PATH_DIR"
 
+_LOCALES = ("", "C.UTF-8", "en_US.UTF-8")  # the user's own; Linux has the second, others the third
+
 
 def read_inventory(sources: tuple[str, ...], within_s: float) -> dict[str, Any]:
     """Return what `ansible-inventory --list` says of the sources. Raise ConfigurationError if it cannot, in that time."""
@@ -44,7 +48,7 @@ def read_inventory(sources: tuple[str, ...], within_s: float) -> dict[str, Any]:
     env = {**os.environ, **environment(), "ANSIBLE_INVENTORY_UNPARSED_FAILED": "True"}
     try:
         done = subprocess.run(
-            argv, env=env, capture_output=True, text=True, errors="replace", check=False, timeout=within_s
+            argv, env=env, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=within_s
         )
     except subprocess.TimeoutExpired:
         raise ConfigurationError(
@@ -111,10 +115,24 @@ def environment(patience_s: float | None = None) -> dict[str, str]:
         and not configured.has_option("defaults", "task_timeout")
     ):
         env["ANSIBLE_TASK_TIMEOUT"] = str(max(1, int(patience_s)))
-    env |= _ssh(configured)
+    env |= _ssh(configured) | _locale()
     env["ANSIBLE_NOCOLOR"] = "1"
     env["PATH"] = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
     return env
+
+
+def _locale() -> dict[str, str]:
+    """Return a locale of UTF-8 where the user's own is none, or is not installed here: Ansible does not begin without."""
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        for name in _LOCALES:
+            with contextlib.suppress(locale.Error):
+                locale.setlocale(locale.LC_ALL, name)
+                if (locale.getlocale()[1] or "").lower() in ("utf-8", "utf8"):  # as Ansible asks
+                    return {"LC_ALL": name} if name else {}
+    finally:
+        locale.setlocale(locale.LC_ALL, before)
+    return {}
 
 
 def _ssh(configured: configparser.ConfigParser) -> dict[str, str]:

@@ -113,7 +113,7 @@ def lines(plan: Data) -> list[str]:
         found.setdefault(f"{row['capability']} of {row['target']}: {_ends(row)}", []).append(str(row["host"]))
     told = [f"{_few(hosts)}: {text}" for text, hosts in found.items()]
     told += [f"{text} (nothing is done there)" for text in plan["obstacles"]]
-    told += [f"{host}: not looked at: {why}" for host, why in plan["silent"].items()]
+    told += [f"{host}: not looked at: {why.removeprefix('not_attempted: ')}" for host, why in plan["silent"].items()]
     refused = plan.get("refused", {}).items()
     return told + [f"refused by the guard {guard}: {why} (--override {guard})" for guard, why in refused]
 

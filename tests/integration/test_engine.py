@@ -127,6 +127,17 @@ def test_a_host_that_cannot_be_reached_is_told_and_the_others_are_done(work: Pat
     }
 
 
+@pytest.mark.parametrize("first", ["rollback", "restart", "hotfix"])
+def test_a_host_that_cannot_be_checked_does_not_end_the_check_of_the_others(work: Path, first: str) -> None:
+    sources = inventory(work, broken={"ansible_python_interpreter": "/bin/false"}, here={})
+    given = {f"{first}_serial": "100%"}  # as planning has it: what each way out would do is asked in one run
+    outcome = run(sources, first, "isolation", hosts=("broken", "here"), check=True, variables=given)
+    found = outcomes(outcome)
+    assert found["broken", first] == "failed"
+    assert found["here", first] not in ("failed", "not_attempted"), outcome.rows
+    assert found["here", "isolation"] == "refused", outcome.rows  # it names no service: the play was reached
+
+
 def test_a_step_without_hosts_reaches_none_of_the_inventory(work: Path) -> None:
     own = playbook(work, "own", {"ansible.builtin.file": {"path": str(work / "reached"), "state": "touch"}})
     outcome = run(inventory(work, here={}), own, hosts=())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,17 @@ def test_an_inventory_that_hangs_is_told(home: Path) -> None:
     script.chmod(0o755)
     with pytest.raises(ConfigurationError, match="did not read the inventory within 3 s"):
         ansible_setup.read_inventory((str(script),), 3)
+
+
+@pytest.mark.parametrize("name", ["C", "xx_XX.UTF-8"])
+def test_ansible_begins_whatever_locale_came_with_the_login(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", name)
+    before = locale.setlocale(locale.LC_ALL)
+    found = ansible_setup.read_inventory(("here,",), 60)
+    assert found["_meta"] is not None
+    assert locale.setlocale(locale.LC_ALL) == before
+
+
+def test_a_locale_of_utf_8_stays_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    assert "LC_ALL" not in ansible_setup.environment()

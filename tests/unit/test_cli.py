@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
 
@@ -55,7 +56,7 @@ def incidentctl(*words: str) -> subprocess.CompletedProcess[str]:
         (["frobnicate"], "No such command"),
         (["run", "--sevrity", "high", "x"], "Did you mean"),
         (["run", "--severity", "high", "-rf"], "Fix: put -- before a description"),
-        (["run", "checkout is down"], "--severity is missing"),
+        (["run", "--dry-run", "x"], "Fix: incidentctl plan --check shows"),
         (["watch", "--times", "0"], "--times"),
         (["decide"], "decide takes the option"),
     ],
@@ -66,6 +67,13 @@ def test_wrong_words_are_a_usage_error(words: list[str], told: str) -> None:
     assert told in done.stderr
     assert "Traceback" not in done.stderr
     assert not done.stdout
+
+
+def test_without_an_inventory_nobody_is_asked_for_a_severity() -> None:
+    done = incidentctl("run", "checkout is down")
+    assert done.returncode == 3
+    assert "There is no inventory" in done.stderr
+    assert "severity" not in done.stderr
 
 
 def test_ctrl_c_in_a_command_that_acts_is_told_and_no_internal_error(
@@ -95,3 +103,16 @@ def test_a_full_disk_is_no_internal_error(monkeypatch: pytest.MonkeyPatch, capsy
     assert "Internal error" not in said
     assert "/state/report.md" in said
     assert "INCIDENTCTL_STATE_DIR" in said
+
+
+def test_what_a_terminal_cannot_show_ends_no_command() -> None:
+    code = """
+import sys
+from incidentctl.cli import cli, main
+cli.commands["report"].callback = lambda **_: print("\u2713 \u2026 \u00fc")
+sys.argv = ["incidentctl", "report"]
+main()
+"""
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("+ ... ?\n", "")

@@ -6,6 +6,8 @@ the commands (a test names the one that is).
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import sys
 
@@ -31,6 +33,9 @@ Exit codes:
 """
 
 
+_SIGNS = {"✓": "+", "✗": "x", "⌀": "x", "–": "-", "·": ".", "…": "...", "→": "->"}  # where these cannot be shown
+
+
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__)
 def cli() -> None:
@@ -48,6 +53,7 @@ for module in (declare, respond, say, read, secured, keep, prepare, drill):
 
 def main() -> None:
     """Run a command and exit with its code (the only place that exits)."""
+    _show_what_can_be_shown()
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Abort as stopped:
@@ -58,7 +64,7 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         if isinstance(error, click.NoSuchOption):
-            click.echo("Fix: put -- before a description that begins with a dash", err=True)
+            click.echo(f"Fix: {_fix(error.option_name)}", err=True)
         sys.exit(error.exit_code)
     except IncidentctlError as error:
         _say(error)
@@ -79,6 +85,25 @@ def main() -> None:
         usual = "incidentctl status says how to go on; INCIDENTCTL_DEBUG=1 shows where it broke"
         _say(IncidentctlError(what, fix=fix or usual))
         sys.exit(1)
+
+
+def _fix(option: str) -> str:
+    if option in ("--dry-run", "--check", "-C"):
+        return "incidentctl plan --check shows what would be done, and changes nothing"
+    return "put -- before a description that begins with a dash"
+
+
+def _show_what_can_be_shown() -> None:
+    """What a terminal or log that is not UTF-8 cannot show gets another sign: a response must not end by it."""
+    codecs.register_error("incidentctl", _in_place_of)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None where it was closed
+            stream.reconfigure(errors="incidentctl")
+
+
+def _in_place_of(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)  # noqa: S101 - only output is given this
+    return "".join(_SIGNS.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
 
 
 def _say(error: IncidentctlError) -> None:

@@ -115,10 +115,10 @@ def _severity(session: Session, console: Console, limit: str | None, services: t
     try:
         found = watch.suggest(session, limit, services, console.show)
         suggested, told = found.severity, f"the health check suggests {found.severity}: {found.rule}"
-    except errors.UsageError:
-        raise
+    except (errors.UsageError, errors.ConfigurationError):
+        raise  # no severity would help
     except errors.IncidentctlError as error:
-        suggested, told = None, f"nothing could be suggested: {error.what}"
+        suggested, told = None, f"nothing could be suggested: {error.what.rstrip('.')}"
     if not console.interactive:
         fix = f"--severity {suggested or 'LEVEL'}; when unsure take the higher one"
         raise errors.UsageError(missing, f"{told[0].upper()}{told[1:]}.", fix)
