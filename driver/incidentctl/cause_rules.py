@@ -12,7 +12,8 @@ from typing import NamedTuple
 class Rule(NamedTuple):
     """What one kind is worth: `same` are the keys of `about` by which it is the same cause on another host.
 
-    `beside` are the kinds of findings that go with it on its host. A symptom is what a deeper cause may explain.
+    `beside` are the kinds of findings that go with it on its host. A symptom is what a deeper cause may explain. `missed`
+    is what is said by those who need the service that it takes away.
     """
 
     prior: int
@@ -20,10 +21,14 @@ class Rule(NamedTuple):
     same: tuple[str, ...] = ()
     beside: frozenset[str] = frozenset()
     symptom: bool = False
+    missed: frozenset[str] = frozenset()
 
 
-def _rule(prior: int, means: str = "", same: str = "", beside: str = "", symptom: bool = False) -> Rule:
-    return Rule(prior, frozenset(means.split()), tuple(same.split()), frozenset(beside.split()), symptom)
+def _rule(
+    prior: int, means: str = "", same: str = "", beside: str = "", symptom: bool = False, missed: str = ""
+) -> Rule:
+    words, missing = frozenset(means.split()), frozenset(missed.split())
+    return Rule(prior, words, tuple(same.split()), frozenset(beside.split()), symptom, missing)
 
 
 RULES: Mapping[str, Rule] = {
@@ -40,7 +45,7 @@ RULES: Mapping[str, Rule] = {
     "not_mounted": _rule(30, "permission no_space", "path"),
     "disk_silent": _rule(30, "timeout", "path"),
     "memory": _rule(28, "memory", "", "oom process"),
-    "oom": _rule(35, "memory", "unit name", "memory"),
+    "oom": _rule(35, "memory", "unit name", "memory", missed="connection_refused"),
     "descriptors": _rule(30, "descriptors", "unit name"),
     "connections": _rule(32, "timeout too_many_connections descriptors", "peer port", "sockets load cpu"),
     "sockets": _rule(15, "timeout descriptors", "port"),

@@ -47,7 +47,7 @@ def _of_errors(deep: Suspect, shallow: Suspect, said: Said, case: Case) -> bool:
 
 def _of_dependency(deep: Suspect, shallow: Suspect, said: Said, case: Case) -> bool:
     """The other side does not run, or says itself why it turns away, or the way there is blocked."""
-    if deep.kind in ("not_running", "silent") or (deep.kind == "errors" and _says_the_same(deep, shallow)):
+    if deep.kind in ("not_running", "silent", "oom") or (deep.kind == "errors" and _says_the_same(deep, shallow)):
         failing = {finding.named("name") for finding in shallow.findings}
         return any(need.host in shallow.hosts and need.name in failing for need in deep.needs)
     return not deep.rule.symptom and _is_said(deep, said, case)

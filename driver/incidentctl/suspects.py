@@ -64,7 +64,7 @@ class Case:
 def fits(suspect: Suspect, said: Finding, case: Case) -> bool | None:
     """Say whether what was said speaks of this suspect: True if it names it, too; None if it does not speak of it."""
     if said.meaning not in suspect.rule.means:
-        return None
+        return False if said.meaning in suspect.rule.missed and _misses(said, suspect, case) else None
     if said.path and any(_is_within(said.path, place) for place in suspect.paths):
         return True if said.host in suspect.hosts else None
     if said.path and suspect.paths and suspect.service is None:
@@ -82,6 +82,14 @@ def fits(suspect: Suspect, said: Finding, case: Case) -> bool | None:
         same = suspect.service is None or said.service is None or said.service in suspect.services
         return False if same or suspect.kind == "not_running" else None
     return False if any(need.host == said.host for need in suspect.needs) else None
+
+
+def _misses(said: Finding, suspect: Suspect, case: Case) -> bool:
+    """Say whether it was said by a service that needs that of the suspect, and not of another host."""
+    others = [host for host in case.seen.hosts if host not in suspect.hosts]
+    if not suspect.services or any(case.seen.is_host(said.names_host, host) for host in others):
+        return False
+    return any((need.host, need.service) == (said.host, said.service) for need in suspect.needs)
 
 
 def with_needs(suspect: Suspect, seen: Observations) -> Suspect:

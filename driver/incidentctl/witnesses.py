@@ -39,7 +39,7 @@ def _heard(suspect: Suspect, case: Case) -> list[tuple[Finding, bool]]:
     """Return what was said that speaks of a suspect, and whether it names it."""
     return [
         (said, named)
-        for meaning in (() if suspect.kind == "errors" else suspect.rule.means)
+        for meaning in (() if suspect.kind == "errors" else sorted(suspect.rule.means | suspect.rule.missed))
         for said in case.seen.said.get(meaning, ())
         if said not in suspect.findings and (named := fits(suspect, said, case)) is not None
     ]

@@ -285,6 +285,54 @@ def test_what_came_again_and_again_and_was_over_before_the_trouble_began_did_not
     assert early[0] == shortly[0] + cause_rules.OVER_BEFORE
 
 
+def killed_beside(said: Any, ok: bool = True, needs: bool = True) -> tuple[Cause, ...]:
+    """A database that was killed and runs again, and what a service says that needs it, or does not."""
+    last = "2026-01-01T03:00:30+00:00"
+    text = "database: postgres was killed for want of memory 2 times"
+    killed = finding("critical", "oom", text, "database", last, count=2, last_at=last)
+    hosts = {
+        "web1": facts(said, UNHEALTHY, needs=[{**NEEDS[0], "ok": ok}] if needs else []),
+        "db1": facts(killed, service="database", healthy=True, needs=[]),
+        "web2": facts(healthy=True, needs=[]),
+    }
+    return weigh(hosts)
+
+
+@pytest.mark.parametrize("names", [{}, {"host": "db1"}, {"host": "db.example.internal"}])
+@pytest.mark.parametrize("ok", [True, False])
+def test_a_kill_is_what_those_say_who_need_the_service_and_were_refused(ok: bool, names: dict[str, str]) -> None:
+    found = killed_beside(error("could not connect: connection refused", "connection_refused", **names), ok)
+    assert found[0].kind == "oom"
+    assert "web1: shop says 'could not connect: connection refused' 9 times since 03:00:00 UTC" in found[0].supports
+    (refused,) = (cause for cause in found if cause.kind == "errors")
+    assert refused.against[0].startswith("db1: explained by 'database: postgres was killed")
+
+
+@pytest.mark.parametrize(
+    ("said", "needs"),
+    [
+        (error("connection refused", "connection_refused"), False),
+        (error("connection refused", "connection_refused", host="web2"), True),
+        (error("an order failed"), True),
+    ],
+    ids=["it does not need it", "another host refused", "nobody was refused"],
+)
+def test_a_kill_is_not_what_others_say_of_something_else(said: Any, needs: bool) -> None:
+    oom = next(cause for cause in killed_beside(said, needs=needs) if cause.kind == "oom")
+    assert not any("shop says" in line for line in oom.supports)
+
+
+def test_a_check_that_is_refused_is_explained_by_the_kill_of_what_it_asks() -> None:
+    check = finding(
+        "critical", "dependency", "shop: its dependency database fails: Connection refused", "shop", name="database",
+        check="tcp://db1:5432", failing="connect", meaning="connection_refused", host="db1",
+    )  # fmt: skip
+    found = killed_beside(check, ok=False)
+    assert found[0].kind == "oom"
+    (refused,) = (cause for cause in found if cause.kind == "dependency")
+    assert refused.against[0].startswith("db1: explained by 'database: postgres was killed")
+
+
 def test_files_of_the_host_that_nothing_speaks_of_are_less_likely_than_a_slow_dependency() -> None:
     slow = finding("warning", "dependency_slow", "shop: its dependency database is slow", "shop", name="database")
     late = error("read timed out", "timeout")
