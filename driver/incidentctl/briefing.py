@@ -11,6 +11,7 @@ from incidentctl import ledgers
 from incidentctl.event_data import seconds_between
 from incidentctl.incident import ENDED, Data, Incident
 from incidentctl.judgement import listed
+from incidentctl.options import unadvised
 from incidentctl.options.words import span
 from incidentctl.redaction import for_people
 from incidentctl.standing import standing
@@ -102,7 +103,7 @@ def _needs(incident: Incident) -> Iterator[str]:
 def _recommended(incident: Incident) -> Iterator[str]:
     best = next((option for option in incident.options if option.get("recommended")), None)
     if best is None:
-        yield "none of the ways out is recommended"
+        yield plain(unadvised(incident.options, incident.judged), 500)
         return
     figures = f"{best['confidence']} % sure, downtime {best['downtime']}, data at risk {best['data_at_risk']}"
     yield plain(f"recommended: {best['letter']} {best['title']}: {figures}", 500)

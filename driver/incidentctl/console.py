@@ -200,9 +200,10 @@ class Console:
         for line in console_diagnosis.deepest(roots):
             self._rich.print(line)
 
-    def _show_options(self, options: Sequence[Mapping[str, Any]]) -> None:
+    def _show_options(self, options: Sequence[Mapping[str, Any]], judged: Mapping[str, Any] | None = None) -> None:
         at_screen = self._rich.is_terminal
-        self._lines(console_options.screen(options, self._rich.width, self._rich.height if at_screen else None))
+        height = self._rich.height if at_screen else None
+        self._lines(console_options.screen(options, self._rich.width, height, judged))
         if not at_screen and (best := next((o["letter"] for o in options if o["recommended"]), None)):
             self._lines(console_options.facts(options, best, self._rich.width))  # nobody can ask a log for it
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from incidentctl import approval
+from incidentctl.options import unadvised
 from incidentctl.text import readable as plain
 
 Row = Mapping[str, Any]
@@ -20,13 +21,13 @@ _HEAD = ("Ways out", "sure", "downtime", "data at risk")
 _LONG = 2000  # characters of one line: a fact is told whole
 
 
-def screen(options: Sequence[Row], width: int, height: int | None = None) -> Iterator[Text]:
+def screen(options: Sequence[Row], width: int, height: int | None = None, judged: Row | None = None) -> Iterator[Text]:
     """Give what a person needs to choose, in `height` lines of a terminal (None: all of it).
 
-    The marker and the word say which is recommended; colour only repeats it.
+    The marker and the word say which is recommended; colour only repeats it. `judged` is what the diagnosis came to.
     """
     room = None if height is None else max(_ROOM, height - 3)
-    lines = [*_table(options, width), Text(), *_reason(options, width)]
+    lines = [*_table(options, width), Text(), *_reason(options, width, judged)]
     for option in (option for option in options if option["feasible"]):
         steps = _steps(option, width)
         # Of what does not fit nothing is begun: half a step would mislead.
@@ -94,13 +95,12 @@ def _table(options: Sequence[Row], width: int) -> Iterator[Text]:
         yield line
 
 
-def _reason(options: Sequence[Row], width: int) -> Iterator[Text]:
+def _reason(options: Sequence[Row], width: int, judged: Row | None) -> Iterator[Text]:
     best = next((option for option in options if option["recommended"]), None)
-    if best is None:
-        yield Text("None is recommended: too little speaks for what is possible.", style="bold")
-        return
-    reason = best.get("reason") or "it is the likeliest to help."
-    for line in _wrapped(f"{best['letter']} is recommended: {reason}", width, "", "  "):
+    text = unadvised(options, judged)
+    if best is not None:
+        text = f"{best['letter']} is recommended: {best.get('reason') or 'it is the likeliest to help.'}"
+    for line in _wrapped(text, width, "", "  "):
         line.stylize("bold")
         yield line
 

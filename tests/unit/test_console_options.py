@@ -59,6 +59,14 @@ def test_which_is_recommended_and_why_is_said_in_words_not_by_colour() -> None:
     assert "None is recommended" in "\n".join(shown("nothing"))
 
 
+def test_where_none_is_recommended_it_says_what_to_look_at() -> None:
+    cause = {"title": LONG, "score": 12, "hosts": ["web1"]}
+    lines = [line.plain for line in console_options.screen(rows("nothing"), 80, 24, {"causes": [cause]})]
+    assert not any(line.startswith(">") for line in lines)
+    assert "None is recommended: too little is known. Look first at the likeliest cause" in " ".join(lines)
+    assert len(lines) <= 21
+
+
 def test_each_row_has_its_figures_and_what_is_impossible_its_reason() -> None:
     lines = shown("a rollback")
     assert all(text in lines[1] for text in ("95 %", "2 min (default)", "none: the data stays"))

@@ -79,7 +79,8 @@ def test_each_option_keeps_its_letter_and_the_recommended_one_comes_first() -> N
 
 
 def test_what_the_hosts_refuse_is_impossible_and_the_next_best_is_recommended() -> None:
-    found = assess(replace(SHOP, refused={"rollback": "web1: the switch is held by another incident"}))
+    refused = {"rollback": "web1: the switch is held by another incident"}
+    found = assess(replace(SHOP, causes=(FLOOD,), refused=refused))
     assert (found[0].key, found[0].recommended) == ("mitigate", True)
     assert found[-1].key in ("rollback", "hotfix", "custom")
     assert option(replace(SHOP, refused={"rollback": "held"}), "rollback").why_not == "held"
@@ -151,7 +152,61 @@ def test_a_mitigation_that_touches_no_known_cause_stays_whole_and_is_no_advice()
     assert found.capabilities == ("enhanced_monitoring", "rate_limit")
     assert found.confidence == points.LEAST
     assert best(replace(SHOP, rollback={}, causes=(DISK,))) is None
-    assert best(replace(SHOP, rollback={})) == "mitigate"
+    assert best(replace(SHOP, rollback={}, causes=(FLOOD,))) == "mitigate"
+
+
+# --- nothing recommended ------------------------------------------------------------------------------
+
+
+def guessed(score: int) -> Situation:
+    return replace(SHOP, rollback={}, mitigations=(), causes=(DISK._replace(score=score),), custom=(SPACE,))
+
+
+def test_that_a_mere_guess_is_touched_is_no_reason_to_do_anything() -> None:
+    found = option(guessed(12), "custom")
+    assert (found.confidence, found.recommended, found.reason) == (32, False, "")
+    assert best(guessed(points.KNOWN_FROM - 1)) is None
+    assert best(guessed(points.KNOWN_FROM)) == "custom"
+
+
+def test_with_nothing_known_nothing_is_recommended_unless_it_helped_before() -> None:
+    unknown = replace(SHOP, rollback={"shop": {**READY, "deployed_at": None}}, custom=(SPACE,))
+    assert option(unknown, "rollback").confidence == 40 + 5 + 5
+    assert best(unknown) is None
+    assert best(replace(unknown, solved=(tried_before("rollback", True),))) == "rollback"
+    assert best(replace(unknown, solved=(tried_before("rollback", True), tried_before("rollback", False)))) is None
+    assert best(replace(unknown, drilled=(tried_before("rollback", True),))) == "rollback"
+
+
+CAUSE = {"title": "disk /srv: 100 % full", "score": 12, "hosts": ["web1", "web2"]}
+
+
+@pytest.mark.parametrize(
+    ("ways_out", "judged", "told"),
+    [
+        (
+            [],
+            {"causes": [CAUSE]},
+            "None is recommended: too little is known. Look first at the likeliest cause (12 of 100) on web1, web2: disk /srv: "
+            "100 % full.",
+        ),
+        (
+            [],
+            {"causes": [{**CAUSE, "score": 90, "hosts": []}]},
+            "None is recommended: too little speaks for what is possible. Look first at the likeliest cause (90 of 100): disk "
+            "/srv: 100 % full.",
+        ),
+        ([], None, "None is recommended: no cause is known, and nothing else speaks for one of them."),
+        ([], {"causes": "x"}, "None is recommended: no cause is known, and nothing else speaks for one of them."),
+        (
+            [{"letter": "E", "reason": ""}, {"letter": "A", "reason": "A release came."}],
+            {"causes": [CAUSE]},
+            "None is recommended: A would be, but a guard refuses it.",
+        ),
+    ],
+)
+def test_it_says_why_nothing_is_recommended_and_what_to_look_at(ways_out: Any, judged: Any, told: str) -> None:
+    assert options.unadvised(ways_out, judged) == told
 
 
 # --- playbooks of one's own -------------------------------------------------------------------------
@@ -270,7 +325,7 @@ def test_drills_count_less_than_what_really_happened() -> None:
 
 
 def test_what_was_tried_in_vain_is_not_recommended_again() -> None:
-    again = replace(SHOP, tried=("rollback",))
+    again = replace(SHOP, causes=(FLOOD,), tried=("rollback",))
     assert best(again) == "mitigate"
     assert "-40  it was tried in this incident and did not recover it" in option(again, "rollback").because
 

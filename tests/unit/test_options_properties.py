@@ -136,6 +136,14 @@ def weight(option: Option) -> int:
 
 @QUICK
 @given(situations)
+def test_where_nothing_is_known_nothing_is_recommended(situation: Situation) -> None:
+    guesses = tuple(cause._replace(score=cause.score % points.KNOWN_FROM) for cause in situation.causes)
+    unknown = replace(situation, causes=guesses, onset={}, looks=(), solved=(), drilled=())
+    assert not any(option.recommended for option in assess(unknown))
+
+
+@QUICK
+@given(situations)
 def test_at_most_one_is_recommended_and_never_what_is_impossible_or_was_tried(situation: Situation) -> None:
     found = assess(situation)
     chosen = [option for option in found if option.recommended]
@@ -146,6 +154,7 @@ def test_at_most_one_is_recommended_and_never_what_is_impossible_or_was_tried(si
         assert option.confidence is not None
         assert option.confidence >= points.RECOMMENDED_FROM
         assert option.reason.endswith(".")
+        assert len(option.reason) > 1
     for option in found:
         assert option.feasible == (not option.why_not)
         assert option.recommended == bool(option.reason)

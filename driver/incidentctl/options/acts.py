@@ -98,7 +98,8 @@ def wait(situation: Situation) -> Way:
     recovering = is_recovering(situation)
     if recovering:
         count = sum(look.service in situation.affected for look in situation.looks)
-        facts.append(Fact(points.RECOVERING, f"every look since the triage was healthy, {count} of {count}"))
+        told_of = f"every look since the triage was healthy, {count} of {count}"
+        facts.append(Fact(points.RECOVERING, told_of, telling=True))
     time, its_source = downtime(situation, "wait", situation.affected)
     option = Option(
         "wait", "E", title, True,

@@ -95,10 +95,14 @@ class Option:
 
 
 class Fact(NamedTuple):
-    """What counts for an option (points above 0), against it, or neither: a clause of a sentence."""
+    """What counts for an option (points above 0), against it, or neither: a clause of a sentence.
+
+    `telling` says that it is a reason to take this way rather than another: without one, nothing is recommended.
+    """
 
     points: int
     text: str
+    telling: bool = False
 
 
 class Way(NamedTuple):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 BASE = 40  # before any fact
 LEAST, MOST = 1, 95  # nobody is certain at 3 a.m.
-RECOMMENDED_FROM = 20  # what is less likely to help is no advice
+RECOMMENDED_FROM = 25  # what is less likely to help is no advice
+KNOWN_FROM = 40  # a cause with a lower score is a guess: that it is touched is no reason to do anything
 
 # The likeliest cause: points for each hundred of its score; half of them where the next cause is this near, and would
 # have it the other way.

@@ -55,7 +55,7 @@ def _onset(situation: Situation, name: str, facts: Mapping[str, Any]) -> Fact:
         return Fact(points.AFTER, f"{release} came {span(-gap)} after the onset")
     if gap > points.JUST_BEFORE_S:
         return Fact(points.LONG_BEFORE, f"{release} came {span(gap)} before the onset")
-    return Fact(points.JUST_BEFORE, f"{release} came {span(max(gap, 0))} before the onset")
+    return Fact(points.JUST_BEFORE, f"{release} came {span(max(gap, 0))} before the onset", telling=True)
 
 
 def _errors(situation: Situation, name: str, _facts: Mapping[str, Any]) -> Fact:

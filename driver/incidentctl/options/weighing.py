@@ -28,9 +28,7 @@ def told(facts: Iterable[Fact]) -> tuple[str, ...]:
 def in_a_sentence(facts: Iterable[Fact]) -> str:
     """Return why an option is recommended: the two strongest facts for it."""
     found = sorted((fact for fact in facts if fact.points > 0), key=lambda fact: (-fact.points, fact.text))
-    if found:
-        return sentence(", and ".join(fact.text for fact in found[:2]))
-    return "Nothing else that is possible is likelier to help, and little speaks for it."
+    return sentence(", and ".join(fact.text for fact in found[:2]))
 
 
 def common(situation: Situation, key: str, who: str, touches: Touches, playbook: str | None = None) -> Iterator[Fact]:
@@ -85,7 +83,7 @@ def _cause(causes: Sequence[Cause], who: str, touches: Touches) -> Fact | None:
     does = "touches" if is_touched else "does not touch"
     near = "; the next one is nearly as likely" if close else ""
     text = f"{who} {does} the likeliest cause ({first.score} of 100{near}): {quoted(first.title)}"
-    return Fact(round(whole / 2) if close else whole, text)
+    return Fact(round(whole / 2) if close else whole, text, is_touched and first.score >= points.KNOWN_FROM)
 
 
 def _share(score: int) -> float:
@@ -101,16 +99,16 @@ def _solved(before: Sequence[Attempt], who: str, situation: Situation) -> Iterat
     took = f" in {span(last.seconds)}" if last.seconds is not None else ""
     did = f"{who} recovered it{took}" if well else f"{who} did not recover it"
     counted = f"; {len(well)} of {len(before)} times" if len(before) > 1 else ""
-    yield Fact(
-        _by_success(points.SOLVED, before), f"the same pattern was on {last.incident_id}, {when}: {did}{counted}"
-    )
+    worth = _by_success(points.SOLVED, before)
+    yield Fact(worth, f"the same pattern was on {last.incident_id}, {when}: {did}{counted}", worth > 0)
 
 
 def _drilled(before: Sequence[Attempt], who: str) -> Iterator[Fact]:
     if before:
         well = sum(attempt.recovered is True for attempt in before)
         times = "drill" if len(before) == 1 else "drills"
-        yield Fact(_by_success(points.DRILLED, before), f"{who} recovered {well} of {len(before)} {times}")
+        worth = _by_success(points.DRILLED, before)
+        yield Fact(worth, f"{who} recovered {well} of {len(before)} {times}", worth > 0)
 
 
 def _by_success(most: int, before: Sequence[Attempt]) -> int:

@@ -82,7 +82,8 @@ def decide(desk: Desk) -> None:
     if desk.incident().decision is None:
         asked = _put(desk)
         desk.show("plans", plans=desk.incident().plans, options=desk.incident().options)
-        desk.show("options", options=desk.incident().options)  # last: it has room on one screen with the question
+        # Last: it has room on one screen with the question.
+        desk.show("options", options=desk.incident().options, judged=desk.incident().judged)
         choice = desk.option or desk.ask("decide", options=desk.incident().options, poll=desk.incident)
         playbook = _fitting(desk, choice, desk.playbook) or _named(desk, choice)
         if choice == "custom" and playbook is None and desk.option is None:
