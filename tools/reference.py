@@ -64,12 +64,14 @@ KEYS = {
     "tracker.labels": "Labels of each issue.",
     "tracker.api": "GitHub's API; of GitHub Enterprise Server it is `https://HOST/api/v3`.",
     "monitoring.prometheus": "Each Prometheus that is asked for its down targets, at the triage, by `watch` and after the "
-    "lift. A server is its URL, or `{url, user, password, token, ca_file}`: `password` (of `user`) and `token` are secrets, "
-    "`ca_file` is the authority that signed its certificate.",
+    "lift; and for [the plots of the report](../evidence.md#what-prometheus-measured). A server is its URL, or "
+    "`{url, user, password, token, ca_file}`: `password` (of `user`) and `token` are secrets, `ca_file` is the authority "
+    "that signed its certificate.",
     "monitoring.alertmanager": "Each Alertmanager that is asked for its active alerts, likewise.",
     "monitoring.queries": "What Prometheus is asked when a recovery is verified: PromQL by a name for it, five at most, of "
     "which less is better, as latency or an error rate. `$service` stands for each affected service. Compared is what it "
-    "gave before the onset, from then until the recovery began, and now ([verification](../verification.md)).",
+    "gave before the onset, from then until the recovery began, and now ([verification](../verification.md)). Each is plotted in "
+    "the report.",
     "alerts.token": "The bearer token that `watch --listen` asks Alertmanager for. Without it, none is asked for.",
     "alerts.severities": "What other words of the label `severity` mean, beside the names and aliases of `--severity`. "
     "What is written here takes the place of the whole default.",

@@ -11,7 +11,7 @@ from typing import Any
 
 from incidentctl import bundles, event_data, evidence_manifest, zstd
 from incidentctl.errors import EvidenceChanged, Partial
-from incidentctl.incident import Event, Incident
+from incidentctl.incident import Data, Event, Incident
 
 WELL = ("whole", "none")
 UNREAD = "unread"
@@ -40,6 +40,7 @@ def verify(incident: Incident, events: Sequence[Event], folder: Path) -> list[Ch
             rows.append(Checked(host, "", "none", kept["why"]))
         for bundle in kept["bundles"]:
             rows.append(_bundle(host, incident.incident_id, bundle, folder, said))
+    rows += [_measured(row, folder) for row in incident.measured if "file" in row]
     known = {row.file for row in rows}
     return rows + [
         Checked("", name, "extra", "the record does not know it") for name in _files(folder) if name not in known
@@ -95,6 +96,20 @@ def _bundle(host: str, incident_id: str, bundle: dict[str, Any], folder: Path, s
     if not readable:
         return Checked(host, file, UNREAD, f"its SHA-256 is the one in the record, but {zstd.WHY_NOT} to look into it")
     return Checked(host, file, "whole", f"{size} bytes, {inside.members} parts{_lacks(bundle)}")
+
+
+def _measured(row: Data, folder: Path) -> Checked:
+    """Compare a file of what Prometheus measured with what the record has of it."""
+    name = str(row["file"])
+    try:
+        with bundles.opened(folder / name) as stream:
+            is_same = bundles.sha256(stream) == (row["sha256"], row["bytes"])
+    except FileNotFoundError:
+        return Checked("", name, "missing", "it is not there")
+    except OSError as error:
+        return Checked("", name, "changed", error.strerror or str(error))
+    detail = f"{row['bytes']} bytes of Prometheus" if is_same else "its SHA-256 is not the one in the record"
+    return Checked("", name, "whole" if is_same else "changed", detail)
 
 
 def _digests(said: Any, host: str) -> set[str]:

@@ -98,6 +98,7 @@ class Incident:
     overrides: tuple[Data, ...] = ()  # guards, with the targets for which they do not count until these are lifted
     contained: tuple[Data, ...] = ()
     evidence: tuple[Data, ...] = ()
+    measured: tuple[Data, ...] = ()  # files of what Prometheus gave around the onset, and what it did not give
     notes: tuple[Data, ...] = ()
     tickets: tuple[Data, ...] = ()
     notified: tuple[Data, ...] = ()
@@ -250,6 +251,8 @@ def _step_finished(incident: Incident, event: Event) -> Changes:
 
 
 def _evidence_collected(incident: Incident, event: Event) -> Changes:
+    if isinstance(measured := event.data.get("measured"), dict):
+        return {"measured": (*incident.measured, {**measured, "at": event.at})}
     rest = {key: value for key, value in event.data.items() if key != "files"}
     return {"evidence": (*incident.evidence, *({**rest, **row} for row in event_data.rows(event.data.get("files"))))}
 

@@ -6,47 +6,26 @@ shapes are those of Prometheus's HTTP API v1 and Alertmanager's API v2, from the
 
 from __future__ import annotations
 
-import base64
-import contextlib
-import http.client
-import json
 import math
-import queue
-import ssl
-import threading
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from incidentctl import series, servers
 from incidentctl.alerts import host_of
-from incidentctl.errors import ConfigurationError
 from incidentctl.onset import Onset
-from incidentctl.settings import Monitoring, Server, resolve_secret
-from incidentctl.text import plain
+from incidentctl.series import Answer, Question, Span
+from incidentctl.servers import Read
+from incidentctl.settings import Monitoring
 
-_TIMEOUT_S = 4.0
-_BODY_LIMIT = 16 * 1024 * 1024
 _BACK_S, _STEP_S = 6 * 3600, 30  # how far back, and how closely, a range is asked for
 _NAMED = 50  # targets or alerts that one answer names; the rest is counted
 _MOST_STEPS, _SHORTEST_STEP_S = 120, 15  # what a query gave over a while is asked for no more closely
-_AT_ONCE = 8  # questions to one server, which has others to answer
-_REFUSAL_LIMIT, _REASON_CHARS = 64 * 1024, 200
+_BESIDE = 4  # questions to one server beside those of another look at it
 
 NOTHING = math.nan  # it was asked, and there was nothing to measure
-
-Read = Callable[[Any], set[Any]]
-Span = tuple[float, float]  # seconds since 1970
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect is no answer of Prometheus, and could lead our login anywhere."""
-
-    def redirect_request(self, *_args: Any, **_kwargs: Any) -> None:
-        return None
 
 
 def look(monitoring: Monitoring) -> dict[str, Any]:
@@ -63,7 +42,7 @@ def look(monitoring: Monitoring) -> dict[str, Any]:
     ]  # fmt: skip
     found: dict[str, set[str] | None] = {"down": None, "alerts": None}
     problems = []
-    answers = _at_once([(server, path, read) for _what, server, path, read in asked])
+    answers = servers.ask([(server, path, read) for _what, server, path, read in asked])
     for (what, server, *_rest), (names, problem) in zip(asked, answers, strict=True):
         if names is None:
             problems.append(f"{server.url.rstrip('/')}{problem}")
@@ -81,9 +60,8 @@ def down_since(monitoring: Monitoring, hosts: Collection[str]) -> tuple[list[Ons
     A target that it has missed all the time for which it was asked, six hours, tells no onset. Takes four seconds at most.
     """
     now = time.time()
-    given = {"query": "up == 0", "start": f"{now - _BACK_S:.0f}", "end": f"{now:.0f}", "step": f"{_STEP_S}"}
-    path = "/api/v1/query_range?" + urllib.parse.urlencode(given)
-    answers = _at_once([(server, path, lambda answer: _gaps(answer, now)) for server in monitoring.prometheus])
+    path = _range("up == 0", (now - _BACK_S, now), _STEP_S)
+    answers = servers.ask([(server, path, lambda answer: _gaps(answer, now)) for server in monitoring.prometheus])
     found = {gap for gaps, _problem in answers for gap in gaps or () if host_of(gap[1]) in hosts}
     rows = sorted((at, f"Prometheus misses {job} {instance}") for job, instance, at in found)
     problems = [
@@ -118,11 +96,11 @@ def measured(
     wanted = [
         (name, service, place, server, *_question(text, span))
         for name, query in monitoring.queries.items()
-        for service, text in _for_each(query, services)
+        for service, text in for_each(query, services)
         for place, span in enumerate(spans)
         for server in monitoring.prometheus
     ]
-    answers = _at_once([(server, path, read) for *_which, server, path, read in wanted])
+    answers = servers.ask([(server, path, read) for *_which, server, path, read in wanted])
     found: dict[str, dict[str, list[float | None]]] = {}
     problems: dict[str, None] = {}
     for (name, service, place, server, *_question_asked), (numbers, problem) in zip(wanted, answers, strict=True):
@@ -137,11 +115,35 @@ def _question(query: str, span: Span | None) -> tuple[str, Read]:
     if span is None:
         return "/api/v1/query?" + urllib.parse.urlencode({"query": query}), _now
     step = max(_SHORTEST_STEP_S, math.ceil((span[1] - span[0]) / _MOST_STEPS))
+    return _range(query, span, step), _middle
+
+
+def over(monitoring: Monitoring, questions: Sequence[Question], span: Span) -> Callable[[], list[Answer]]:
+    """Begin to ask each Prometheus each question over a span; return what waits for the answers: four seconds from now on."""
+    step = series.step(span)
+    wanted = [(question, server) for question in questions for server in monitoring.prometheus]
+    asked = [
+        (server, _range(question.query, span, step), lambda answer: series.read(answer, span))
+        for question, server in wanted
+    ]
+    answers = servers.begin(asked, _BESIDE)
+
+    def told() -> list[Answer]:
+        found = []
+        for (question, server), (answer, problem) in zip(wanted, answers(), strict=True):
+            each, left_out = answer or ((), 0)
+            found.append(Answer(question, server.url.rstrip("/"), each, left_out, problem))
+        return found
+
+    return told
+
+
+def _range(query: str, span: Span, step: int) -> str:
     given = {"query": query, "start": f"{span[0]:.3f}", "end": f"{span[1]:.3f}", "step": f"{step}"}
-    return "/api/v1/query_range?" + urllib.parse.urlencode(given), _middle
+    return "/api/v1/query_range?" + urllib.parse.urlencode(given)
 
 
-def _for_each(query: str, services: Collection[str]) -> list[tuple[str, str]]:
+def for_each(query: str, services: Collection[str]) -> list[tuple[str, str]]:
     return [(name, query.replace("$service", name)) for name in services] if "$service" in query else [("", query)]
 
 
@@ -169,117 +171,6 @@ def _largest(values: Sequence[float | None]) -> float | None:
 def troubles(seen: Mapping[str, Any]) -> list[str]:
     """Return all down targets and firing alerts of what `look` returned."""
     return [*(seen.get("down") or ()), *(seen.get("alerts") or ())]
-
-
-def _at_once(asked: list[tuple[Server, str, Read]]) -> list[tuple[set[Any] | None, str]]:
-    """Ask all of them, a few of each server at once, and wait for none beyond the time: a drip of bytes would hold us for hours.
-
-    Threads are daemons, so that one that is left behind cannot keep a command from ending.
-    """
-    answered: queue.SimpleQueue[tuple[int, tuple[set[Any] | None, str]]] = queue.SimpleQueue()
-    answers: list[tuple[set[Any] | None, str]] = [(None, f": no complete answer within {_TIMEOUT_S:g} s")] * len(asked)
-    deadline = time.monotonic() + _TIMEOUT_S
-    left: dict[str, queue.SimpleQueue[int]] = {}  # of each server by itself: one that hangs takes no turn of another
-    for number, (server, *_rest) in enumerate(asked):
-        left.setdefault(server.url, queue.SimpleQueue()).put(number)
-
-    def go(numbers: queue.SimpleQueue[int]) -> None:
-        with contextlib.suppress(queue.Empty):
-            while time.monotonic() < deadline:
-                number = numbers.get_nowait()
-                answered.put((number, _ask(*asked[number])))
-
-    for numbers in left.values():
-        for _thread in range(min(_AT_ONCE, numbers.qsize())):
-            threading.Thread(target=go, args=(numbers,), daemon=True).start()
-    for _one in asked:
-        try:
-            number, answer = answered.get(timeout=max(0.0, deadline - time.monotonic()))
-        except queue.Empty:
-            break
-        answers[number] = answer
-    return answers
-
-
-def _ask(server: Server, path: str, read: Read) -> tuple[set[Any] | None, str]:
-    """Return what a server says, or None and the problem, as the rest of a sentence that begins with its address."""
-    try:
-        request = urllib.request.Request(server.url.rstrip("/") + path, headers=_login(server))  # noqa: S310 - settings checked it
-        with _opener(server).open(request, timeout=_TIMEOUT_S) as answer:
-            return read(json.loads(answer.read(_BODY_LIMIT))), ""
-    except ConfigurationError as error:
-        return None, f": {' '.join((error.what + ' ' + error.why).split())}"
-    except urllib.error.HTTPError as refusal:
-        with refusal:
-            return None, f" answers {refusal.code}{_MEANING.get(refusal.code) or _reason(refusal)}"
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
-        return None, " does not answer as it should: is it really there?"
-    except (OSError, http.client.HTTPException) as error:
-        return None, f": {_why(error, server)}"
-
-
-# Of a refusal, what there is to do about it.
-_MEANING = {
-    **dict.fromkeys(
-        (301, 302, 303, 307, 308), ", a redirect, which is not followed: write the address that it leads to"
-    ),
-    401: ": it wants another login. Fix: write user and password, or token, under monitoring in incidentctl.yml",
-    403: ": the login is not allowed to read this",
-}
-
-
-def _reason(refusal: urllib.error.HTTPError) -> str:
-    """Return why Prometheus refuses, as of a query that is no PromQL; nothing where it does not say."""
-    try:
-        said = json.loads(refusal.read(_REFUSAL_LIMIT))["error"]
-    except (OSError, http.client.HTTPException, LookupError, RecursionError, TypeError, ValueError):
-        return ""
-    return f": {plain(str(said), _REASON_CHARS)}"
-
-
-def _login(server: Server) -> dict[str, str]:
-    if server.token is not None:
-        found, value = server.token, f"Bearer {resolve_secret(server.token)}"
-    elif server.password is not None:
-        pair = f"{server.user}:{resolve_secret(server.password)}"
-        found, value = server.password, "Basic " + base64.b64encode(pair.encode()).decode()
-    else:
-        return {}
-    if not (value.isascii() and value.isprintable()):
-        raise ConfigurationError(
-            f"The secret in {found.place} cannot go in a header", "it is not one line of plain text"
-        )
-    return {"Authorization": value}
-
-
-def _opener(server: Server) -> urllib.request.OpenerDirector:
-    # An environment's proxy must not answer for our own monitoring.
-    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({}), _NoRedirect()]
-    if server.url.startswith("https://"):
-        try:
-            trust = ssl.create_default_context(cafile=server.ca_file)
-        except ssl.SSLError as error:
-            raise ConfigurationError(f"ca_file {server.ca_file} holds no certificate in PEM") from error
-        except OSError as error:
-            raise ConfigurationError(f"ca_file {server.ca_file} cannot be read", str(error.strerror)) from error
-        # Self-made authorities often lack the extensions that Python asks for since 3.13; Prometheus itself does not.
-        trust.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        handlers.append(urllib.request.HTTPSHandler(context=trust))
-    return urllib.request.build_opener(*handlers)
-
-
-def _why(error: Exception, server: Server) -> str:
-    reason = getattr(error, "reason", None) or error
-    if isinstance(reason, ssl.SSLCertVerificationError):
-        told = f"its certificate is not trusted: {reason.verify_message}"
-        return told if server.ca_file else f"{told}. Fix: name the file of the authority that signed it as its ca_file"
-    if isinstance(reason, ssl.SSLError):
-        return "it does not speak TLS as it should: is it http://?"
-    if isinstance(reason, TimeoutError):
-        return f"no complete answer within {_TIMEOUT_S:g} s"
-    if isinstance(reason, http.client.HTTPException) and not isinstance(reason, OSError):
-        return "what came back is not HTTP"
-    return str(getattr(reason, "strerror", None) or reason)
 
 
 def _down_targets(answer: Any) -> set[str]:

@@ -285,7 +285,7 @@ def test_no_prometheus_tells_no_onset() -> None:
 
 
 def test_one_that_drips_for_ever_holds_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(monitoring, "_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("incidentctl.servers.TIMEOUT_S", 0.5)
     over = threading.Event()
 
     def drip(server: socket.socket) -> None:

@@ -26,8 +26,8 @@ from tests.certificates import Authority
 from tests.monitoring_servers import ALERTMANAGER, PASSWORD, PROMETHEUS, USER, Server, needs_the_programs, servers
 from tests.small_service import endpoint, free_port
 
-from incidentctl import monitoring
-from incidentctl.settings import Settings
+from incidentctl import monitoring, series
+from incidentctl.settings import Monitoring, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOP = {"name": "shop", "hosts": "web", "alerts": [{"name": "Checkout fails", "expr": "vector(1)"}]}
@@ -317,7 +317,7 @@ def test_the_driver_asks_all_of_them_and_tells_who_does_not_answer(site: Site, m
         {"url": server.url, "user": USER, "password": {"env": "MONITORING_PASSWORD"}, "ca_file": str(server.ca_file)}
         for server in (site.prometheus[0], site.alertmanager[0])
     ]
-    monkeypatch.setattr(monitoring, "_TIMEOUT_S", 6.0)
+    monkeypatch.setattr("incidentctl.servers.TIMEOUT_S", 6.0)
     seen = look(site.folder, [secure[0], site.prometheus[1].url], [secure[1], site.alertmanager[1].url])
     assert seen == {
         "down": [],
@@ -368,3 +368,18 @@ def test_the_driver_asks_all_of_them_and_tells_who_does_not_answer(site: Site, m
     assert "hunter" not in str(seen)
     assert PASSWORD not in str(seen)
     assert took < 15
+
+
+def test_a_real_one_gives_a_range_within_what_was_asked_for(site: Site) -> None:
+    asked = Monitoring.model_validate({"prometheus": [site.prometheus[1].url]}, context={"folder": site.folder})
+    now = time.time()
+    texts = {"a": "vector(7)", "b": "time()", "c": "vector(0) / 0", "d": "up{job='nobody'}", "e": "7 +"}
+    questions = [series.Question(series.QUERY, name, "", text) for name, text in texts.items()]
+    span = (now - 3600.5, now)
+    found = {one.question.name: one for one in monitoring.over(asked, questions, span)()}
+    (seven,), (times,), (nothing,) = (found[name].series for name in "abc")
+    assert {value for _at, value in seven.points} == {7.0}
+    assert 200 < len(seven.points) <= 240
+    assert all(value == pytest.approx(at, abs=0.01) for at, value in times.points)
+    assert (nothing.points, found["d"].series) == ((), ())
+    assert "parse error" in found["e"].problem

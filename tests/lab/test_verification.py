@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http.client
 import json
 import re
@@ -10,6 +11,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +97,30 @@ def asked(query: str) -> float:
     return float(value)
 
 
+def it_is_plotted(incident: dict[str, Any]) -> None:
+    """What Prometheus measured before, during and after lies among the evidence, and is drawn in the report."""
+    folder = Path(incident["report"]).parent
+    row = incident["measured"][-1]
+    text = (folder / "evidence" / row["file"]).read_bytes()
+    assert hashlib.sha256(text).hexdigest() == row["sha256"]
+    answers = json.loads(text)["answers"]
+    seen = {one["name"]: {at: value for found in one["series"] for at, value in found["values"]} for one in answers}
+    assert set(seen) == {*QUERIES, "targets_up"}
+    recovered = datetime.fromisoformat(incident["verified"]["at"]).timestamp()
+    began = datetime.fromisoformat(incident["onset"]["at"]).timestamp()
+    before = [value for at, value in seen["latency"].items() if at < began]
+    assert before
+    assert max(before) < SLOW_S / 2 < max(seen["latency"].values())
+    assert min(value for at, value in seen["latency"].items() if at > recovered) < SLOW_S / 2
+    assert max(seen["error_rate"].values()) > 0
+    assert max(seen["targets_up"].values()) == 1
+    page = (folder / "report.html").read_text()
+    assert page.count("<figure>") == 3
+    for mark in ("onset", "declared", "contained", "decided: rollback", "recovered"):
+        assert page.count(f">{mark}</text>") == 3, mark
+    assert re.search(r"\| shop latency \| [\d.,]+ ms \| [\d.,]+ ms \(\d", (folder / "report.md").read_text())
+
+
 def test_a_rollback_from_a_slow_release_is_recovered_by_what_prometheus_measured_before_during_and_now(
     shops: Hosts, driver: Driver
 ) -> None:
@@ -112,6 +138,7 @@ def test_a_rollback_from_a_slow_release_is_recovered_by_what_prometheus_measured
     assert 0 < latency["after"] < SLOW_S / 2
     assert (errors["before"], errors["after"]) == (0, 0)
     assert errors["during"] > 0
+    it_is_plotted(incident)
     assert re.search(
         r"Recovered .*shop latency [\d,]+ ms \([\d,]+ before, [\d,]+ during\)", " ".join(done.stderr.split())
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from incidentctl import evidence, gate, history, judgement, monitoring, onset, plan, seen_well
+from incidentctl import evidence, gate, history, judgement, measurements, monitoring, onset, plan, seen_well
 from incidentctl.desk import Desk, skip_step, tell
 from incidentctl.errors import DecisionAwaited
 from incidentctl.incident import Incident
@@ -101,7 +101,10 @@ def diagnose(desk: Desk) -> None:
     step = plan.step("diagnose", capabilities, desk.hosts(), desk.services())
     outcome = run_step(desk, step, variables, finish=False)
     incident = desk.incident()
-    told = history.read(outcome.rows, _told(desk, incident))
+    others = _told(desk, incident)
+    with measurements.asked(desk, history.read(outcome.rows, others).began):
+        down, _problems = monitoring.down_since(desk.settings.monitoring, _names(desk))
+    told = history.read(outcome.rows, [*others, *down])
     judged = judgement.of(outcome.rows, desk.inventory, told, incident.monitoring.get("triage"))
     affected = sorted({*incident.affected, *judged.affected})
     began = told.onset and told.onset.told()
@@ -111,12 +114,11 @@ def diagnose(desk: Desk) -> None:
 
 
 def _told(desk: Desk, incident: Incident) -> list[Onset]:
-    """When it began by what others say than the hosts: alerts, the monitoring, and the look that saw it first."""
+    """When it began by what the record says: alerts, and the look that saw it first."""
     events = desk.record.events(desk.incident_id)
-    down, _problems = monitoring.down_since(desk.settings.monitoring, _names(desk))
     triage = next((phase for phase in incident.phases if phase.name == "triage" and incident.affected), None)
     looked = [Onset(triage.started_at, "the look of triage")] if triage else []
-    return [*onset.of_alerts(event.data.get("alert") for event in events), *down, *looked]
+    return [*onset.of_alerts(event.data.get("alert") for event in events), *looked]
 
 
 def _names(desk: Desk) -> set[str]:

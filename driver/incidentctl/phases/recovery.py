@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from incidentctl import approval, guards, ledgers, report, retry
+from incidentctl import approval, guards, ledgers, measurements, report, retry
 from incidentctl.desk import Desk, skip_step, tell
 from incidentctl.errors import NotRecovered, Partial, PlanChangedError, RefusedError, UsageError
 from incidentctl.outcome import SUCCESS, HostOutcome, Outcome
@@ -201,7 +201,8 @@ def close(desk: Desk, leave_contained: str | None = None) -> None:
     """
     if leave_contained is not None and not leave_contained.strip():
         raise UsageError("--leave-contained needs a reason.", fix="say why what is contained may stay so")
-    outcome = ask_hosts(desk)
+    with measurements.asked(desk):
+        outcome = ask_hosts(desk)
     incident = desk.incident()
     silent = ledgers.silent(outcome)
     left = [ledgers.told(row) + _unless_in(outcome, row) for row in incident.contained]

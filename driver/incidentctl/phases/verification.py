@@ -9,7 +9,17 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from incidentctl import dependency_graph, figures, figures_queries, monitoring, onset, plan, standing, verdict
+from incidentctl import (
+    dependency_graph,
+    figures,
+    figures_queries,
+    measurements,
+    monitoring,
+    onset,
+    plan,
+    standing,
+    verdict,
+)
 from incidentctl.desk import Desk, skip_step, tell
 from incidentctl.errors import DecisionAwaited, NotRecovered
 from incidentctl.figures import mapping
@@ -24,7 +34,6 @@ from incidentctl.verdict import Looks, Verdict
 
 _TAKES_OFF = ("isolation", "scale_down")
 _KEEPS_AWAY = (*ISOLATING, "maintenance_mode")  # what is measured of users then says nothing
-_BEFORE_S = 30 * 60  # before the onset: what it was like then
 _EARLIER = 20  # verifications of earlier incidents that are looked back at
 _SICK_S = 15.0  # the release that is gone forward to is as sick as it was: its health is not waited for for long
 _LOOK_S = 1.0  # between two looks at the monitoring
@@ -169,7 +178,8 @@ def _measured(desk: Desk, looks: Looks) -> Verdict:
     Where only they are not as they should be, they are asked again for a while: a rate forgets slowly.
     """
     asked, services = desk.settings.monitoring, looks.at_issue
-    past, problems = monitoring.measured(asked, services, _spans(desk.incident(), looks.onset))
+    with measurements.asked(desk):
+        past, problems = monitoring.measured(asked, services, _spans(desk.incident(), looks.onset))
     until = time.monotonic() + desk.settings.verify.within
     patient = verdict.of(looks).recovered
     while True:
@@ -194,7 +204,7 @@ def _spans(incident: Incident, began: datetime | None) -> list[tuple[float, floa
     until, since = onset.moment(recovery) or declared, began or declared
     if until is None or since is None:
         return []
-    before = [(began.timestamp() - _BEFORE_S, began.timestamp())] if began else []
+    before = [(began.timestamp() - measurements.AROUND_S, began.timestamp())] if began else []
     return [*before, (min(since, until).timestamp(), until.timestamp())]
 
 

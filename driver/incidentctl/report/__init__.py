@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from incidentctl import series
+from incidentctl.evidence_manifest import folder_of
 from incidentctl.files import private_folder, private_text
 from incidentctl.incident import Event, Incident, fold
 from incidentctl.redaction import for_people
-from incidentctl.report import aftermath, content, render
+from incidentctl.report import aftermath, content, graphs, render
+from incidentctl.report.blocks import Section
 
 FILES = ("report.md", "report.html", "post-mortem.md", "post-mortem.ics")
 
@@ -28,11 +31,15 @@ def write(events: Sequence[Event], folder: Path) -> Path:
     events = for_people(events)
     incident = fold(events)
     private_folder(folder)
-    title, sections = f"Incident report: {incident.incident_id}", content.sections(incident, events)
+    kept, problems = series.kept(folder_of(folder), incident.measured)
+    # Labels are written into texts before their secrets are looked for: what a value is, its name tells.
+    measured = for_people(graphs.blocks(incident, events, kept, problems))
+    figures = [Section("Measured by Prometheus", measured)] if measured else []
+    title, sections = f"Incident report: {incident.incident_id}", content.sections(incident, events, figures)
     path = folder / "report.md"
     private_text(path, render.markdown(title, sections))
     private_text(folder / "report.html", render.html(title, sections))
-    first_page = render.markdown(f"Post-mortem: {incident.incident_id}", aftermath.prefill(incident))
+    first_page = render.markdown(f"Post-mortem: {incident.incident_id}", aftermath.prefill(incident, figures))
     private_text(folder / "post-mortem.md", first_page)
     private_text(folder / "post-mortem.ics", aftermath.calendar(incident))
     return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def usual_follow_ups(incident: Incident) -> list[str]:
     return items
 
 
-def prefill(incident: Incident) -> list[Section]:
+def prefill(incident: Incident, measured: Sequence[Section] = ()) -> list[Section]:
     """Return the post-mortem's first page: the facts filled in, the judgement left to people."""
     facts = Table(
         ("", ""),
@@ -47,6 +48,7 @@ def prefill(incident: Incident) -> list[Section]:
     )
     return [
         Section("Facts", (facts, "The timeline is in report.md.")),
+        *measured,
         *(Section(title, ("(to be written together)",)) for title in asked),
         Section("Actions", (actions,)),
     ]

@@ -6,11 +6,9 @@ from incidentctl import changes, history
 from incidentctl.changes import Row
 from incidentctl.history import History
 from incidentctl.incident import Incident
-from incidentctl.report.blocks import UNKNOWN, Command, Table
+from incidentctl.report.blocks import UNKNOWN, Block, Table
 
 _CHANGES, _NOTES = 50, 20  # that are listed
-
-Block = str | Table | Command | tuple[str, ...]
 
 
 def blocks(incident: Incident) -> tuple[Block, ...]:

@@ -7,11 +7,9 @@ from typing import Any
 
 from incidentctl import event_data, findings
 from incidentctl.incident import Incident
-from incidentctl.report.blocks import UNKNOWN, Command, Table
+from incidentctl.report.blocks import UNKNOWN, Block, Table
 
 _CAUSES, _PATTERNS = 6, 20  # that are listed
-
-Block = str | Table | Command | tuple[str, ...]
 
 
 def blocks(incident: Incident) -> tuple[Block, ...]:

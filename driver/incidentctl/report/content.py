@@ -39,13 +39,14 @@ _TOLD = {
 _NO_STEPS = ("assess", "decide")
 
 
-def sections(incident: Incident, events: Sequence[Event]) -> list[Section]:
-    """Given an incident and its events, return the whole report."""
+def sections(incident: Incident, events: Sequence[Event], measured: Sequence[Section] = ()) -> list[Section]:
+    """Given an incident, its events, and what was measured of it, return the whole report."""
     found = [
         _summary(incident, events),
         _timeline(events),
         Section("Root-cause candidates", candidates.blocks(incident)),
         Section("What changed", beginnings.blocks(incident)),
+        *measured,
         _resolution(incident),
         _containment(events),
         *([Section("Held back", held)] if (held := held_back.blocks(incident, events)) else []),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from incidentctl.report.blocks import Command, Section, Table
+from incidentctl.report import plot
+from incidentctl.report.blocks import Command, Plot, Section, Table
 from incidentctl.text import plain
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~])")
@@ -14,7 +15,7 @@ _LONGEST_COMMAND = 100_000  # cut, it would be another one
 
 
 def markdown(title: str, sections: Iterable[Section]) -> str:
-    """Return the sections as Markdown; text from events is escaped and kept on one line."""
+    """Return the sections as Markdown, of a plot what was asked; text from events is escaped and kept on one line."""
     lines = [f"# {_escape(title)}", ""]
     for section in sections:
         lines += [f"## {_escape(section.title)}", ""]
@@ -25,6 +26,8 @@ def markdown(title: str, sections: Iterable[Section]) -> str:
                 lines += [_row(row) for row in block.rows]
             elif isinstance(block, Command):
                 lines += _fenced(plain(block.text, _LONGEST_COMMAND))
+            elif isinstance(block, Plot):  # its figures stand in a table
+                lines.append(_escape(f"{block.title}: {block.query} ({block.source})"))
             elif isinstance(block, tuple):
                 lines += [f"- {_escape(item)}" for item in block]
             else:
@@ -47,6 +50,9 @@ def html(title: str, sections: Iterable[Section]) -> str:
     environment.filters["plain"] = lambda text: plain(text, _LONG)
     environment.filters["command"] = lambda block: plain(block.text, _LONGEST_COMMAND)
     environment.tests["command"] = lambda block: isinstance(block, Command)
+    environment.filters["drawn"] = plot.drawn
+    environment.globals["width"] = plot.WIDTH
+    environment.tests["plot"] = lambda block: isinstance(block, Plot)
     environment.tests["table"] = lambda block: isinstance(block, Table)
     return environment.get_template("report.html").render(title=title, sections=list(sections))
 
