@@ -119,15 +119,17 @@ class Console:
     def _show_phase(self, phase: str, capabilities: Sequence[str], hosts: Sequence[str]) -> None:
         self.close()
         columns = [_stem(name) for name in capabilities]
-        self._phase = {"name": phase, "columns": columns, "cells": {host: dict.fromkeys(columns, "") for host in hosts}}
+        cells = {host: dict.fromkeys(columns, "") for host in hosts}
+        self._phase = {"name": phase, "columns": columns, "cells": cells, "told": {}}
         if self._rich.is_terminal:
             self._live = Live(self._matrix(), console=self._rich, refresh_per_second=8, transient=True)
             self._live.start()
 
-    def _show_cell(self, host: str, capability: str, outcome: str) -> None:
+    def _show_cell(self, host: str, capability: str, outcome: str, told: str = "") -> None:
         row = self._phase.get("cells", {}).get(host)
         if row is not None and capability in row:
             row[capability] = outcome
+            self._phase["told"][host, capability] = told
             if self._live is not None:
                 self._live.update(self._matrix())
 
@@ -168,7 +170,11 @@ class Console:
             table.add_column(column)
         shown = [h for h in cells if len(cells) < MANY_HOSTS or h in need_look]
         for host in shown:
-            table.add_row(plain(host), *(_cell(cells[host].get(column, "")) for column in self._phase["columns"]))
+            told = self._phase["told"]
+            row = [
+                _cell(cells[host].get(column, ""), told.get((host, column), "")) for column in self._phase["columns"]
+            ]
+            table.add_row(plain(host), *row)
         if rest := [row for host, row in cells.items() if host not in shown]:
             name = f"{len(rest)} {'more' if shown else 'hosts'}"
             table.add_row(name, *(_tally([row.get(column, "") for row in rest]) for column in self._phase["columns"]))
@@ -295,9 +301,9 @@ def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2))
 
 
-def _cell(outcome: str) -> Text:
+def _cell(outcome: str, told: str = "") -> Text:
     sign, style = _SIGNS.get(outcome, (" ", ""))
-    return Text(f"{sign} {_word(outcome)}" if outcome else "", style=style)
+    return Text(f"{sign} {told or _word(outcome)}" if outcome else "", style=style)
 
 
 def _tally(seen: Sequence[str]) -> str:

@@ -23,6 +23,7 @@ import ansible_runner
 import yaml
 
 from incidentctl import ansible_setup, processes, reasons
+from incidentctl.arrivals import Watch
 from incidentctl.errors import IncidentctlError
 from incidentctl.files import private_folder
 from incidentctl.outcome import HostOutcome, Outcome, Step, complete, merged, worst
@@ -42,7 +43,7 @@ def run(
     landed: Callable[[HostOutcome], None] | None = None,
     home: Path | None = None,
 ) -> Outcome:
-    """Run the step on its hosts, tell `show("cell", host=, capability=, outcome=)` as they come in.
+    """Run the step on its hosts, tell `show("cell", host=, capability=, outcome=)` as they come in, with `told=` how far.
 
     `hide` names environment variables that hold secrets: Ansible does not get them. `landed` gets each host's row when
     it comes in, and anew when a later task adds to it; if it raises, the run is ended, and what it raised first is raised
@@ -74,9 +75,11 @@ def run(
         return False  # nothing of it is written to disk
 
     late = threading.Event()
+    arrivals = Watch(step, show)
 
     def cut_off() -> bool:
-        """Our own deadline, for ansible-runner's would leave Ansible's workers alive."""
+        """Our own deadline, for ansible-runner's would leave Ansible's workers alive; and a look at what arrives meanwhile."""
+        arrivals.look(begun, rows)
         if time.monotonic() - started > step.deadline_s:
             late.set()
         if not (late.is_set() or stopped.is_set() or broken):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +14,17 @@ from incidentctl import bundles, event_data, evidence_manifest, zstd
 from incidentctl.errors import EvidenceChanged, Partial
 from incidentctl.incident import Data, Event, Incident
 
-WELL = ("whole", "none")
+WELL = ("whole", "none", "unfinished")
 UNREAD = "unread"
 _MOST_FILES = 10_000
+_UNFINISHED = re.compile(r"[^/]+/\.[^/]+\.tar\.(?:gz|zst)\.part(?:\.json)?")
 
 
 @dataclass(frozen=True)
 class Checked:
     """One host's bundle, or another file: `whole`, `changed`, `missing`, `extra`; `none` where nothing ever came home.
 
+    `unfinished` is what came of a bundle before its transfer was cut off, which is no evidence.
     `unread`: the bundle is what the record has, but this machine lacks what it takes to compare each part in it.
     """
 
@@ -42,9 +45,15 @@ def verify(incident: Incident, events: Sequence[Event], folder: Path) -> list[Ch
             rows.append(_bundle(host, incident.incident_id, bundle, folder, said))
     rows += [_measured(row, folder) for row in incident.measured if "file" in row]
     known = {row.file for row in rows}
-    return rows + [
-        Checked("", name, "extra", "the record does not know it") for name in _files(folder) if name not in known
-    ]
+    return rows + [_unknown(name) for name in _files(folder) if name not in known]
+
+
+def _unknown(name: str) -> Checked:
+    if _UNFINISHED.fullmatch(name):
+        return Checked(
+            "", name, "unfinished", "of a transfer that was cut off: the next collection takes or removes it"
+        )
+    return Checked("", name, "extra", "the record does not know it")
 
 
 def _manifest(events: Sequence[Event], folder: Path) -> tuple[Checked, Any]:

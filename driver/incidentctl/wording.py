@@ -74,11 +74,12 @@ def _waits(stands: Standing) -> str:
 
 def evidence(incident_id: str, folder: Path, checked: Sequence[Checked]) -> str:
     """Return what became of each bundle of an incident, a line each: what is wrong (✗) first."""
-    signs = {"whole": "✓", "none": "–", "unread": "?"}
+    signs = {"whole": "✓", "none": "–", "unfinished": "–", "unread": "?"}
     rows = sorted(checked, key=lambda row: (row.verdict in evidence_check.WELL, row.host, row.file))
     width = max((len(row.host) for row in rows), default=0)
     lines = [
-        f"{signs.get(row.verdict, '✗')} {row.verdict:<8} {row.host:<{width}}  {plain(row.file or '-')}: {plain(row.detail, 1000)}"
+        f"{signs.get(row.verdict, '✗')} {row.verdict:<10} {row.host:<{width}}  {plain(row.file or '-')}: "
+        + plain(row.detail, 1000)
         for row in rows
     ]
     return "\n".join([f"{incident_id}: evidence in {folder}", *lines])

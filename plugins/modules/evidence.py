@@ -13,6 +13,7 @@ description:
   - Writes one C(tar.zst) or C(tar.gz) into a fresh folder, mode 0700, that belongs to the user Ansible logs in as. The same task
     brings it home to O(dest), by SFTP or as the connection does it, sees that it has the size and the SHA-256 that the host said,
     and removes it from the host.
+  - A bundle of more than 50 MB whose transfer was cut off is not collected anew within an hour; over SSH its transfer goes on.
   - Files are read only if they are regular ones on a disk, and copied byte for byte. One that is a symbolic link is refused;
     a link in a folder above is followed if it belongs to root, or to the owner of what it leads to. Rotated files that are
     compressed come as they are, whole or not at all. What is cut, refused or missing is in the manifest with its reason, and

@@ -7,10 +7,13 @@ import hashlib
 import os
 import re
 import resource
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+from ansible_collections.incidentctl.response.plugins.plugin_utils import _resumption
 
 # Where modules put bundles (_evidence_place.py): what is named is removed afterwards.
 _SOURCE = re.compile(r"(?:/[A-Za-z0-9._-]+){0,8}/incidentctl-evidence-[A-Za-z0-9._-]{1,200}/evidence\.tar\.(?:gz|zst)")
@@ -29,28 +32,68 @@ def source_of(named: Any) -> str:
     return named
 
 
-def bring(fetch: Callable[[str, str], object], source: str, target: Path, told: Any, most: int) -> dict[str, Any]:
+class CutOffError(Exception):
+    """The transfer of a large bundle was cut off, for the reason that is its cause; what came stays, to be gone on with."""
+
+
+def bring(
+    fetch: Callable[[str, str], object],
+    source: str,
+    target: Path,
+    told: Any,
+    most: int,
+    note: Callable[[Path], None] | None = None,
+    left: _resumption.Left | None = None,
+) -> dict[str, Any]:
     """Fetch `source` to the new file `target`, 0600 in a folder 0700; return its path, SHA-256 and size, as they are here.
 
     `fetch` takes the two paths. `told` is what the host says of the file, `most` the bytes that it may have. Raise
     NotHomeError if it is anything else than it said; then nothing of it stays here.
+    With `note`, which leaves beside a part what it takes to go on with it, that part stays when this is killed, timed out,
+    or `fetch` raises CutOffError. `left` is such a part of an earlier transfer: `fetch` gets a copy of it, and it is removed.
     """
     size, digest = _promised(told, most)
     _make_private(target.parent.parent)
     _make_private(target.parent)
     if os.path.lexists(target):
         raise NotHomeError(f"{target} is there already")
-    part = target.with_name(f".{target.name}.part")
+    part = _resumption.part_of(target)
     part.unlink(missing_ok=True)
-    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
-    try:
-        with _no_file_larger_than(size):
-            fetch(source, str(part))
-        _require_same(part, size, digest)
-        part.rename(target)
-    finally:
-        part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as growing:
+        stays = False
+        try:
+            _resumption.hold(growing.fileno())
+            _begin(growing, part, note, left)
+            with _no_file_larger_than(size):
+                fetch(source, str(part))
+            _require_same(part, size, digest)
+            part.rename(target)
+        except BaseException as error:
+            cut_off = isinstance(error, CutOffError) or not isinstance(error, Exception)  # Ansible's timeout is none
+            stays = note is not None and cut_off and _can_go_on(part, size)
+            if isinstance(error, CutOffError) and error.__cause__ and not stays:
+                raise error.__cause__ from None
+            raise
+        finally:
+            if not stays:
+                _resumption.remove(part)
     return {"path": str(target), "sha256": digest, "bytes": size}
+
+
+def _begin(growing: BinaryIO, part: Path, note: Callable[[Path], None] | None, left: _resumption.Left | None) -> None:
+    if left is not None:
+        shutil.copyfileobj(left.stream, growing, _CHUNK)
+        growing.flush()
+    if note is not None:
+        note(part)
+    if left is not None:
+        left.forget()
+
+
+def _can_go_on(part: Path, size: int) -> bool:
+    """Say whether some of it is there, and room for the rest: on a full disk, nothing that may be of no use is kept."""
+    came = part.lstat().st_size
+    return 0 < came < size and shutil.disk_usage(part.parent).free > size - came
 
 
 def _promised(told: Any, most: int) -> tuple[int, str]:

@@ -161,6 +161,26 @@ def test_a_bundle_in_zstd_is_looked_into_and_without_the_program_it_is_said_what
         evidence_check.judge("INC-1", changed, None)
 
 
+def test_what_a_transfer_that_was_cut_off_left_is_told_and_is_no_evidence(kept: Kept) -> None:
+    for name in (".e-2.tar.zst.part", ".e-2.tar.zst.part.json", ".e-3.tar.gz.part"):
+        (kept.folder / "web1" / name).write_bytes(b"some of it")
+    checked = kept.verify()
+    assert sorted(row.file for row in checked if row.verdict == "unfinished") == [
+        "web1/.e-2.tar.zst.part", "web1/.e-2.tar.zst.part.json", "web1/.e-3.tar.gz.part",
+    ]  # fmt: skip
+    evidence_check.judge("INC-1", checked, None)
+    assert "the next collection takes or removes it" in wording.evidence("INC-1", kept.folder, checked)
+
+
+@pytest.mark.parametrize(
+    "name", ["web1/e-2.tar.gz.part", "web1/.e-2.tar.gz", ".e-2.tar.gz.part", "web1/.e-2.part", "web1/x/.e.tar.gz.part"]
+)
+def test_nothing_else_that_lies_there_passes_for_that(name: str, kept: Kept) -> None:
+    (kept.folder / name).parent.mkdir(exist_ok=True)
+    (kept.folder / name).write_bytes(b"x")
+    assert {row.verdict for row in kept.verify() if row.file == name} == {"extra"}
+
+
 def flip(path: Path) -> None:
     raw = bytearray(path.read_bytes())
     raw[len(raw) // 2] ^= 1
