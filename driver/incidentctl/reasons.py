@@ -26,6 +26,8 @@ _LOST = (
     (r"Broken pipe|Read from remote host|closed by remote host|mux_client\w*: |Shared connection to \S+ closed|client_loop: ",
      "the connection was lost in the middle"),
 )  # fmt: skip
+# What our own action plugin says of evidence (plugins/plugin_utils/_homecoming.py).
+_CUT_OFF = re.compile(r"the transfer was cut off after \d+ bytes: the next collection goes on from there")
 # Nobody got in: nothing was begun.
 _UNREACHABLE = (
     (r"HOST IDENTIFICATION HAS CHANGED|[Hh]ost key for \S+ has changed",
@@ -58,15 +60,21 @@ def in_words(unreachable: bool, res: Mapping[str, Any], seconds: float) -> tuple
     text = text or "Ansible gave no reason"
     if not unreachable:
         return "failed", f"{NO_PRIVILEGE}: {text}" if _NOT_ROOT.search(text) else text
-    for pattern, words in _LOST:
-        if re.search(pattern, text):
-            return "unknown", f"{words}; {IT_MAY_GO_ON}"
+    if lost := _lost(text):
+        return "unknown", lost
     for pattern, words in _UNREACHABLE:
         if found := re.search(pattern, text):
             why, dot, fix = words.format(seconds=seconds).partition(". Fix: ")
             place = found.groupdict().get("at")
             return "unreachable", why + (f" ({place})" if place else "") + dot + fix
     return "unreachable", text
+
+
+def _lost(text: str) -> str:
+    """Say how a connection that stood was lost; nothing if it did not stand."""
+    if found := _CUT_OFF.search(text):
+        return found[0]
+    return next((f"{words}; {IT_MAY_GO_ON}" for pattern, words in _LOST if re.search(pattern, text)), "")
 
 
 def way_out(reason: str) -> tuple[str, str]:

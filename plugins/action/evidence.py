@@ -73,8 +73,9 @@ class ActionModule(_carrier.Carrier):
         try:
             answer["incident"]["files"] = [self._bring(source, answer, left)]
         except _homecoming.CutOffError as error:
+            nobody_got_in = left is not None and error.came == left.came
             if isinstance(error.__cause__, AnsibleConnectionFailure):
-                raise error.__cause__ from None
+                raise error.__cause__ if nobody_got_in else AnsibleConnectionFailure(str(error)) from None
             return self._cut_off(str(error))
         if self._low_level_execute_command(f"rm -rf -- {shlex.quote(str(Path(source).parent))}", sudoable=False)["rc"]:
             self._display.warning(f"{source} could not be removed from the host. Fix: remove its folder there")
@@ -107,7 +108,7 @@ class ActionModule(_carrier.Carrier):
 
     def _cut_off(self, why: str) -> dict[str, Any]:
         """Say that it failed, and that the bundle waits on the host."""
-        row = _outcome.action("bundle", "failed", f"{why}: the next collection goes on from there")
+        row = _outcome.action("bundle", "failed", why)
         going = {"keep_going": boolean(self._task.args.get("keep_going", False))}
         return _act.act(lambda _params, _check: _outcome.result(CAPABILITY, [row]), CAPABILITY, going, False)
 

@@ -35,6 +35,11 @@ def source_of(named: Any) -> str:
 class CutOffError(Exception):
     """The transfer of a large bundle was cut off, for the reason that is its cause; what came stays, to be gone on with."""
 
+    def __init__(self, came: int) -> None:
+        """Given how many bytes came, keep that."""
+        super().__init__(f"the transfer was cut off after {came} bytes: the next collection goes on from there")
+        self.came = came
+
 
 def bring(
     fetch: Callable[[str, str], object],

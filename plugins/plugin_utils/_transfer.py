@@ -23,13 +23,13 @@ def fetch_on(connection: Any, source: str, part: str) -> None:
                 connection.fetch_file(source, part)
         except AnsibleError as error:
             if _size(part) > before:
-                raise CutOffError(f"the transfer was cut off after {_size(part)} bytes") from error
+                raise CutOffError(_size(part)) from error
         else:
             return
     try:
         connection.fetch_file(source, part)  # as it always does: there may be no sftp
     except AnsibleConnectionFailure as error:
-        raise CutOffError(f"the transfer was cut off after {_size(part)} bytes") from error
+        raise CutOffError(_size(part)) from error
 
 
 @contextlib.contextmanager

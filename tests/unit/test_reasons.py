@@ -35,6 +35,8 @@ TRACE = 'Traceback (most recent call last):\n  File "<stdin>", line 3, in <modul
          "unknown", "the connection was lost in the middle; what was begun may go on there: the host's ledger knows"),
         ("Failed to connect to the host via ssh: ",
          "unknown", "the connection was lost in the middle; what was begun may go on there: the host's ledger knows"),
+        ("Task failed: the transfer was cut off after 72330240 bytes: the next collection goes on from there",
+         "unknown", "the transfer was cut off after 72330240 bytes: the next collection goes on from there"),
         ("Something that nobody has seen before", "unreachable", "Something that nobody has seen before"),
     ],
 )  # fmt: skip

@@ -44,7 +44,7 @@ def goes_on(content: bytes = CONTENT, most: int = 10**9) -> Callable[[str, str],
         with Path(part).open("ab") as stream:
             stream.write(content[stream.tell() : stream.tell() + most])
             if stream.tell() < len(content):
-                raise CutOffError("link down")
+                raise CutOffError(stream.tell())
 
     return fetch
 
