@@ -119,12 +119,17 @@ class Record:
         with self._transaction() as connection:
             return _incidents(connection)
 
-    def earlier(self, kind: str, before: datetime, most: int) -> list[Event]:
-        """Return the newest events of a kind that were recorded before a moment, in whatever incident; newest first."""
+    def earlier(self, kind: str, before: datetime, most: int, *, drills: bool) -> list[Event]:
+        """Return the newest events of a kind that were recorded before a moment, in whatever incident; newest first.
+
+        Those of drills count among them, or do not.
+        """
         query = sa.select(_EVENT).where(
             _EVENT.c.kind == kind, _EVENT.c.at < before.astimezone(UTC).isoformat(timespec="milliseconds")
         )
         with self._transaction() as connection:
+            if not drills:
+                query = query.where(_EVENT.c.incident_id.not_in(_drills(connection)))
             rows = connection.execute(query.order_by(_EVENT.c.at.desc()).limit(most)).mappings()
             return [_event({**row}) for row in rows]
 
@@ -277,6 +282,12 @@ def _stands(connection: sa.Connection, incident_id: str) -> Incident:
 def _incidents(connection: sa.Connection) -> list[str]:
     query = sa.select(_EVENT.c.incident_id).group_by(_EVENT.c.incident_id)
     return list(connection.scalars(query.order_by(sa.func.min(_EVENT.c.at).desc(), _EVENT.c.incident_id.desc())))
+
+
+def _drills(connection: sa.Connection) -> list[str]:
+    named = sa.select(_EVENT).where(_EVENT.c.kind == "declared", _EVENT.c.data.contains('"drill"'))
+    declared = (_event({**row}) for row in connection.execute(named).mappings())
+    return [event.incident_id for event in declared if event.data.get("drill")]
 
 
 def _ended(connection: sa.Connection) -> set[str]:

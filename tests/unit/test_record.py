@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -212,10 +212,28 @@ def test_earlier_events_of_a_kind_are_found_over_all_incidents_the_newest_first(
         time.sleep(0.002)  # times are kept in milliseconds
 
     def found(before: datetime, most: int) -> list[Any]:
-        return [event.data["told"] for event in record.earlier("verified", before, most)]
+        return [event.data["told"] for event in record.earlier("verified", before, most, drills=True)]
 
     later = moments[-1] + timedelta(minutes=1)
     assert [found(later, 9), found(later, 2), found(moments[-1], 9)] == [["c", "b", "a"], ["c", "b"], ["b", "a"]]
+
+
+def test_earlier_events_of_drills_can_be_left_out(record: Record) -> None:
+    said = {"title": 'a "drill" of "drill"', "drill": None}
+    for name, facts in (
+        (ONE, said),
+        ("INC-20260102-0000-bbbb", {"drill": "disk_full"}),
+        ("INC-20260103-0000-cccc", {}),
+    ):
+        record.append(name, "declared", facts, "ada")
+        record.append(name, "verified", {"told": name[-1]}, "ada")
+    later = datetime.now(UTC) + timedelta(minutes=1)
+
+    def found(most: int, drills: bool) -> list[Any]:
+        return sorted(event.data["told"] for event in record.earlier("verified", later, most, drills=drills))
+
+    assert found(2, drills=False) == ["a", "c"], "two that are none, however many drills came beside them"
+    assert found(9, drills=True) == ["a", "b", "c"]
 
 
 def test_the_newest_open_incident_is_meant_when_none_is_named(record: Record) -> None:

@@ -273,15 +273,21 @@ def test_what_is_measured_of_users_who_are_kept_away_is_not_judged(
 
 
 @pytest.mark.parametrize(
-    ("minutes_ago", "before", "verdict"), [(0, "9 before", "improved"), (5, "unknown before", "recovered")]
+    ("minutes_ago", "drill", "before", "verdict"),
+    [
+        (0, None, "9 before", "improved"),
+        (5, None, "unknown before", "recovered"),
+        (0, "x", "unknown before", "recovered"),
+    ],
 )
 def test_answers_are_held_against_recoveries_that_were_verified_before_the_onset(
-    desk: Desk, hosts: Hosts, minutes_ago: int, before: str, verdict: str
+    desk: Desk, hosts: Hosts, minutes_ago: int, drill: str | None, before: str, verdict: str
 ) -> None:
     def answering(ms: float) -> dict[str, Any]:
         return {**seen(), "p50_ms": ms, "probes": 20, "failures": 0}
 
     well = {"recovered": True, "services": {"web1": {"shop": answering(9.0)}}}
+    desk.record.append("INC-20251231-0000-bbbb", "declared", {"drill": drill}, "ann")
     desk.record.append("INC-20251231-0000-bbbb", "verified", well, "ann")
     with_onset(desk, minutes_ago)
     hosts.rows = (row("web1", "shop", answering(900.0)),)

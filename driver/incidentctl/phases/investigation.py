@@ -84,7 +84,8 @@ def diagnose(desk: Desk) -> None:
     """What broke, and what changed."""
     incident = desk.incident()
     now = datetime.now(UTC)
-    well = seen_well.ago(desk.record.earlier("verified", now, seen_well.LOOKED_BACK_AT), now)
+    verified = desk.record.earlier("verified", now, seen_well.LOOKED_BACK_AT, drills=True)
+    well = seen_well.ago(verified, now)
     capabilities, variables = ["diagnosis"], dict[str, Any](diagnosis_seen_well=well)
     rehearsed = {
         name

@@ -156,7 +156,7 @@ def _look(desk: Desk, phase: str, affected: tuple[Service, ...], window: float) 
     began = onset.kept(incident.onset)
     began_at = None if began is None else onset.moment(began.at)
     before = began_at or onset.moment(incident.declared_at)
-    earlier = desk.record.earlier("verified", before, _EARLIER) if before else []
+    earlier = desk.record.earlier("verified", before, _EARLIER, drills=False) if before else []
     looks = Looks(
         at_issue=tuple(service.name for service in affected),
         triage=incident.outcomes.get("triage", ()),
