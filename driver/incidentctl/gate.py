@@ -64,9 +64,19 @@ def admit(desk: Desk, step: PlannedStep, narrow: str = "", again: str = "") -> N
         desk.note("overridden", guard=refusal.guard, told=refusal.told, targets=sorted(map(list, refusal.targets)))
 
 
-def is_overridden(desk: Desk, guard: str) -> bool:
-    """Say whether a guard that the hosts themselves hold is named now, or was and counts still."""
-    return guard in desk.override or any(row.get("guard") == guard for row in desk.incident().overrides)
+def limited_all_the_same(desk: Desk, step: PlannedStep) -> dict[str, list[str]]:
+    """Return by host the services of a step that are limited though it is a proxy who would be: hosts hold that guard themselves.
+
+    It is overridden for what the record names. Where it is named now, also for what no look before the question has seen:
+    of what was seen without a proxy, nobody has said that one may be limited there.
+    """
+    incident, mine = desk.incident(), {target for target in step.targets if target[1] == "rate_limit"}
+    rows = (row for row in incident.overrides if row.get("guard") == "proxy")
+    meant = mine & {tuple(target) for row in rows for target in row.get("targets", ())}
+    if "proxy" in desk.override:
+        seen = {(row["host"], row["target"]) for plan in incident.plans.values() for row in plan.get("rows", ())}
+        meant |= {target for target in mine if (target[0], target[2]) not in seen}
+    return {host: sorted({s for h, _, s in meant if h == host}) for host in sorted({target[0] for target in meant})}
 
 
 def _backups(incident: Incident, inventory: Inventory) -> dict[Instance, str | None]:

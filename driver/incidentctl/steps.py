@@ -98,12 +98,12 @@ def _common(desk: Desk) -> dict[str, Any]:
         "incident_continue": True,
         "incident_evidence_dir": str(desk.folder / "evidence"),
         "rate_limit_max_source_fraction": desk.settings.guards.max_source_fraction,
-        "rate_limit_allow_proxy": gate.is_overridden(desk, "proxy"),
     }
 
 
 def _of(desk: Desk, step: PlannedStep, hosts: tuple[str, ...], variables: Mapping[str, Any]) -> Step:
-    given = {**_common(desk), **variables}
+    allowed = {"rate_limit_allow_proxy_of": gate.limited_all_the_same(desk, step)}
+    given = {**_common(desk), **allowed, **variables}
     return Step(step.phase, step.capabilities, hosts, given, deadline_s=desk.settings.deadlines.phase)
 
 

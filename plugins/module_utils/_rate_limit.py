@@ -65,13 +65,14 @@ def problems(params: dict[str, Any]) -> list[str]:
 
 
 def _declared(params: dict[str, Any], session: str) -> list[tuple[str, Any]]:
-    """Return this host's services that have ports, each with those to limit and those to spare."""
+    """Return this host's services that have ports, each with those to limit, those to spare, and if a proxy may be limited."""
     services = [s for s in services_of_host(params) if s.get("ports") or params.get("only")]
-    return [(service["name"], _ports(service, session)) for service in services]
+    allowed = {s["name"] for s in services if params["allow_proxy"] or s["name"] in params["allow_proxy_of"]}
+    return [(service["name"], (*_ports(service, session), service["name"] in allowed)) for service in services]
 
 
-def _wanted(ports: tuple[list[int], list[int]], earlier: Any, here: _chain.Here) -> _chain.Wanted:
-    limited, spared = ports
+def _wanted(declared: tuple[list[int], list[int], bool], earlier: Any, here: _chain.Here) -> _chain.Wanted:
+    limited, spared, allows_proxy = declared
     params = here.params
     notes = [f"port {port} is how this host is reached, and stays open" for port in spared]
     if not limited:
@@ -89,7 +90,7 @@ def _wanted(ports: tuple[list[int], list[int]], earlier: Any, here: _chain.Here)
     crowding = ""
     if not params["proxies_known"]:  # else whoever is not exempt is no proxy, but a source that asks too much
         crowding = _crowding.crowding(limited, map(_chain.network, limit["exempt"]), params["max_source_fraction"])
-    if crowding and not params["allow_proxy"]:
+    if crowding and not allows_proxy:
         way = "Fix: spare it with rate_limit_exempt_cidrs; or, if it is the attacker, --override proxy (rate_limit_allow_proxy)"
         raise _chain.NotDone("refused", f"{crowding}: to limit it limits all who come by it. {way}")
     kept: dict[str, Any] = {"peers": peers}

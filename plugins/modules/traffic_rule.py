@@ -98,6 +98,11 @@ options:
     description: Limit it all the same.
     type: bool
     default: false
+  allow_proxy_of:
+    description: Limit it all the same for these services alone.
+    type: list
+    elements: str
+    default: []
   acted:
     description: With O(state=confirmed), the C(actions) of the act that is confirmed. They come back with the outcome.
     type: list
@@ -201,6 +206,7 @@ ARGUMENT_SPEC = options(
     proxies_known={"type": "bool", "default": False},
     max_source_fraction={"type": "float", "default": 0.3},
     allow_proxy={"type": "bool", "default": False},
+    allow_proxy_of={"type": "list", "elements": "str", "default": []},
     acted={"type": "list", "elements": "dict", "default": []},
 )
 

@@ -121,6 +121,7 @@ def _limits(world: World, capability: str) -> None:
         "proxies_known": False,
         "max_source_fraction": 0.3,
         "allow_proxy": False,
+        "allow_proxy_of": [],
         "acted": [],
     }
     world.look = _rules

@@ -234,7 +234,7 @@ def _acts(entries: dict[str, dict[str, Any]]) -> dict[str, Act]:
     limits = {
         "services": every, "state": "limited", "per_minute": 10, "burst": 10, "expires_after": 3600,
         "confirm_within": 60, "management_cidrs": ["10.213.77.1/32"], "exempt_cidrs": [],
-        "proxies_known": False, "max_source_fraction": 0.3, "allow_proxy": False, "acted": [],
+        "proxies_known": False, "max_source_fraction": 0.3, "allow_proxy": False, "allow_proxy_of": [], "acted": [],
     }  # fmt: skip
     isolated = {name: {**stops, "only": [name]} for name in ("shop", "cache") if name in entries}
     switch = {"services": every, "only": ["shop"], "state": "rolled_back", "to": "41", "remember": False}

@@ -266,7 +266,29 @@ def test_a_source_by_which_most_users_come_is_not_limited_unless_the_guard_is_na
         )
         with pytest.raises(Reached):
             steps.run_step(replace(desk, override=("proxy",)), limit, {})
-        assert gate.is_overridden(desk, "proxy"), "the host would still refuse it"
+        assert gate.limited_all_the_same(desk, limit) == {"web1": ["shop"]}, "the host would still refuse it"
+
+
+def test_a_guard_that_was_named_for_one_host_is_named_for_no_other() -> None:
+    told = "10.0.0.5 holds 41% of the 120 connections to port 80, as a proxy does"
+    seen = [{"host": host, "capability": "rate_limit", "target": "shop"} for host in ("web1", "web2")]
+    with at_desk() as desk:
+        limit, named = step("rate_limit", *WEB), replace(desk, override=("proxy",))
+        assert gate.limited_all_the_same(desk, limit) == {}
+        desk.note("planned", plans={"mitigate": {"hash": "…", "rows": seen, "proxies": [["web1", "shop", told]]}})
+        gate.admit(named, limit)
+        assert gate.limited_all_the_same(desk, limit) == {"web1": ["shop"]}
+        assert gate.limited_all_the_same(named, limit) == {"web1": ["shop"], "web3": ["shop"]}, "nobody looked at web3"
+        assert gate.limited_all_the_same(desk, step("isolation", *WEB)) == {}
+
+
+def test_hosts_are_told_for_which_services_a_proxy_may_be_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    with at_desk() as desk:
+        limit = step("rate_limit", *WEB)
+        desk.note("overridden", guard="proxy", told="…", targets=[["web1", "rate_limit", "shop"]])
+        given = steps._of(desk, limit, WEB, {}).variables
+    assert given["rate_limit_allow_proxy_of"] == {"web1": ["shop"]}
+    assert "rate_limit_allow_proxy" not in given
 
 
 def test_all_that_refuse_are_told_at_once_with_both_ways_out() -> None:

@@ -63,6 +63,7 @@ def params(tmp_path: Path) -> dict[str, Any]:
         "proxies_known": False,
         "max_source_fraction": 0.3,
         "allow_proxy": False,
+        "allow_proxy_of": ["mail"],
         "acted": [],
     }
 
@@ -244,14 +245,17 @@ def test_a_plan_is_the_same_whoever_logs_in_and_another_with_another_rate(
     assert (set(before), after["per_minute"]) == ({"ipv4", "ipv6"}, 30)
 
 
-def test_a_proxy_is_not_limited_unless_that_is_meant(tools: Path, params: dict[str, Any], monkeypatch: Any) -> None:
+@pytest.mark.parametrize(("allowed", "meant"), [("allow_proxy", True), ("allow_proxy_of", ["shop"])])
+def test_a_proxy_is_not_limited_unless_that_is_meant(
+    tools: Path, params: dict[str, Any], monkeypatch: Any, allowed: str, meant: Any
+) -> None:
     told = "10.0.0.5 holds 41% of the 120 connections to port 8000, as a proxy does"
     monkeypatch.setattr(_crowding, "crowding", lambda ports, _spared, _fraction: told if ports == [8000] else "")
     for check_mode in (True, False):
         outcome, summary = row(_traffic_rule.run(params, check_mode))
         assert (outcome, summary.startswith(f"shop: {told}"), "--override proxy" in summary) == ("refused", True, True)
     assert (table(tools), _ledger.entries(params)) == ([], ([], []))
-    params["allow_proxy"] = True
+    params[allowed] = meant
     (checked,) = _traffic_rule.run(params, True)["incident"]["actions"]
     assert (checked["outcome"], checked["proxy"]) == ("done", told)
     outcome, summary = row(_traffic_rule.run(params, False))
