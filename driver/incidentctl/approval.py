@@ -111,7 +111,7 @@ def lines(plan: Data) -> list[str]:
     found: dict[str, list[str]] = {}
     for row in plan["rows"]:
         found.setdefault(f"{row['capability']} of {row['target']}: {_ends(row)}", []).append(str(row["host"]))
-    told = [f"{_few(hosts)}: {text}" for text, hosts in found.items()]
+    told = [f"{few(hosts)}: {text}" for text, hosts in found.items()]
     told += [f"{text} (nothing is done there)" for text in plan["obstacles"]]
     told += [f"{host}: not looked at: {why.removeprefix('not_attempted: ')}" for host, why in plan["silent"].items()]
     refused = plan.get("refused", {}).items()
@@ -227,7 +227,8 @@ _WORDS: Mapping[str, Callable[[Data], str]] = {
 }
 
 
-def _few(hosts: list[str]) -> str:
+def few(hosts: list[str]) -> str:
+    """Return the hosts that there is room for on a line, and how many more there are."""
     more = f" and {len(hosts) - _SHOWN} more" if len(hosts) > _SHOWN else ""
     return ", ".join(hosts[:_SHOWN]) + more
 

@@ -116,7 +116,9 @@ def plan(plan: Any, refusals: Sequence[Refusal] = (), seen: Data | None = None) 
     lines.append("  then a person decides")
     if seen is not None:
         lines.append(f"  contain, as the hosts are now (check {seen['hash'][:12]}):")
-        lines += [f"    {plain(text, 1000)}" for text in (*approval.lines(seen), *seen["besides"])] or ["    nothing"]
+        lines += [
+            f"    {plain(text, 1000)}" for text in (*approval.lines(seen), *seen["besides"], *seen["skipped"])
+        ] or ["    nothing"]
     for refusal in refusals:
         lines.append(plain(f"  Refused by the guard {refusal.guard}: {refusal.told}.", _LONG))
     if refusals:
