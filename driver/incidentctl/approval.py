@@ -148,8 +148,8 @@ def missing(incident: Incident) -> int:
 
 
 def person(actor: str) -> str:
-    """Return the user of user@host."""
-    return actor.rpartition("@")[0] or actor
+    """Return who logged in, of `user@host` or `user as other@host` (identity.py): on whatever host, as whomever they act."""
+    return (actor.rpartition("@")[0] or actor).partition(" as ")[0]
 
 
 def _targets(rows: Iterable[HostOutcome]) -> Iterator[Data]:

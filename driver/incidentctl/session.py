@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import os
-import socket
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from incidentctl import ansible_setup, catalogue, gate, notify, plan, workflow
+from incidentctl import ansible_setup, catalogue, gate, identity, notify, plan, workflow
 from incidentctl import incident as incidents
 from incidentctl import settings as configuration
 from incidentctl.desk import Ask, Desk, Show
@@ -73,7 +71,7 @@ def open_session(config: str | None, inventory: Iterable[str] = ()) -> Iterator[
     settings = load_settings(config)
     record = open_record(settings.record_url)
     try:
-        yield Session(settings, record, whoami(), tuple(inventory))
+        yield Session(settings, record, identity.whoami(), tuple(inventory))
     finally:
         notify.wait()  # what is on its way writes to the record
         record.close()
@@ -84,15 +82,6 @@ def load_settings(config: str | None) -> Settings:
     path = Path(config) if config else None
     names = frozenset(plan.CONTAINMENTS), frozenset(plan.MITIGATIONS)
     return configuration.load(path, os.environ, Path.cwd(), *names)
-
-
-def whoami() -> str:
-    """Return who acts, for the record: user@host."""
-    try:
-        user = os.environ.get("SUDO_USER") or getpass.getuser()
-    except (OSError, KeyError):  # a user id without a name
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"
 
 
 def declare(
