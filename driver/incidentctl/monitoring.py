@@ -11,12 +11,13 @@ import time
 import urllib.parse
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from incidentctl import series, servers
 from incidentctl.alerts import host_of
 from incidentctl.onset import Onset
-from incidentctl.series import Answer, Question, Span
+from incidentctl.series import TARGETS, Answer, Question, Span
 from incidentctl.servers import Read
 from incidentctl.settings import Monitoring
 
@@ -123,7 +124,7 @@ def over(monitoring: Monitoring, questions: Sequence[Question], span: Span) -> C
     step = series.step(span)
     wanted = [(question, server) for question in questions for server in monitoring.prometheus]
     asked = [
-        (server, _range(question.query, span, step), lambda answer: series.read(answer, span))
+        (server, _range(question.query, span, step), partial(series.read, span=span, least=question.kind == TARGETS))
         for question, server in wanted
     ]
     answers = servers.begin(asked, _BESIDE)

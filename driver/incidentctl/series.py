@@ -13,7 +13,8 @@ from incidentctl import bundles
 
 FORMAT = 1
 QUERY, TARGETS, ALERT = "query", "targets", "alert"  # kinds of questions: what is asked for stands in docs/evidence.md
-_POINTS, _SERIES = 240, 8  # that are kept, of one series and of one answer
+MOST = 8  # series of one answer that are kept
+_POINTS = 240
 _LABELS, _LABEL_CHARS = 20, 200
 _MOST_BYTES = 64 << 20  # of a kept file: far more than the bounds leave room for
 
@@ -64,16 +65,26 @@ def step(span: Span) -> int:
     return max(1, math.ceil((span[1] - span[0]) / (_POINTS - 1)))
 
 
-def read(answer: Any, span: Span) -> tuple[tuple[Series, ...], int]:
-    """Take the answer to a query over a span apart; return the series that rise highest, and how many there are beside them.
+def read(answer: Any, span: Span, least: bool = False) -> tuple[tuple[Series, ...], int]:
+    """Take the answer to a query over a span apart; return the worst series, and how many there are beside them.
 
-    Raise ValueError, or what else a lookup raises, where it is not what Prometheus answers to this.
+    The worst are those that rise highest, or fall lowest where the `least` is. Raise ValueError, or what else a lookup
+    raises, where it is not what Prometheus answers to this.
     """
     if answer["data"]["resultType"] != "matrix":
         raise ValueError("no range of values")
-    found = [Series(_labels(row["metric"]), _points(row["values"], span)) for row in answer["data"]["result"]]
-    ranked = sorted(found, key=lambda one: max((value for _at, value in one.points), default=-math.inf), reverse=True)
-    return tuple(ranked[:_SERIES]), len(ranked[_SERIES:])
+    found = [("", Series(_labels(row["metric"]), _points(row["values"], span))) for row in answer["data"]["result"]]
+    return tuple(one for _server, one in worst_first(found, least)[:MOST]), len(found[MOST:])
+
+
+def worst_first(found: Iterable[tuple[str, Series]], least: bool) -> list[tuple[str, Series]]:
+    """Return series, each with its server, by how high they rise, or how low they fall; those without a point at the end."""
+    sign = -1 if least else 1
+
+    def weight(each: tuple[str, Series]) -> float:
+        return max((sign * value for _at, value in each[1].points), default=-math.inf)
+
+    return sorted(found, key=weight, reverse=True)
 
 
 def _labels(metric: Any) -> dict[str, str]:

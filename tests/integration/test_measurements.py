@@ -211,7 +211,10 @@ def test_of_ten_megabytes_of_series_little_is_kept(made: Made, monkeypatch: pyte
         desk = made(server.url, queries={})
         row = look(desk)
     assert row["bytes"] < 20_000
-    assert [(len(one.series), one.left_out) for one in kept(desk).answers] == [(8, 14_992)] * 2
+    targets, alert = kept(desk).answers
+    assert {one.labels["n"] for one in targets.series} == {f"{n}" for n in range(8)}
+    assert {one.labels["n"] for one in alert.series} == {f"{14_999 - n}" for n in range(8)}
+    assert (targets.left_out, alert.left_out) == (14_992, 14_992)
 
 
 def test_one_that_hangs_takes_no_longer_than_the_look_beside_it_and_no_turn_of_another(

@@ -28,7 +28,7 @@ def made(*points: tuple[float, float], marks: tuple[tuple[str, float], ...] = ()
 
 
 def numbers(path: str) -> list[float]:
-    return [float(text) for text in re.findall(r"-?[\d.]+", path.replace("h0", ""))]
+    return [float(text) for text in re.findall(r"-?[\d.]+", path.replace("h3", ""))]
 
 
 def test_values_and_times_stand_where_they_are() -> None:
@@ -45,10 +45,10 @@ def test_values_and_times_stand_where_they_are() -> None:
     assert it.during == (it.times[1].x, pytest.approx((it.left + it.right) / 2))
 
 
-def test_a_line_breaks_where_nothing_is_known_and_one_point_alone_is_a_dot() -> None:
+def test_a_line_breaks_where_nothing_is_known_and_one_point_alone_is_seen() -> None:
     ((_name, path),) = plot.drawn(made((0, 1.0), (10, 1.0), (100, 2.0), (200, 1.0), (215, 1.0))).paths
-    assert [part[0] + part[-2:] * ("h0" in part) for part in re.findall(r"[ML][^ML]+", path)] == [
-        "Mh0", "L", "Mh0", "Mh0", "L",
+    assert [part[0] + part[-2:] * ("h3" in part) for part in re.findall(r"[ML][^ML]+", path)] == [
+        "M", "L", "Mh3", "M", "L",
     ]  # fmt: skip
 
 

@@ -118,6 +118,15 @@ def test_while_it_is_open_the_end_is_what_was_seen_last_and_what_was_forgotten_s
     assert "recovered" not in markdown.partition("Marked: ")[2].partition("\n")[0]
 
 
+def test_each_decision_is_marked_one_that_did_not_help_too(incident: Incident) -> None:
+    incident.note(120, "decided", option="mitigate")
+    incident.note(150, "question_asked", question="Which recovery?")
+    incident.recover()
+    incident.keep(400, answer(LATENCY, one({}, (-1800, 400, 0.012))))
+    markdown, _html, _post_mortem = incident.report()
+    assert "decided: mitigate 03:02:00, decided: rollback 03:03:20, recovered 03:05:00." in markdown
+
+
 def test_of_several_servers_each_is_drawn_and_named_and_the_worse_one_is_told(incident: Incident) -> None:
     incident.keep(
         100,

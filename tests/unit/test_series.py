@@ -42,6 +42,16 @@ def test_of_many_series_the_eight_that_rise_highest_are_kept_and_the_rest_is_cou
     assert left_out == 992
 
 
+def test_of_many_jobs_the_one_that_did_not_answer_is_kept() -> None:
+    jobs = matrix(
+        *[({"job": str(n)}, [(1000, "1"), (1005, "0" if n == 17 else "1")]) for n in range(20)], ({"job": "x"}, [])
+    )
+    found, left_out = series.read(jobs, SPAN, least=True)
+    assert found[0].labels["job"] == "17"
+    assert "x" not in {one.labels["job"] for one in found}
+    assert left_out == 13
+
+
 def test_labels_are_cut() -> None:
     ((one,), _left_out) = series.read(matrix(({f"l{n:02}": "x" * 10_000 for n in range(100)}, [(1000, "1")])), SPAN)
     assert len(one.labels) == 20

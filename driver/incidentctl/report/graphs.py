@@ -12,7 +12,7 @@ from incidentctl.report.plot import clock, figure
 from incidentctl.series import ALERT, QUERY, TARGETS, Answer, Kept, Question
 
 _BEFORE_S = 5 * 60, 30 * 60  # a plot shows as much before the onset as it lasted, no less and no more than this
-_LINES, _NOTES = 8, 20
+_NOTES = 20
 _NONE = "none"
 _HEADER = ("", "Before the onset", "At worst", "At the end")
 _INTRODUCTION = (
@@ -71,14 +71,15 @@ def _files(incident: Incident) -> Iterator[tuple[str, ...]]:
 
 def _course(incident: Incident, events: Sequence[Event], kept: Sequence[Kept]) -> _Course:
     began = onset.kept(incident.onset)
-    verified, decision = incident.verified or {}, incident.decision or {}
+    verified = incident.verified or {}
     anew = max((number for number, event in enumerate(events) if event.kind == "reopened"), default=0)
     contained = next((event.at for event in events[anew:] if event.kind == "containment_applied"), None)
+    decided = {f"decided: {event.data.get('option')}": event.at for event in events[anew:] if event.kind == "decided"}
     told = {
         "onset": began and began.at,
         "declared": incident.declared_at,
         "contained": contained,
-        f"decided: {decision.get('option')}": decision.get("at"),
+        **decided,  # one that did not help, too
         "recovered": verified.get("at") if verified.get("recovered") else None,
     }
     at = {text: moment.timestamp() for text, when in told.items() if (moment := onset.moment(when)) is not None}
@@ -133,10 +134,10 @@ def _plot(
     begin = max(since, course.began - min(max(course.over - course.began, shortest), longest))
     scale = 1000 if _is_time(question) else 1
     every = [(answer.server, one) for answer in answers for one in answer.series if one.points]
-    every.sort(key=lambda each: max(value for _at, value in each[1].points), reverse=True)
-    names = _names([(server, one.labels) for server, one in every[:_LINES]])
-    points: list[Points] = [[(at, value * scale) for at, value in one.points] for _server, one in every[:_LINES]]
-    more = len(every[_LINES:]) + sum(answer.left_out for answer in answers)
+    shown = series.worst_first(every, question.kind == TARGETS)[: series.MOST]
+    names = _names([(server, one.labels) for server, one in shown])
+    points: list[Points] = [[(at, value * scale) for at, value in one.points] for _server, one in shown]
+    more = len(every) - len(shown) + sum(answer.left_out for answer in answers)
     servers = ", ".join(answer.server for answer in answers if answer.series)
     return Plot(
         title=_title(question),

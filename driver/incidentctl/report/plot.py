@@ -65,10 +65,12 @@ def drawn(plot: Plot) -> Drawing:
         return round(bottom - _HEIGHT * (min(max(value, low), high) / 2 - low / 2) / (high / 2 - low / 2), 1)
 
     def path(points: Points) -> str:
-        parts = []
+        parts, begins = [], True
         for number, (at, value) in enumerate(points):
-            goes_on = number > 0 and at - points[number - 1][0] <= plot.gap_s
-            parts.append(f"L{x(at)} {y(value)}" if goes_on else f"M{x(at)} {y(value)}h0")  # h0: one alone is a dot
+            ends = number + 1 == len(points) or points[number + 1][0] - at > plot.gap_s
+            alone = "h3" if begins and ends else ""  # else it would not be seen
+            parts.append(f"{'M' if begins else 'L'}{x(at)} {y(value)}{alone}")
+            begins = ends
         return "".join(parts)
 
     return Drawing(
