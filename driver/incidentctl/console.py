@@ -55,17 +55,21 @@ class Console:
         at_terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()  # None: it was closed
         self.interactive = at_terminal if interactive is None else interactive and at_terminal
         self._live: Live | None = None
+        self._busy = False
         self._phase: dict[str, Any] = {}
         self._plans: Mapping[str, Any] = {}
 
     def show(self, kind: str, **facts: Any) -> None:
         """Show one thing that happened; `kind` names it (the workflow's words)."""
+        if self._busy:
+            self.close()
         getattr(self, f"_show_{kind}")(**facts)
 
     def ask(self, question: str, **facts: Any) -> str | None:
         """Ask a person; None when nobody can be asked, or when they want to answer later."""
         if not self.interactive:
             return None
+        self.close()
         keyboard.forget()
         answer: str | None = getattr(self, f"_ask_{question}")(**facts)
         return answer
@@ -106,7 +110,7 @@ class Console:
         """Leave the terminal as it was."""
         if self._live is not None:
             self._live.stop()
-            self._live = None
+            self._live, self._busy = None, False
 
     # --- what happened ---------------------------------------------------------------------------
 
@@ -115,6 +119,13 @@ class Console:
 
     def _show_note(self, text: str) -> None:
         self._rich.print(plain(text))
+
+    def _show_busy(self, text: str) -> None:
+        """Say at a terminal what takes a moment, until something is shown again. A log needs no such line."""
+        self.close()
+        if self._rich.is_terminal:
+            self._live, self._busy = Live(Text(f"… {text}", style="dim"), console=self._rich, transient=True), True
+            self._live.start()
 
     def _show_phase(self, phase: str, capabilities: Sequence[str], hosts: Sequence[str]) -> None:
         self.close()

@@ -276,6 +276,13 @@ def _decided(incident: Incident, event: Event) -> Changes:
     return {**fresh, "decision": _row(event), "status": "identified"}
 
 
+def _noted(incident: Incident, event: Event) -> Changes:
+    """Who joins may name services that are affected though their health check does not say so."""
+    named = event_data.texts(event.data.get("affected"))
+    affected = tuple(sorted({*incident.affected, *named})) if named else incident.affected
+    return {"notes": (*incident.notes, _row(event)), "affected": affected}
+
+
 def _unlocked(incident: Incident, event: Event) -> Changes:
     held = incident.holder or {}
     if any(held.get(key) != event.data.get(key) for key in ("pid", "host")):
@@ -311,7 +318,7 @@ _CHANGES: dict[str, Callable[[Incident, Event], Changes]] = {
     "overridden": _listed("overrides"),
     "notified": _listed("notified"),
     "ticketed": _listed("tickets"),
-    "note": _listed("notes"),
+    "note": _noted,
     "evidence_collected": _evidence_collected,
     "verified": _verified,
     "resolved": lambda i, e: {"status": "resolved", "resolved_at": e.at, **_milestone(i, e, "resolved")},

@@ -74,9 +74,9 @@ def of(
     """Given how the capability diagnosis ended on each host, and when and after what, return what it comes to."""
     looked = [row for row in rows if row.capability == "diagnosis"]
     hosts = {row.host: row.facts for row in looked if row.facts}
-    # One that was cut off, as all are at the deadline, may answer well.
+    # One that was cut off, as all are at the deadline, or where the look failed, may answer well; nobody knows.
     silent = tuple(row.host for row in looked if not row.facts and row.outcome == "unreachable")
-    unknown = tuple(row.host for row in looked if not row.facts and row.outcome == "unknown")
+    unknown = tuple(row.host for row in looked if not row.facts and row.outcome != "unreachable")
     seen = observations.read(hosts, silent, inventory.services, inventory.addresses, told.ahead)
     graph = dependency_graph.graph(inventory.services, inventory.addresses)
     deepest = dependencies.failing(graph, hosts)

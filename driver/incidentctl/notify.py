@@ -23,6 +23,7 @@ from incidentctl.incident import ENDED, Event, Incident, fold
 from incidentctl.record import Record
 from incidentctl.redaction import for_people
 from incidentctl.settings import Audience, Settings, resolve_secret
+from incidentctl.standing import standing
 from incidentctl.trackers.ticket import NotNow
 
 ACTOR = "incidentctl"
@@ -178,10 +179,12 @@ def _alone(state_dir: Path, name: str) -> Iterator[None]:
 
 
 def _queue(record: Record, incident: Incident, events: Sequence[Event], audience: str, about: str) -> None:
-    # What is declared again is what was reopened; the first of each has no number.
-    kinds = {"declared": ("declared", "reopened")}.get(about, (about,))
-    number = sum(event.kind in kinds for event in events)
-    key = f"{incident.incident_id}:{about}{f'-{number}' if number > 1 else ''}:{audience}"
+    # What is declared again is what was reopened; what is waited for is the same until somebody decides. The first of each
+    # has no number.
+    kinds = {"declared": ("declared", "reopened"), "awaited": ("decided",)}.get(about, (about,))
+    number = sum(event.kind in kinds for event in events) + (about == "awaited")
+    what = f"{about}-{standing(incident).waits_for}" if about == "awaited" else about
+    key = f"{incident.incident_id}:{what}{f'-{number}' if number > 1 else ''}:{audience}"
     if key not in {row.get("key") for row in incident.notified}:
         data = {"key": key, "about": about, "audience": audience, "state": "queued"}
         record.append(incident.incident_id, "notified", data, ACTOR)

@@ -90,7 +90,7 @@ def capability_of(playbook: str) -> str:
 
 
 def story(rows: Iterable[HostOutcome]) -> Iterator[tuple[str, str, str]]:
-    """What was changed, and whatever did not go well: (who, outcome, text). What more than three hosts share is told once."""
+    """What was changed, and whatever did not go well: (who, outcome, text). What hosts share is told once."""
     found: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         told = [a for a in row.actions if a["outcome"] in _CHANGED_OR_WRONG or a.get("news")]
@@ -100,8 +100,7 @@ def story(rows: Iterable[HostOutcome]) -> Iterator[tuple[str, str, str]]:
         for act in acts:
             found.setdefault(act, []).append(row.host)
     for (outcome, text), hosts in found.items():
-        for who in hosts if len(hosts) <= _FEW else [f"{len(hosts)} hosts"]:
-            yield who, outcome, text
+        yield ", ".join(hosts) if len(hosts) <= _FEW else f"{len(hosts)} hosts", outcome, text
 
 
 def merged(earlier: HostOutcome, later: HostOutcome) -> HostOutcome:

@@ -30,6 +30,7 @@ _FIXES = {
 _NO_LOGIN = "start it, or see why you cannot log in: ansible HOST -m ping -vvv shows how it is tried"
 _NO_ROOT = "let the login user become root there (sudoers, or ansible_become_password), or set incident_become: false"
 _NO_START = "ansible HOST -m ping -vvv shows where it ends; often ansible_python_interpreter must be set for the host"
+_MUTE = "`health`, or at least `manager`, in the catalogue says how to tell; until then nobody sees whether it is down"
 _CLOCK = "set it right: `date -u` here and there tells which of the two is wrong; timedatectl or chronyc says why"
 # Seconds by which a clock is off for certain: from then on logs are hard to bring into one order; and a host's deadlines
 # and the order of the timeline are wrong.
@@ -230,7 +231,11 @@ def _row(row: HostOutcome, answered: float | None) -> Iterator[Finding]:
     if row.outcome in SUCCESS or row.outcome == "not_attempted" or row.facts.get("findings"):
         return
     told, fix = reasons.way_out(row.reason)
-    if row.outcome == "unreachable":
+    looks = row.facts.get("services", {}) if row.capability == "health_check" else {}
+    mute = sorted(name for name, look in looks.items() if look.get("healthy") is None)
+    if mute and not any(look.get("healthy") is False for look in looks.values()):
+        yield Finding(what, True, f"nothing tells how {', '.join(mute)} is", _MUTE, warning=True)
+    elif row.outcome == "unreachable":
         yield Finding(what, False, f"cannot be reached: {told}", fix or _NO_LOGIN)
     elif told.startswith(reasons.NO_PRIVILEGE):
         yield Finding(what, False, told, _NO_ROOT)

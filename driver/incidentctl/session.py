@@ -94,10 +94,14 @@ def declare(
     ask: Ask,
     **facts: Any,
 ) -> Desk:
-    """Open a new incident over the hosts and services that are meant, with more facts; nothing is connected to yet."""
+    """Open a new incident over the hosts and services that are meant, with more facts; nothing is connected to yet.
+
+    Raise ConfigurationError, with all errors at once, if the catalogue is wrong: no host would take it, and nothing be seen.
+    """
     named = tuple(services)
     severity = incidents.parse_severity(severity, session.settings.severities)
     inventory = session.hosts()
+    catalogue.unless_wrong(service.spec for service in inventory.services)
     hosts = plan.narrow(inventory, limit)
     scope = plan.in_scope(inventory, hosts, named)
     sources = session.sources()
@@ -185,7 +189,7 @@ def _unless_it_was_one(incident: Incident) -> None:
 def join(
     session: Session, incident_id: str, description: str, severity: str | None, services: Iterable[str]
 ) -> Incident:
-    """Add what somebody else sees to an open incident: a note, and a severity that is higher than it has. Return it then.
+    """Add what somebody sees to an open incident: a note, services that are affected, a higher severity. Return it then.
 
     Raise UsageError, before anything is recorded, if it has ended or is not about one of the services.
     """
@@ -197,15 +201,18 @@ def join(
             f"{found} is {incident.status}: it cannot be joined.",
             fix=f"incidentctl reopen {found} takes it up again; without --join a new one is declared",
         )
-    foreign = sorted(set(services) - set(incident.services))
+    affected = sorted(set(services))
+    foreign = sorted(set(affected) - set(incident.services))
     if foreign:
         raise UsageError(
             f"{found} is not about {', '.join(foreign)}.",
             f"It is about: {', '.join(incident.services)}.",
             f"leave --join out to declare one for {', '.join(foreign)}, or --service to join this one",
         )
-    if description:
-        session.record.append(found, "note", {"text": description, "joined": True}, session.actor)
+    if description or affected:
+        told = description or f"counts as affected: {', '.join(affected)}"
+        note = {"text": told, "joined": True, **({"affected": affected} if affected else {})}
+        session.record.append(found, "note", note, session.actor)
     if wanted is not None:
         raise_severity(session, found, wanted, {"by": "join"})
     return session.record.incident(found)

@@ -142,7 +142,8 @@ def _for_decision(incident: Incident, told: str) -> Standing:
     steps: tuple[str, ...] = choose
     if not set(able) - {"wait"}:
         left = " but to wait" if able else ""
-        told, steps = f"{told}; no way out is possible{left}", (*_to_the_end(incident), *choose)
+        told = f"{told}; no way out is possible{left}"
+        steps = (*_to_the_end(incident), *(() if incident.affected else _though_it_says_well(incident)), *choose)
     elif _all_well(incident):
         told, steps = f"{told}; {_HEALTHY}", (*_to_the_end(incident), *choose)
     return Standing("decision", told, str(question.get("at")), str(question.get("actor")), steps)
@@ -156,6 +157,12 @@ def _for_approval(incident: Incident) -> Standing:
 def _to_the_end(incident: Incident) -> tuple[str, ...]:
     close = _command(incident, "close", "if there is nothing left to recover")
     return (f"{_command(incident, 'lift')}, then {close}" if incident.contained else close,)
+
+
+def _though_it_says_well(incident: Incident) -> tuple[str, ...]:
+    """How a person says that a service is sick of which no look has seen that."""
+    command = f"{_command(incident, 'run --join')} --service NAME"
+    return (f"{command}, if {' or '.join(incident.services)} is sick all the same",) if incident.services else ()
 
 
 def _all_well(incident: Incident) -> bool:

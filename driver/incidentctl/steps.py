@@ -32,6 +32,7 @@ def rehearse(desk: Desk, step: PlannedStep, variables: Mapping[str, Any], patien
     deadline_s = min(patience_s, desk.settings.deadlines.phase)
     given = {**_common(desk), **variables, "rate_limit_allow_proxy": True}  # a guard judges what the check says
     asked = Step(step.phase, step.capabilities, step.hosts, given, check=True, deadline_s=deadline_s)
+    desk.show("busy", text="asking the hosts what would be done there")
     outcome = engine.run(asked, desk.sources, _unseen, desk.settings.secret_environment(), home=desk.folder)
     _unless_cut_off(desk, outcome)
     return outcome
@@ -170,6 +171,7 @@ def ask_hosts(desk: Desk, hosts: tuple[str, ...] = ()) -> Outcome:
         deadline_s=desk.settings.deadlines.phase,
     )
     private_folder(desk.folder)
+    desk.show("busy", text="asking the hosts what was done to them")
     if step.hosts:
         hide = desk.settings.secret_environment()
         outcome = engine.run(step, desk.sources, desk.show, hide, home=desk.folder)

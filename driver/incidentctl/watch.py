@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from incidentctl import engine, listener, monitoring, notify, plan, suggestion
+from incidentctl import catalogue, engine, listener, monitoring, notify, plan, suggestion
 from incidentctl import incident as incidents
 from incidentctl import intake as intakes
 from incidentctl.desk import Desk, Show
@@ -47,8 +47,12 @@ class Look:
 
 
 def suggest(session: Session, limit: str | None, names: Iterable[str], show: Show) -> Suggestion:
-    """Check the health of the services that are meant, and return what it suggests. Nothing is changed."""
+    """Check the health of the services that are meant, and return what it suggests. Nothing is changed.
+
+    Raise ConfigurationError if the catalogue is wrong: nothing would be seen, and be taken for down.
+    """
     inventory = session.hosts()
+    catalogue.unless_wrong(service.spec for service in inventory.services)
     hosts = plan.narrow(inventory, limit)
     services = plan.in_scope(inventory, hosts, names)
     hosts = tuple(host for host in hosts if any(host in service.hosts for service in services))

@@ -104,6 +104,7 @@ def plan(plan: Any, refusals: Sequence[Refusal] = (), seen: Data | None = None) 
     `seen` is what the hosts said that the containment would do there, as preview.look returns it.
     """
     lines = [f"{plan.severity}  (plan {plan.hash[:12]})"]
+    width = max((len(name) for step in plan.steps for name in step.capabilities), default=0)
     for step in plan.steps:
         lines.append(f"  {step.phase}")
         for capability in step.capabilities:
@@ -112,7 +113,7 @@ def plan(plan: Any, refusals: Sequence[Refusal] = (), seen: Data | None = None) 
                 if what == capability:
                     meant.setdefault(service, []).append(host)
             told = "; ".join(f"{service} on {', '.join(hosts)}" for service, hosts in meant.items())
-            lines.append(f"    {capability:<18} {told or 'nothing in this scope'}")
+            lines.append(f"    {capability:<{width}}  {told or 'nothing in this scope'}")
     lines.append("  then a person decides")
     if seen is not None:
         lines.append(f"  contain, as the hosts are now (check {seen['hash'][:12]}):")

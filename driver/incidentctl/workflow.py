@@ -12,7 +12,16 @@ from typing import Any
 from incidentctl import incident as incidents
 from incidentctl import ledgers, notify
 from incidentctl.desk import Desk, tell
-from incidentctl.errors import AlreadyOpen, LockedError, Partial, RefusedError, UsageError
+from incidentctl.errors import (
+    AlreadyOpen,
+    DecisionAwaited,
+    LockedError,
+    NotRecovered,
+    Partial,
+    PlanChangedError,
+    RefusedError,
+    UsageError,
+)
 from incidentctl.files import way_out
 from incidentctl.incident import Event, Incident, phase_done
 from incidentctl.outcome import SUCCESS, Outcome
@@ -134,8 +143,19 @@ def _without_record(incident_id: str, what: str, why: str | None, fix: str) -> R
 def drive(desk: Desk) -> Incident:
     """Take the incident from where it stands to its end, or to where a person must decide.
 
-    Raise DecisionAwaited, NotRecovered, Partial, RefusedError, Interrupted; the record is true in each case.
+    Raise DecisionAwaited, NotRecovered, Partial, RefusedError, Interrupted; the record is true in each case. Who responds is
+    told what is waited for, for whoever was here has left it open.
     """
+    try:
+        return _drive(desk)
+    except (DecisionAwaited, NotRecovered, PlanChangedError):
+        if desk.incident().drill is None:  # a drill answers by itself
+            tell(desk, "awaited")
+            notify.wait()
+        raise
+
+
+def _drive(desk: Desk) -> Incident:
     with at_work(desk) as locked:
         before = desk.incident()
         if before.status == "closed" and "cut_off" in locked.data:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any, Callable
 
 from ansible_collections.incidentctl.response.plugins.module_utils import _http
 
 INTERVAL_S = 0.5
+_SAID = 200  # characters of an answer that are told
+_READ = 4000
+_TAGS = re.compile(r"<(head|style|script)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
 def probe(health: dict[str, Any]) -> dict[str, Any]:
@@ -27,9 +31,15 @@ def probe(health: dict[str, Any]) -> dict[str, Any]:
     elif healthy:
         detail = f"{answer['status']} in {answer['latency_ms']:.0f} ms"
     else:
-        said = " ".join(answer["body"].split())[:200]
+        said = _in_words(answer["body"])[:_SAID]
         detail = f"{answer['status']} (expected {wanted})" + (f": {said}" if said else "")
     return {"healthy": healthy, "status": answer["status"], "latency_ms": answer["latency_ms"], "detail": detail}
+
+
+def _in_words(body: str) -> str:
+    """Return what an answer says on one line, of a page only what people read of it."""
+    text = body[:_READ]
+    return " ".join((_TAGS.sub(" ", text) if text.lstrip().startswith("<") else text).split())
 
 
 def hold(

@@ -229,6 +229,18 @@ def test_a_second_decision_is_told_too_and_no_decision_twice(record: Record, set
     assert told(record) == [("decided", "on_call")] * 2
 
 
+def test_what_is_waited_for_is_told_once_until_somebody_decides(record: Record, settings: Settings) -> None:
+    record.append("INC-1", "options_assessed", {"options": []}, "anna@laptop")
+    for _ in range(2):
+        for _ in range(2):
+            record.append("INC-1", "question_asked", {"question": "Which recovery?"}, "anna@laptop")
+            tell(record, settings, "awaited")
+        record.append("INC-1", "decided", {"option": "hotfix"}, "anna@laptop")
+    for _ in range(2):
+        tell(record, settings, "awaited")
+    assert told(record) == [("awaited", "on_call")] * 3, "two questions, and a review"
+
+
 def test_a_drill_is_said_to_be_one_and_nobody_outside_hears_of_it(
     record: Record, settings: Settings, receiver: Receiver
 ) -> None:

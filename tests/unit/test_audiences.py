@@ -57,6 +57,15 @@ def test_on_call_read_the_facts_and_the_next_command() -> None:
     assert "Next: incidentctl decide INC-1 rollback\n" in asked
 
 
+def test_what_is_waited_for_is_for_those_who_respond_alone() -> None:
+    asked = (*TRIAGED, ("options_assessed", OPTIONS), ("question_asked", {"question": "Which recovery?"}))
+    concerned = {kind for kind in audiences.KINDS if audiences.concerned(kind, incident(*asked), "awaited")}
+    assert concerned == {"internal", "on_call"}
+    text = body("on_call", "awaited", *asked)
+    assert "It waits for a decision: which recovery?" in text
+    assert "Next: incidentctl decide INC-1 rollback" in text
+
+
 @pytest.mark.parametrize(("severity", "told"), [("critical", True), ("high", True), ("medium", False), ("low", False)])
 def test_management_is_told_from_high_on(severity: str, told: bool) -> None:
     assert audiences.concerned("management", incident(severity=severity), "declared") is told

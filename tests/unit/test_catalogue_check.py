@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from incidentctl import catalogue, plan
+from incidentctl import catalogue, plan, watch
 from incidentctl import session as sessions
 from incidentctl.errors import ConfigurationError
 from incidentctl.record import open_record
@@ -23,6 +23,10 @@ REQUEST = {
     "secret_ref": {"file": "{{ etc }}/admin", "scheme": "{{ scheme }}", "user": "{{ user }}"}, "ca_file": "{{ etc }}/ca.pem",
     "expect_status": "{{ status }}", "timeout_s": "{{ patience }}",
 }  # fmt: skip
+
+
+def nothing(*_words: Any, **_facts: Any) -> None:
+    """Neither shows nor answers anything."""
 
 
 def told(*services: dict[str, Any]) -> list[str]:
@@ -114,4 +118,13 @@ def test_no_plan_is_made_of_what_no_host_will_understand(tmp_path: Path, monkeyp
         session = Session(Settings(state_dir=tmp_path, memory_bank=tmp_path), record, "ann")
         with pytest.raises(ConfigurationError) as caught:
             sessions.plans(session, "high", None, ())
-    assert caught.value.why == "- shop: manager systemd needs unit"
+        assert caught.value.why == "- shop: manager systemd needs unit"
+
+        # Nor is an incident declared: no host would look, and nothing be seen to be wrong.
+        for begin in (
+            lambda: sessions.declare(session, "x", "high", None, (), nothing, nothing),
+            lambda: watch.suggest(session, None, (), nothing),
+        ):
+            with pytest.raises(ConfigurationError, match="catalogue"):
+                begin()
+        assert record.incidents() == []

@@ -15,7 +15,15 @@ from incidentctl import desk as desks
 from incidentctl import engine, notify, workflow
 from incidentctl import session as sessions
 from incidentctl.desk import Desk, record_decision
-from incidentctl.errors import AlreadyDecided, DecisionAwaited, LockedError, RefusedError, UsageError
+from incidentctl.errors import (
+    AlreadyDecided,
+    DecisionAwaited,
+    IncidentctlError,
+    LockedError,
+    NotRecovered,
+    RefusedError,
+    UsageError,
+)
 from incidentctl.outcome import Outcome
 from incidentctl.phases import decision, recovery
 from incidentctl.plan import Inventory, Service
@@ -300,6 +308,30 @@ def test_who_joins_adds_what_they_see_and_raises_the_severity_never_lowers_it(se
     assert (raised.actor, raised.data) == ("bob", {"severity": "high", "by": "join"})
     notes = desk.incident().notes
     assert [(note["actor"], note["text"]) for note in notes] == [("bob", "the basket, too")] * 4
+
+
+def test_who_joins_says_that_a_service_is_sick_though_it_says_well(session: Session, desk: Desk) -> None:
+    desk.note("step_finished", phase="triage", affected=[])
+    assert desk.at_issue() == ()
+    assert sessions.join(session, ONE, "", None, ["shop"]).affected == ("shop",)
+    assert [note["text"] for note in desk.incident().notes] == ["counts as affected: shop"]
+    assert [service.name for service in desk.at_issue()] == ["shop"]
+
+
+@pytest.mark.parametrize("error", [DecisionAwaited, NotRecovered])
+def test_who_responds_is_told_what_is_left_open(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, error: type[IncidentctlError]
+) -> None:
+    told: list[str | None] = []
+
+    def left_open(_desk: Desk) -> None:
+        raise error("which recovery?")
+
+    monkeypatch.setattr(workflow, "_drive", left_open)
+    monkeypatch.setattr(workflow, "tell", lambda _desk, about: told.append(about))
+    with pytest.raises(error):
+        workflow.drive(desk)
+    assert told == ["awaited"]
 
 
 @pytest.mark.parametrize(

@@ -96,10 +96,15 @@ def test_a_host_that_does_not_answer_counts_as_sick_and_is_a_cause() -> None:
     assert "no answer from db1" in next(judged.impact.told())
 
 
-def test_a_host_that_was_cut_off_is_no_cause_but_counts_as_down() -> None:
-    judged = judged_of([looked("web1", "shop"), HostOutcome("web2", "diagnosis", "unknown", "cut off in the middle")])
+@pytest.mark.parametrize(("outcome", "why"), [("unknown", "cut off in the middle"), ("failed", "no privilege: x")])
+def test_a_host_that_nobody_could_look_at_is_no_cause_but_counts_as_down(outcome: str, why: str) -> None:
+    blind = HostOutcome("web2", "diagnosis", outcome, why)
+    judged = judged_of([looked("web1", "shop"), blind])
     assert judged.causes == ()
     assert judged.suggested.severity == "high"
+    alone = judged_of([blind])
+    assert alone.suggested.severity == "critical"
+    assert "every service says that it is healthy" not in alone.suggested.rule
 
 
 def test_a_phase_that_never_reached_a_host_says_nothing_of_it() -> None:

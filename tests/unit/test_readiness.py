@@ -148,6 +148,18 @@ def test_a_look_that_went_wrong_says_what_to_do() -> None:
     assert "mend the service" in found.fix
 
 
+def test_a_service_of_which_nothing_tells_how_it_is_is_a_warning_and_no_fault() -> None:
+    def looked(**services: bool | None) -> dict[str, Any]:
+        facts = {"services": {name: {"healthy": healthy} for name, healthy in services.items()}}
+        actions = ({"target": "x", "outcome": "failed", "summary": "y"},)
+        return {"capability": "health_check", "facts": facts, "actions": actions}
+
+    (found,) = of_host("failed", "y", **looked(bare=None, shop=True))
+    assert (found.ok, found.warning, found.told) == (True, True, "nothing tells how bare is")
+    (sick,) = of_host("failed", "y", **looked(bare=None, shop=False))
+    assert not sick.ok
+
+
 def test_a_catalogue_that_is_wrong_is_told_once_and_not_for_every_look() -> None:
     reason = "incident_services: shop: unknown key prots (did you mean ports?)"
     actions = ({"target": "incident_services", "outcome": "failed", "summary": reason},)

@@ -34,8 +34,8 @@ def shown() -> list[str]:
 def desk(tmp_path: Path, shown: list[str]) -> Iterator[Desk]:
     """An incident for which a hotfix is decided."""
 
-    def show(_kind: str, **facts: Any) -> None:
-        shown.extend([facts["text"]] if "text" in facts else [])
+    def show(kind: str, **facts: Any) -> None:
+        shown.extend([facts["text"]] if kind == "note" else [])
 
     settings = Settings.model_validate({"state_dir": str(tmp_path)}, context={"folder": tmp_path})
     with open_record(f"sqlite:///{tmp_path}/record.db") as record:

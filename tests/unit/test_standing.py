@@ -152,3 +152,13 @@ def test_no_escape_sequence_of_a_host_or_of_a_person_reaches_the_terminal() -> N
     there = briefing.of(fold([Event("INC-1", n, START.isoformat(), f"ada{evil}", kind, data, "", "")
                               for n, (kind, data) in enumerate((DECLARED, ("acknowledged", {})))]), START)  # fmt: skip
     assert "\x1b" not in there.text()
+
+
+def test_where_no_look_saw_who_is_sick_a_person_can_say_so() -> None:
+    def steps(*affected: str) -> tuple[str, ...]:
+        finished = ("step_finished", {"phase": "triage", "affected": list(affected)})
+        return standing(told(DECLARED, phase("triage")[0], finished, *asked(NO_WAY))).next
+
+    named = "incidentctl run --join INC-1 --service NAME, if shop is sick all the same"
+    assert named in steps()
+    assert named not in steps("shop")

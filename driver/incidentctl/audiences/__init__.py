@@ -15,7 +15,7 @@ from incidentctl.incident import Incident
 __all__ = ["EVENTS", "KINDS", "Message", "concerned", "message"]
 
 # What people are told about, in the order of an incident.
-EVENTS = ("declared", "escalated", "severity_changed", "decided", "resolved", "cancelled", "closed")
+EVENTS = ("declared", "escalated", "severity_changed", "awaited", "decided", "resolved", "cancelled", "closed")
 
 
 @dataclass(frozen=True)

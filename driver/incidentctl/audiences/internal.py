@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from incidentctl.audiences.words import Message, title
 from incidentctl.incident import ENDED, Incident
+from incidentctl.standing import standing
 from incidentctl.text import plain
 
 _DOING = {
@@ -37,6 +38,8 @@ def message(incident: Incident, about: str) -> Message:
         f"Acknowledged: {incident.acknowledged_by or 'by nobody yet'}.",
         f"Being done: {_doing(incident)}.",
     ]
+    if about == "awaited":
+        lines.insert(1, f"It waits for {standing(incident).told}.")
     if about == "escalated":
         lines.insert(1, "Nobody has acknowledged this in time: you are asked to take it.")
     if incident.contained:
@@ -47,7 +50,9 @@ def message(incident: Incident, about: str) -> Message:
         lines.append(f"Verified: {plain(str(incident.verified['told']))}.")
     return Message(
         f"[{incident.severity}] {incident.incident_id} {about.replace('_', ' ')}",
-        "\n".join([*lines, f"Next: {_next(incident)}"]),
+        "\n".join(
+            [*lines, f"Next: {'; or '.join(standing(incident).next) if about == 'awaited' else _next(incident)}"]
+        ),
     )
 
 

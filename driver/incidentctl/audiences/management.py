@@ -17,6 +17,7 @@ _STATUS = {
     "declared": "The problem is being looked into.",
     "escalated": "The problem was reported, and nobody has taken it on yet. Please see that somebody does.",
     "severity_changed": "The problem was found to be more, or less, serious than it seemed: see above.",
+    "awaited": "Those who respond have to decide how to go on.",
     "decided": "A way out was chosen and is being carried out.",
     "resolved": "The problem is solved, and the services were seen to work again.",
     "cancelled": "It was found to be no problem. Nothing more will be done.",
@@ -24,9 +25,9 @@ _STATUS = {
 }
 
 
-def concerned(incident: Incident, _about: str) -> bool:
-    """Management is told from severity high on."""
-    return incident.severity in SEVERITIES
+def concerned(incident: Incident, about: str) -> bool:
+    """Management is told from severity high on; what a responder has to answer is not for them."""
+    return incident.severity in SEVERITIES and about != "awaited"
 
 
 def message(incident: Incident, about: str) -> Message:

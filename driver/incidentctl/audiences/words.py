@@ -52,6 +52,8 @@ def triaged(incident: Incident) -> bool:
 
 def outside_is_told(incident: Incident, about: str) -> bool:
     """Say whether this event is one for people outside: who was told that it is solved is not told that it is closed."""
-    if about in ("escalated", "severity_changed") or (about == "closed" and incident.resolved_at is not None):
+    if about in ("escalated", "severity_changed", "awaited") or (
+        about == "closed" and incident.resolved_at is not None
+    ):
         return False
     return triaged(incident)

@@ -27,8 +27,8 @@ def run(
 
     Without --severity the health of the services is checked and one suggested; you choose.
 
-    With --join nothing is declared: DESCRIPTION is noted in INCIDENT, and a higher --severity raises its own. If somebody
-    is at work on it, that is all; else it is gone on with, as resume does.
+    With --join nothing is declared: DESCRIPTION is noted in INCIDENT, a --service counts as affected, and a higher
+    --severity raises its own. If somebody is at work on it, that is all; else it is gone on with, as resume does.
 
     Put -- before a DESCRIPTION that begins with a dash.
 

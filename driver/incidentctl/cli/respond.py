@@ -33,6 +33,7 @@ def resume(incident: str | None, take_over: bool, **how: Any) -> None:
         desk = common.take_up(session, console, incident)
         if take_over:
             desk = replace(desk, take_over=_taken_over(desk, console))
+        console.show("declared", incident=desk.incident())
         driving.acknowledge(desk, session, console)
         driving.drive(driving.limited(desk, how), session, console, **how)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from incidentctl import approval, guards, ledgers, measurements, report, retry
+from incidentctl import approval, gate, guards, ledgers, measurements, report, retry
 from incidentctl.desk import Desk, skip_step, tell
 from incidentctl.errors import NotRecovered, Partial, PlanChangedError, RefusedError, UsageError
 from incidentctl.outcome import SUCCESS, HostOutcome, Outcome
@@ -33,10 +33,11 @@ def recover(desk: Desk) -> None:
         variables |= review.reviewed(desk, step, variables)
     away = _unless_changed(desk, decision, step.hosts)
     _unless_it_may_go_on(desk, option, away)
-    tell(desk, "decided")  # not before it is known that it will be done: customers hear of it
     gone = {row.host for row in away}
     # Of who is away nothing can be expected: a guard must not count on them.
     step = replace(step, targets=tuple(target for target in step.targets if target[0] not in gone))
+    gate.admit(desk, step)
+    tell(desk, "decided")  # not before it is known that it will be done: customers hear of it
     outcome = run_rolling(desk, step, variables, away)
     for text in review.unfinished(outcome) if option == "hotfix" else ():
         desk.note("follow_up", text=text, owner=desk.actor)

@@ -130,6 +130,21 @@ def test_sick_service_fails_with_what_it_said_and_without_its_control_characters
     assert seen(incident)["healthy"] is False
 
 
+@pytest.mark.parametrize(
+    ("page", "told"),
+    [
+        ("<html><head><title>x</title></head>\n<body><h1>502 Bad\n Gateway</h1></body></html>", "502 Bad Gateway"),
+        ('{"reason": "a < b > c"}', '{"reason": "a < b > c"}'),
+        ("<head" * 800, "<head" * 40),
+        ("", ""),
+    ],
+)
+def test_of_a_page_what_people_read_is_told(page: str, told: str) -> None:
+    with endpoint(lambda *_: (500, page)) as shop:
+        detail = seen(check(service(shop.url)))["detail"]
+    assert detail == "500 (expected 200)" + (f": {told}" if told else "")
+
+
 def test_any_other_status_can_be_the_expected_one() -> None:
     with web(204) as shop:
         health = {"url": shop.url, "expect_status": 204}
