@@ -129,6 +129,14 @@ def test_a_part_that_was_changed_here_is_caught_too(folder: Path) -> None:
     assert names(folder) == set()
 
 
+def test_who_still_writes_to_what_was_left_does_not_write_to_the_bundle(folder: Path) -> None:
+    """An sftp may outlive its killed Ansible."""
+    with cut_off(folder).open("r+b") as orphan:
+        bring(goes_on(), SOURCE, folder / "e.tar.gz", told(), 10**6, note, left(folder))
+        orphan.write(b"something else")
+    assert (folder / "e.tar.gz").read_bytes() == CONTENT
+
+
 def test_what_was_to_be_cut_off_but_is_all_there_and_more_does_not_stay(folder: Path) -> None:
     with pytest.raises(OSError, match="too large"):
         bring(goes_on(CONTENT + b"more"), SOURCE, folder / "e.tar.gz", told(), 10**6, note)
