@@ -74,7 +74,8 @@ def _new_errors(diagnosed: Iterable[HostOutcome]) -> dict[str, options.Errors | 
             continue
         for error in event_data.rows(errors):
             if error.get("new") is True and error.get("new_since") == "release":
-                template, count = str(error.get("template")), error.get("count")
+                template, again = str(error.get("template")), error.get("again_count")
+                count = error.get("count") if again is None else again
                 kinds[template] = kinds.get(template, 0) + (count if isinstance(count, int) else 0)
             elif error.get("new") is None or error.get("new_since") == "onset":
                 untold.add(name)  # new it may be, but by what release nobody can say

@@ -180,5 +180,7 @@ def _again(group: Group) -> float | None:
 
 def _told(group: Group, new: _onset.New) -> dict[str, Any]:
     seen = {"first_seen": _timestamps.iso_of(group.first), "last_seen": _timestamps.iso_of(group.last)}
-    seen["again_since"] = _timestamps.iso_of(_again(group))
-    return {**group.told(), **seen, "new": new.new, "new_since": new.since}
+    again = _again(group)
+    seen["again_since"] = _timestamps.iso_of(again)
+    count = group.bursts.latest()[1] if again is not None else None
+    return {**group.told(), **seen, "again_count": count, "new": new.new, "new_since": new.since}

@@ -126,6 +126,7 @@ incident:
               first_seen: "2026-01-01T09:51:16.000+00:00"
               last_seen: "2026-01-01T09:55:40.000+00:00"
               again_since: null
+              again_count: null
               sample: "2026-01-01T09:51:16Z ERROR order 7 failed"
               cause: "sqlite3.OperationalError: no such column: unit_price"
               cause_template: "sqlite3.OperationalError: no such column: unit_price"

@@ -180,6 +180,7 @@ def test_a_host_that_nobody_heard_of_its_data_makes_them_unknown(desk: Desk) -> 
     ("errors", "expected"),
     [
         ([{"template": "a", "count": 3, "new": True, "new_since": "release"}] * 2, Errors(6, 1)),
+        ([{"template": "a", "count": 30, "again_count": 3, "new": True, "new_since": "release"}] * 2, Errors(6, 1)),
         ([{"template": "a", "count": 3, "new": False, "new_since": None}], Errors(0, 0)),
         ([], Errors(0, 0)),
         ([{"template": "a", "count": 3, "new": None}], None),

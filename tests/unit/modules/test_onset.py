@@ -105,6 +105,8 @@ def test_onset_of_what_came_back_lies_after_the_service_was_seen_well(tmp_path: 
     again = {error["template"]: error["again_since"] for error in reading.errors}
     assert again["usual one"] is None, "it went on while the service was well"
     assert again["fresh one"] == reading.onset
+    counts = {error["template"]: (error["count"], error["again_count"]) for error in reading.errors}
+    assert counts == {"fresh one": (len(AGAIN), 100), "usual one": (len(USUAL), None)}
 
 
 def test_nobody_having_seen_it_well_what_came_back_within_minutes_is_one_burst(tmp_path: Path) -> None:

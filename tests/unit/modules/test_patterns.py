@@ -442,6 +442,7 @@ def test_pattern_has_count_first_and_last_time_and_one_sample(tmp_path: Path) ->
         "first_seen": "2025-11-23T09:51:16.000+00:00",
         "last_seen": "2025-11-23T09:51:59.000+00:00",
         "again_since": None,
+        "again_count": None,
         "sample": "2025-11-23T09:51:20Z ERROR order 20 failed",
         "cause": None,
         "cause_template": None,
