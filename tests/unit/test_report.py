@@ -6,11 +6,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from incidentctl import report
 from incidentctl.desk import Desk
 from incidentctl.incident import Event, fold
 from incidentctl.ledgers import record
 from incidentctl.outcome import HostOutcome, Outcome, Step
+from incidentctl.report import words
 
 HELD = "held back 4,812 attempts to connect from 3 sources"
 APPLIED = [
@@ -36,7 +39,7 @@ def test_what_was_held_back_is_recorded_at_lift_and_told(tmp_path: Path) -> None
     assert "lifted on web1: isolation shop; it" not in text
     (limited, stopped, cut) = (line for line in text.splitlines() if line.startswith("| web1 |"))
     assert limited.endswith(f"| {HELD} |")
-    assert "2026-01-01T00:01:00" in stopped
+    assert "2026-01-01 00:01:00 UTC" in stopped
     assert "still there" in cut
 
 
@@ -64,7 +67,7 @@ def test_what_was_held_back_is_told_by_host_and_port_with_who_it_was_from_when_t
     rows = text.partition("## Held back")[2].partition("##")[0]
     assert (
         "| web1 | rate_limit front, port 8443 | 12,431 of 12,890 attempts to connect dropped, 100 % from 10.213.77.200 "
-        "| 2026-01-01T00:00:01.000+00:00 | 2026-01-01T00:05:05.000+00:00 "
+        "| 2026-01-01 00:00:01 UTC | 2026-01-01 00:05:05 UTC "
         "| 10.213.77.200: 12,400; 10.213.77.9: 31; 9 sources in all |"
     ) in rows
     assert "| web2 | rate_limit front, port 8443 | 2 of 2 attempts to connect dropped | " in rows
@@ -89,7 +92,20 @@ def test_onset_and_what_changed_before_it_are_in_the_report(tmp_path: Path) -> N
     ]
     events = [Event("INC-1", n, f"2026-01-01T00:05:0{n}.000+00:00", "ada", *one, "", "") for n, one in enumerate(told)]
     text = report.write(events, tmp_path).read_text().replace("\\", "")
-    assert "Onset: 2026-01-01T00:00:00.000+00:00, the alert ShopErrors." in text
+    assert "Onset: 2026-01-01 00:00:00 UTC, the alert ShopErrors." in text
     (line,) = (line for line in text.splitlines() if "got release 42" in line)
-    assert line == "| 2025-12-31T23:51:00.000+00:00 | 9 min | release | web1, web2 | got release 42 of shop |  |"
+    assert line == "| 2025-12-31 23:51:00 | 9 min | release | web1, web2 | got release 42 of shop |  |"
     assert "web1: packages: not looked at" in text
+
+
+@pytest.mark.parametrize(
+    ("at", "told"),
+    [
+        ("2026-01-01T01:00:59.999+01:00", "2026-01-01 00:00:59 UTC"),
+        ("2026-01-01T00:00:00.000+00:00", "2026-01-01 00:00:00 UTC"),
+        ("not yet", "not yet"),
+    ],
+)
+def test_times_are_told_to_the_second_in_utc_and_what_is_none_as_it_stands(at: str, told: str) -> None:
+    assert words.when(at) == told
+    assert words.moment(at) == told.removesuffix(" UTC")

@@ -10,6 +10,7 @@ from pathlib import Path
 from incidentctl.incident import Incident
 from incidentctl.report.blocks import UNKNOWN, Section, Table
 from incidentctl.report.content import span
+from incidentctl.report.words import when
 from incidentctl.text import plain
 
 # Leaves room to move the meeting and still hold it within 24 h.
@@ -34,8 +35,8 @@ def prefill(incident: Incident, measured: Sequence[Section] = ()) -> list[Sectio
         (
             ("Incident", f"{incident.incident_id}: {incident.title}"),
             ("Severity", incident.severity),
-            ("Declared", incident.declared_at),
-            ("Resolved", incident.resolved_at or "not yet"),
+            ("Declared", when(incident.declared_at)),
+            ("Resolved", when(incident.resolved_at or "not yet")),
             ("Time to resolve", span(incident.milestones.resolved)),
             ("Affected", ", ".join(incident.affected) or UNKNOWN),
             ("Recovery", str((incident.decision or {}).get("option") or UNKNOWN)),

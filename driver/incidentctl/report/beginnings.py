@@ -7,6 +7,7 @@ from incidentctl.changes import Row
 from incidentctl.history import History
 from incidentctl.incident import Incident
 from incidentctl.report.blocks import UNKNOWN, Block, Table
+from incidentctl.report.words import moment, when
 
 _CHANGES, _NOTES = 50, 20  # that are listed
 
@@ -14,7 +15,7 @@ _CHANGES, _NOTES = 50, 20  # that are listed
 def blocks(incident: Incident) -> tuple[Block, ...]:
     """Return the onset with its source, the table of changes, and what of them could not be seen."""
     told = history.of(incident)
-    began = f"Onset: {told.onset.at}, {told.onset.source}." if told.onset else "When it began is unknown."
+    began = f"Onset: {when(told.onset.at)}, {told.onset.source}." if told.onset else "When it began is unknown."
     found: list[Block] = [began, _table(told) if told.changes else "No change was seen."]
     if len(told.changes) > _CHANGES:
         found.append(f"{len(told.changes) - _CHANGES} more changes are in the record.")
@@ -26,7 +27,7 @@ def blocks(incident: Incident) -> tuple[Block, ...]:
 def onset(incident: Incident) -> str:
     """Return when it began, in one line; `unknown` where nobody tells it."""
     told = history.of(incident).onset
-    return f"{told.at}: {told.source}" if told else UNKNOWN
+    return f"{when(told.at)}: {told.source}" if told else UNKNOWN
 
 
 def _table(told: History) -> Table:
@@ -37,5 +38,6 @@ def _table(told: History) -> Table:
 def _cells(row: Row) -> tuple[str, ...]:
     before = row.seconds_before
     gap = UNKNOWN if before is None else changes.span(before) if before >= 0 else f"{changes.span(-before)} after"
-    when = row.first if row.first == row.last else f"{row.first} to {row.last}"
-    return when, gap, row.kind, ", ".join(row.hosts), row.text, row.detail
+    began, ended = moment(row.first), moment(row.last)
+    at = began if began == ended else f"{began} to {ended}"
+    return at, gap, row.kind, ", ".join(row.hosts), row.text, row.detail

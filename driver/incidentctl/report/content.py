@@ -12,6 +12,7 @@ from incidentctl.outcome import SUCCESS
 from incidentctl.plan import LIFTABLE
 from incidentctl.report import beginnings, candidates, held_back
 from incidentctl.report.blocks import UNKNOWN, Command, Section, Table
+from incidentctl.report.words import moment, when
 
 # What a person wants to see on the timeline; the rest of the events is bookkeeping.
 _TOLD = {
@@ -119,7 +120,7 @@ def _summary(incident: Incident, events: Sequence[Event]) -> Section:
         ("Status", incident.status),
         ("Detection", str(detection or UNKNOWN)),
         ("Onset", beginnings.onset(incident)),
-        ("Declared", f"{incident.declared_at} by {incident.declared_by}"),
+        ("Declared", f"{when(incident.declared_at)} by {incident.declared_by}"),
         ("Impact", impact or "no service was seen to be affected"),
         ("Hosts looked at", ", ".join(incident.hosts) or UNKNOWN),
         ("Monitoring", _monitoring(incident.monitoring.get("triage"))),
@@ -139,7 +140,7 @@ def _monitoring(seen: Mapping[str, Any] | None) -> str:
 
 
 def _timeline(events: Sequence[Event]) -> Section:
-    rows = tuple((e.at, e.actor, text) for e in events if (text := timeline_text(e)) is not None)
+    rows = tuple((moment(e.at), e.actor, text) for e in events if (text := timeline_text(e)) is not None)
     return Section("Timeline (UTC)", (Table(("When", "Who", "What"), rows),))
 
 
@@ -159,7 +160,7 @@ def _resolution(incident: Incident) -> Section:
         blocks.append(Table(("Option", "", "Downtime", "Data at risk", "Confidence"), rows))
     decision = incident.decision
     blocks.append(
-        f"Decided: {decision['option']}, by {decision['actor']} at {decision['at']}."
+        f"Decided: {decision['option']}, by {decision['actor']} at {when(decision['at'])}."
         if decision
         else "Nothing was decided."
     )
@@ -176,7 +177,7 @@ def _resolution(incident: Incident) -> Section:
 def _verified(verified: Mapping[str, Any]) -> list[str | Table | tuple[str, ...]]:
     """Return the verdict in a line, and its figures; one of an older version has none."""
     said = verified.get("told") or ("recovered" if verified.get("recovered") else "not recovered")
-    told = f"Verified at {verified['at']}, health seen over {verified.get('window_s')} s: {said}."
+    told = f"Verified at {when(verified['at'])}, health seen over {verified.get('window_s')} s: {said}."
     rows = tuple((f["what"], f["service"], f["host"], f["told"], f["judged"]) for f in verified.get("figures") or ())
     return [told, *([Table(("Figure", "Service", "Host", "", "Judged"), rows)] if rows else [])]
 
@@ -191,8 +192,8 @@ def _containment(events: Sequence[Event]) -> Section:
         (
             str(e.data.get("host")),
             f"{e.data.get('capability')} {e.data.get('target')}",
-            e.at,
-            "still there" if end is None else end.at,
+            when(e.at),
+            "still there" if end is None else when(end.at),
             "" if end is None else str(end.data.get("held_back") or ""),
         )
         for e, end in zip(applied, ends, strict=True)
@@ -262,7 +263,7 @@ def _secured(incident: Incident) -> Iterator[tuple[str, ...]]:
 def _kept(backup: Mapping[str, Any]) -> tuple[str, str, str]:
     if not backup.get("verified"):
         return f"NOT verified: {backup.get('reason')}", str(backup.get("repository", "")), str(backup.get("where", ""))
-    return f"verified, as of {backup.get('at')}", str(backup.get("repository")), str(backup.get("where"))
+    return f"verified, as of {when(backup.get('at'))}", str(backup.get("repository")), str(backup.get("where"))
 
 
 def _ways_back(host: str, service: str, backup: Mapping[str, Any]) -> list[str | Command]:
@@ -282,7 +283,7 @@ def _ways_back(host: str, service: str, backup: Mapping[str, Any]) -> list[str |
 
 def _communication(incident: Incident) -> Section:
     newest = {str(row.get("key")): row for row in incident.notified}
-    rows = tuple((str(r["audience"]), str(r["about"]), str(r["state"]), str(r["at"])) for r in newest.values())
+    rows = tuple((str(r["audience"]), str(r["about"]), str(r["state"]), when(r["at"])) for r in newest.values())
     tickets = tuple(f"Ticket ({t.get('tracker')}): {t.get('reference')}" for t in incident.tickets)
     told: str | Table = (
         Table(("Audience", "About", "State", "When"), rows) if rows else "Nobody is configured to be told."

@@ -9,6 +9,7 @@ from incidentctl import event_data, figures_queries, onset, series
 from incidentctl.incident import Event, Incident
 from incidentctl.report.blocks import UNKNOWN, Block, Plot, Points, Table
 from incidentctl.report.plot import clock, figure
+from incidentctl.report.words import moment, when
 from incidentctl.series import ALERT, QUERY, TARGETS, Answer, Kept, Question
 
 _BEFORE_S = 5 * 60, 30 * 60  # a plot shows as much before the onset as it lasted, no less and no more than this
@@ -65,7 +66,7 @@ def blocks(
 def _files(incident: Incident) -> Iterator[tuple[str, ...]]:
     for row in incident.measured:
         if "file" in row:
-            since, until = (str(row[key])[:19] for key in ("from", "to"))
+            since, until = moment(row["from"]), when(row["to"])
             yield str(row["file"]), f"{since} to {until}", f"{row['step_s']} s", str(row["sha256"])
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from incidentctl.incident import Event, Incident
 from incidentctl.report.blocks import UNKNOWN, Table
+from incidentctl.report.words import when
 
 # Under what a look at rules that stand tells of them.
 _STANDING = ("limits", "cuts", "quarantined")
@@ -25,7 +26,7 @@ def _lifted(events: Sequence[Event]) -> Iterator[tuple[str, ...]]:
     for event in events:
         counted = event.data.get("counted")
         if event.kind == "containment_lifted" and isinstance(counted, Mapping):
-            yield _row(event.data, counted, event.at)
+            yield _row(event.data, counted, when(event.at))
 
 
 def _standing(incident: Incident) -> Iterator[tuple[str, ...]]:
@@ -54,7 +55,7 @@ def _row(what: Data, counted: Data, until: str) -> tuple[str, ...]:
     ports = ", ".join(map(str, counted.get("ports") or ()))
     of = f"{what.get('capability')} {what.get('target')}" + (f", port {ports}" if ports else "")
     return (
-        str(what.get("host")), of, told(counted), str(counted.get("since") or UNKNOWN), until, "; ".join(_busiest(counted))
+        str(what.get("host")), of, told(counted), when(counted.get("since") or UNKNOWN), until, "; ".join(_busiest(counted))
     )  # fmt: skip
 
 
