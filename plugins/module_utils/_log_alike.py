@@ -30,7 +30,7 @@ class Alike:
     def __init__(self) -> None:
         """Begin with a log of which nothing is known yet."""
         self._levels: list[tuple[bytes, bytes]] = []  # that JSON says by their numbers, which are spelled: they tell
-        self._spots: list[tuple[re.Pattern[bytes], bytes]] = []  # an id with what stands before it, and with 0 in its place
+        self._spots: list[tuple[re.Pattern[bytes], bytes]] = []  # an id with what comes before it; that with a 0
 
     def by_numbers(self, lines: Sequence[bytes]) -> list[bytes]:
         """Return of each line that which is left without what most that are alike differ in: each number is 0.
@@ -80,5 +80,5 @@ class Alike:
         spots = Counter(spot.group() for spot in map(_BEFORE_ID.search, befores) if spot)
         for spot, count in spots.most_common(_SPOTS - len(self._spots)):
             known = re.compile(re.escape(spot) + _ID.pattern), spot.replace(b"\\", rb"\\") + b"0"
-            if 4 * count >= _LOOKED_AT and known not in self._spots:
+            if 2 * count >= _LOOKED_AT and known not in self._spots:
                 self._spots.append(known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +16,10 @@ SAID_CHARS = 400
 _CLOSE_S = 0.002
 _UNCAUGHT = "uncaught exception"
 _TIMES = ("time", "timestamp", "ts", "@timestamp", "t", "asctime", "datetime", "date")
+# The first of these fields in a line of JSON, as a number; before it nothing but words and numbers.
+_NUMBER = re.compile(
+    rb'\{(?:"[^"\\]*": ?(?:"[^"\\]*"|[\w.+-]+), ?)*?"(time|timestamp|ts|@timestamp|t)": ?(\d{9,19}(?:\.\d{1,9})?)[,}]'
+)
 
 
 class Error(NamedTuple):
@@ -51,7 +56,7 @@ class Understanding:
     def times(self, lines: Sequence[bytes], by_field: bool = False) -> Sequence[float | None]:
         """Return when lines were, to the millisecond: as they say it anywhere near their start, or in a field of theirs."""
         if by_field:
-            return [_when(_log_levels.fields_of(text_of(line))) for line in lines]
+            return [_by_field(line) for line in lines]
         return self._clock.times(lines)
 
     def of_line(self, line: Line) -> Error | None:
@@ -103,6 +108,21 @@ def masked(message: str) -> str:
     return _masks.mask(clean(_timestamps.split(message)[1], SAID_CHARS))
 
 
+def _by_field(line: bytes) -> float | None:
+    """Return what `_when` does, but have all fields of the line only where one look at it is not enough."""
+    found = _NUMBER.match(line)
+    if found:
+        name, number = found.groups()
+        others = _TIMES[: _TIMES.index(name.decode())]  # that would count more
+        if line.count(b'"%s"' % name) == 1 and not any(b'"%s"' % each.encode() in line for each in others):
+            return _seconds(float(number))
+    return _when(_log_levels.fields_of(text_of(line)))
+
+
 def _when(fields: dict[str, Any]) -> float | None:
-    at = _timestamps.moment(_log_levels.first(fields, _TIMES))
+    return _seconds(_log_levels.first(fields, _TIMES))
+
+
+def _seconds(value: Any) -> float | None:
+    at = _timestamps.moment(value)
     return None if at is None else at.timestamp()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import re
 import time
+import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +136,10 @@ SAID = (
     '{{"level": {level}, "time": 17638914{n}0, "msg": "order {n} of {name} failed"}}',
     '{{"level": "error", "ts": "2026-11-28T02:{m:02}:{s:02}Z", "msg": "{path} of {name}", "err": "{what} {n}"}}',
     '{{"time": 17638914{n}0, "level": "error", "msg": "since 2026-11-28 02:{m:02}:{s:02}"}}',
+    '{{"level":"error","ts":1763891{n:03}.{n:03},"msg":"order {n} failed","trace":"{hex}"}}',
+    '{{"level":"error","ts":1763891{n:03}.{n:03},"msg":"order {n} failed","time":1763892{n:03}}}',
+    '{{"in":{{"time":1763890000}},"level":"error","time":1763891{n:03},"msg":"order {n} failed"}}',
+    '{{"level":"error","time":1763891{n:03},"msg":"order {n} failed","in":{{"time":1763890000}}}}',
 )
 
 
@@ -173,6 +179,32 @@ def test_error_that_is_like_one_before_is_not_understood_again(tmp_path: Path, m
     monkeypatch.setattr(_log_messages.Understanding, "of_line", counting)
     assert [group[0]["count"] for group in told(log, "a")] == [500]
     assert len(understood) == 1
+
+
+def test_level_that_is_told_by_its_number_alone_counts_from_the_first_block_on(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    lines = [f'{{"level": {50 - 20 * (n % 2)}, "time": 1763891476{n:03}, "msg": "error {n}"}}' for n in range(60)]
+    log.write_text("\n".join([CALM] * 500 + lines))  # so that all of them stand in one block
+    assert [group[0]["count"] for group in told(log, "a")] == [30]
+    assert told(log, "a") == told_plainly(log, "a")
+
+
+def test_place_where_lines_have_an_id_is_learned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "a.log"
+    errors = (f"2026-11-28 02:00:01,{n % 1000:03} ERROR [id \\{uuid.uuid4()}] order {n} failed" for n in range(2000))
+    log.write_text("".join(f"{error}\n{CALM}\n" for error in errors))
+    looked_at, plain = [], _log_alike.Alike.by_looks
+
+    def counting(self: _log_alike.Alike, lines: Sequence[bytes]) -> list[bytes]:
+        looked_at.extend(lines)
+        return plain(self, lines)
+
+    monkeypatch.setattr(_log_scan, "_SAID", 20_000)
+    monkeypatch.setattr(_log_alike.Alike, "by_looks", counting)
+    assert [group[0]["count"] for group in told(log, "a")] == [2000]
+    assert len(looked_at) < 250  # those of the first block
+    monkeypatch.undo()
+    assert told(log, "a") == told_plainly(log, "a")
 
 
 def test_error_with_a_trace_under_it_is_another_than_one_without(tmp_path: Path) -> None:
