@@ -70,6 +70,8 @@ class Kinds:
         keys = self._alike.by_numbers(lines) if lines else []
         kinds = list(map(self._by_numbers.get, keys))
         new = [place for place, kind in enumerate(kinds) if kind is None]
+        if not new:
+            return cast("list[Kind]", kinds)
         unknown = [lines[place] for place in new]
         if self._alike.learns(unknown):
             return self.of(lines)
