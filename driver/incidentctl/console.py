@@ -24,7 +24,7 @@ from incidentctl.history import History
 from incidentctl.incident import ENDED, Incident
 from incidentctl.judgement import Judgement
 from incidentctl.outcome import story as story_of
-from incidentctl.text import fitted
+from incidentctl.text import fitted, wrapped
 from incidentctl.text import readable as plain
 from incidentctl.verdict import Verdict
 
@@ -92,6 +92,12 @@ class Console:
         """Print data to stdout, as it is."""
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()  # who reads along in a pipe waits for it
+
+    def words(self, text: str) -> None:
+        """Print words to stdout, at a terminal wrapped between words; commands are left whole, to be copied."""
+        if sys.stdout.isatty():
+            text = wrapped(text, self._rich.width)
+        self.data(text)
 
     def error(self, error: IncidentctlError) -> None:
         """Say what went wrong, why, and what to do."""

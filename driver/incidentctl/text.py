@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import textwrap
 from collections.abc import Iterable
 
 from incidentctl.redaction import redact
@@ -29,6 +30,18 @@ def fitted(text: str, width: int, height: int) -> str:
     lines = [line[at : at + width] for line in text.splitlines() for at in range(0, max(len(line), 1), width)]
     room = max(height - 1, 4)
     return "\n".join(lines if len(lines) <= room else [*lines[:2], "  …", *lines[3 - room :]])
+
+
+def wrapped(text: str, width: int) -> str:
+    """Given lines, return them wrapped between words, indented by two more than they were; what is to be typed stays whole."""
+    return "\n".join(part for line in text.splitlines() for part in _wrapped(line, width))
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    if len(line) <= width or line.lstrip().startswith(("Fix:", "Next:")):
+        return [line]
+    more = " " * min(len(line) - len(line.lstrip()) + 2, width // 2)
+    return textwrap.wrap(line, width, subsequent_indent=more, break_on_hyphens=False, break_long_words=False)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

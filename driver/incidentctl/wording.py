@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from incidentctl import approval, evidence_check, evidence_copy, ledgers
 from incidentctl.evidence_check import Checked
 from incidentctl.guards import Refusal
-from incidentctl.incident import Data, Incident
+from incidentctl.incident import ENDED, Data, Incident
 from incidentctl.redaction import for_people
 from incidentctl.standing import Standing, standing
 from incidentctl.text import readable as plain
@@ -63,6 +64,22 @@ def _plan_of(incident: Incident, key: str) -> list[str]:
 def short_status(incident: Incident) -> str:
     """Return where an incident stands on one line."""
     return f"{incident.incident_id}  {incident.severity}  {incident.status}: waits for {_waits(standing(incident))}"
+
+
+def listed(incidents: Sequence[Incident]) -> str:
+    """Return incidents in words: what each is, and what it waits for."""
+    return "\n".join(_listed(for_people(one)) for one in incidents) or "No incident is open."
+
+
+def _listed(incident: Incident) -> str:
+    what = f"{incident.incident_id}  {incident.severity:<8}  {incident.status:<13}  {plain(incident.title)}"
+    return what if incident.status in ENDED else f"{what}\n  waits for {_waits(standing(incident))}"
+
+
+def listed_data(incidents: Sequence[Incident]) -> list[Data]:
+    """Return the same as data."""
+    facts = ("incident_id", "severity", "status", "title", "declared_at", "declared_by", "affected", "hosts", "drill")
+    return [{**{key: getattr(one, key) for key in facts}, "waiting": asdict(standing(one))} for one in incidents]
 
 
 def _waits(stands: Standing) -> str:

@@ -162,3 +162,13 @@ def test_where_no_look_saw_who_is_sick_a_person_can_say_so() -> None:
     named = "incidentctl run --join INC-1 --service NAME, if shop is sick all the same"
     assert named in steps()
     assert named not in steps("shop")
+
+
+def test_a_list_says_what_each_is_and_what_an_open_one_waits_for() -> None:
+    assert wording.listed([]) == "No incident is open."
+    ended, (first, second) = told(DECLARED, ("closed", {})), wording.listed([told(DECLARED)]).splitlines()
+    assert first.split() == ["INC-1", "high", "investigating", "Checkout", "down"]
+    assert second.startswith("  waits for somebody who takes it up")
+    assert len(wording.listed([ended]).splitlines()) == 1
+    (data,) = wording.listed_data([told(DECLARED)])
+    assert (data["title"], data["waiting"]["waits_for"]) == ("Checkout down", "responder")

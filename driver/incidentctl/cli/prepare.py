@@ -45,7 +45,7 @@ def doctor(inventory: tuple[str, ...], limit: str | None, as_json: bool, config:
         if as_json:
             console.data(json.dumps([asdict(row) for row in found], indent=1))
         else:
-            console.data(wording.readiness(found))
+            console.words(wording.readiness(found))
         readiness.judge(found)
 
 
@@ -94,7 +94,7 @@ def plan(
             ]
             console.data(json.dumps(told, indent=1))
         else:
-            console.data("\n".join(wording.plan(one, refusals, seen.get(one.severity)) for one, refusals in made))
+            console.words("\n".join(wording.plan(one, refusals, seen.get(one.severity)) for one, refusals in made))
         if outcome:
             single.judge(outcome, "")
 

@@ -35,7 +35,7 @@ def status(incident: str | None, watch: bool, as_json: bool, config: str | None)
         elif as_json:
             console.data(json.dumps(sessions.facts(session, found), indent=1))
         else:
-            console.data(wording.status(session.record.incident(found)))
+            console.words(wording.status(session.record.incident(found)))
 
 
 def _follow(session: Session, console: Console, incident_id: str, as_json: bool) -> None:
@@ -54,6 +54,25 @@ def _follow(session: Session, console: Console, incident_id: str, as_json: bool)
                 last = line
 
 
+@click.command("list", short_help="Which incidents are open, or there were.")
+@click.option("--all", "every", is_flag=True, help="Also those that have ended.")
+@common.as_json
+@common.config
+def list_incidents(every: bool, as_json: bool, config: str | None) -> None:
+    """Every open incident, newest first: what it is, and what it waits for. From the record alone."""
+    with common.opened(config) as (session, console):
+        from datetime import UTC, datetime
+
+        from incidentctl import wording
+
+        names = session.record.incidents() if every else session.record.unsettled(datetime.now(UTC))
+        found = [session.record.incident(name) for name in names]
+        if as_json:
+            console.data(json.dumps(wording.listed_data(found), indent=1))
+        else:
+            console.words(wording.listed(found))
+
+
 @click.command(short_help="Brief somebody: conditions, actions, needs.")
 @common.incident
 @common.as_json
@@ -70,7 +89,10 @@ def brief(incident: str | None, as_json: bool, config: str | None) -> None:
         from incidentctl import briefing
 
         found = briefing.of(session.record.incident(session.record.find(incident)), datetime.now(UTC))
-        console.data(json.dumps(found.as_data(), indent=1) if as_json else found.text())
+        if as_json:
+            console.data(json.dumps(found.as_data(), indent=1))
+        else:
+            console.words(found.text())
 
 
 @click.command(short_help="Every event of an incident, in order.")
@@ -88,7 +110,7 @@ def timeline(incident: str | None, as_json: bool, config: str | None) -> None:
             if as_json:
                 console.data(json.dumps(asdict(event)))
             elif (text := timeline_text(event)) is not None:
-                console.data(f"{event.at}  {console.plain(event.actor):<20}  {console.plain(text)}")
+                console.words(f"{event.at}  {console.plain(event.actor):<20}  {console.plain(text)}")
 
 
 @click.command(short_help="Write the report of an incident, open or closed.")
@@ -122,7 +144,10 @@ def metrics(as_json: bool, config: str | None) -> None:
             {name: policy.sla for name, policy in session.settings.severities.items()},
             lambda name: reports.is_complete(folder / name),
         )
-        console.data(json.dumps(asdict(found), indent=1) if as_json else figures.in_words(found))
+        if as_json:
+            console.data(json.dumps(asdict(found), indent=1))
+        else:
+            console.words(figures.in_words(found))
 
 
-COMMANDS = (status, brief, timeline, report, metrics)
+COMMANDS = (status, list_incidents, brief, timeline, report, metrics)
