@@ -58,11 +58,19 @@ def test_on_call_read_the_facts_and_the_next_command() -> None:
 
 
 def test_what_is_waited_for_is_for_those_who_respond_alone() -> None:
-    asked = (*TRIAGED, ("options_assessed", OPTIONS), ("question_asked", {"question": "Which recovery?"}))
+    best = {**OPTIONS["options"][0], "recommended": True, "confidence": 80}
+    asked = (
+        *TRIAGED,
+        ("options_assessed", {"options": [best]}),
+        ("question_asked", {"question": "Which recovery?"}),
+    )
     concerned = {kind for kind in audiences.KINDS if audiences.concerned(kind, incident(*asked), "awaited")}
     assert concerned == {"internal", "on_call"}
     text = body("on_call", "awaited", *asked)
-    assert "It waits for a decision: which recovery?" in text
+    assert "It waits for a decision: which recovery.\nRecommended: rollback (80 %).\n" in text
+    assert (
+        audiences.message("on_call", incident(*asked), "awaited", "", "").title == "[high] INC-1 waits for a decision"
+    )
     assert "Next: incidentctl decide INC-1 rollback" in text
 
 

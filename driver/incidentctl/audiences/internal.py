@@ -39,7 +39,7 @@ def message(incident: Incident, about: str) -> Message:
         f"Being done: {_doing(incident)}.",
     ]
     if about == "awaited":
-        lines.insert(1, f"It waits for {standing(incident).told}.")
+        lines[1:1] = _awaited(incident)
     if about == "escalated":
         lines.insert(1, "Nobody has acknowledged this in time: you are asked to take it.")
     if incident.contained:
@@ -49,11 +49,26 @@ def message(incident: Incident, about: str) -> Message:
     if incident.verified and incident.verified.get("told"):
         lines.append(f"Verified: {plain(str(incident.verified['told']))}.")
     return Message(
-        f"[{incident.severity}] {incident.incident_id} {about.replace('_', ' ')}",
+        f"[{incident.severity}] {incident.incident_id} {_title(incident, about)}",
         "\n".join(
             [*lines, f"Next: {'; or '.join(standing(incident).next) if about == 'awaited' else _next(incident)}"]
         ),
     )
+
+
+def _title(incident: Incident, about: str) -> str:
+    waits_for = standing(incident).waits_for
+    if about != "awaited" or waits_for == "nothing":
+        return about.replace("_", " ")
+    return f"waits for {'an' if waits_for == 'approval' else 'a'} {waits_for}"
+
+
+def _awaited(incident: Incident) -> list[str]:
+    told = [f"It waits for {standing(incident).told.rstrip('?')}."]
+    best = next((option for option in incident.options if option.get("recommended")), None)
+    if best and standing(incident).waits_for == "decision":
+        told.append(f"Recommended: {best['key']} ({best.get('confidence')} %).")
+    return told
 
 
 def _doing(incident: Incident) -> str:
