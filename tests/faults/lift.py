@@ -268,15 +268,19 @@ def differences(before: Look, after: Look) -> list[str]:
 
 @contextlib.contextmanager
 def on_host(name: str, sabotaged: bool) -> Iterator[Runner]:
-    """Give a runner on a host of the lab, which is started anew."""
+    """Give a runner on a host of the lab, which is started anew; bring it back to how it starts in the end."""
     with lab.alone():
         lab.reset([name])
     config = [f"CONTAINERS_CONF={containers_conf()}"] if containers_conf().exists() else []
     site = lift_site.on_lab(name, ["env", *config, "podman", "exec", "--interactive", lab.container(name)])
-    with tempfile.TemporaryDirectory() as folder:
-        runner = Runner(site, name, Path(folder), sabotaged)
-        runner._run(runner._playbook("lift", "INC-20260101-0000-none", {}))  # so that its length is known
-        yield runner
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            runner = Runner(site, name, Path(folder), sabotaged)
+            runner._run(runner._playbook("lift", "INC-20260101-0000-none", {}))  # so that its length is known
+            yield runner
+    finally:
+        with lab.alone():
+            lab.reset([name])
 
 
 def main() -> int:

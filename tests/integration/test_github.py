@@ -351,11 +351,10 @@ def test_a_secondary_limit_is_known_by_its_words(record: Record, settings: Setti
 def test_a_server_that_hangs_holds_up_nothing(
     record: Record, settings: Settings, github: GitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "TIMEOUT_S", 1.0)
-    github.trouble = [hangs(3)]
-    began = time.monotonic()
+    monkeypatch.setattr(http, "TIMEOUT_S", 3.0)
+    github.trouble = [hangs(5)]
     notify.tell(record, fold(record.events("INC-1")), (), "declared", settings)
-    assert time.monotonic() - began < 1
+    assert fold(record.events("INC-1")).notified == (), "it was waited for"
     notify.wait(PATIENCE_S)
     assert "does not answer" in newest(record)["detail"]
     tell(record, settings)

@@ -110,9 +110,8 @@ def test_a_receiver_that_hangs_does_not_hold_up_the_response(
     record: Record, settings: Settings, receiver: Receiver
 ) -> None:
     receiver.delay_s = 3
-    started = time.monotonic()
     notify.tell(record, incident(record), ["on_call"], "declared", settings)
-    assert time.monotonic() - started < 1
+    assert states(record) == ["queued"]
     notify.wait(PATIENCE_S)
 
 

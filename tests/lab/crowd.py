@@ -40,7 +40,7 @@ _CONTAINER_COMMAND = (
     f"/usr/local/bin/podman run --rm --replace --name echo --network shop --publish {OF_CONTAINER}:{OF_CONTAINER} "
     f"--volume /srv:/srv localhost/python /usr/bin/python3 /srv/echo.py {OF_CONTAINER}"
 )
-# Each try is one SYN: it gives up before the kernel would send a second.
+# Each try is one SYN: it gives up before the kernel would send a second. Whoever got through may wait: edge1 may be busy.
 _CONNECT = """
 import concurrent.futures, json, socket, sys
 plan = json.load(sys.stdin)
@@ -50,6 +50,7 @@ def attempt(source):
         try:
             s.bind((source, 0))
             s.connect((plan["address"], plan["port"]))
+            s.settimeout(20)
             s.sendall(b"hello")
             return source, s.recv(5) == b"hello"
         except OSError:

@@ -13,7 +13,7 @@ from typing import Any
 import crowd
 import pytest
 from machine import containers_conf, podman
-from tests.lab.edge import EDGE, FAMILIES, Incident, fresh_login, rules, traces, wait_for
+from tests.lab.edge import EDGE, FAMILIES, WINDOW_S, Incident, fresh_login, rules, strikes, traces, wait_until_lifted
 from tests.lab.play import lab
 
 NAME, PORT, OTHER_PORT = "search.lab", 9200, 9201
@@ -183,10 +183,9 @@ def test_nobody_is_shut_out(incident: Incident, search: None, host: str, port: i
 
 def test_without_a_confirmation_it_is_taken_back(incident: Incident, search: None) -> None:
     before = rules()
-    block = incident.act_alone(capability="circuit_breaker", services=CATALOGUE, confirm_within=4)
-    began = time.time()
+    block = incident.act_alone(capability="circuit_breaker", services=CATALOGUE, confirm_within=WINDOW_S)
     assert block["facts"]["to_confirm"] == ["shop/search"]
     assert rules() != before
-    wait_for(incident, "lifted", began + 4)
+    wait_until_lifted(incident, strikes(incident, "confirm_by"))
     assert {entry["lifted_because"] for entry in incident.entries()} == {"it was not confirmed in time"}
     assert rules() == before

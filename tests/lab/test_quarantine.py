@@ -10,21 +10,23 @@ import crowd
 import pytest
 from machine import podman
 from tests.lab.edge import (
+    BOOT_S,
     EDGE,
     FAMILIES,
     PORTS,
+    WINDOW_S,
     Incident,
     fresh_login,
     power,
     rules,
+    strikes,
     traces,
-    wait_for,
+    wait_until_lifted,
 )
 from tests.lab.play import lab
 from tests.lab.test_egress_breaker import PORT, SEARCH, WHO, connections_of_search, ends, held, places, search
 
 __all__ = ["search"]  # the fixture: the crowd answers, too
-BOOT_S = 15  # systemd starts its timers, and Python, while all else starts
 NAMED = {"incident_only": ["echo-on-host"]}
 # What the kernel counts it as, of which family, its type and code, with which hop limit → whether it still comes in.
 MESSAGES = {
@@ -227,11 +229,10 @@ def test_of_the_link_it_hears_what_it_needs(incident: Incident) -> None:
 
 def test_what_nobody_confirms_is_gone_at_the_deadline(incident: Incident) -> None:
     before = rules()
-    block = incident.act_alone(capability="quarantine", only=["echo-on-host"], confirm_within=15)
-    began = time.time()
+    block = incident.act_alone(capability="quarantine", only=["echo-on-host"], confirm_within=WINDOW_S)
     assert block["facts"]["to_confirm"] == ["host"]
     assert inwards("ipv4", crowd.OF_HOST) == inwards("ipv6", crowd.OF_CONTAINER) == 0
-    wait_for(incident, "lifted", began + 15)
+    wait_until_lifted(incident, strikes(incident, "confirm_by"))
     assert {entry["lifted_because"] for entry in incident.entries()} == {"it was not confirmed in time"}
     assert rules() == before
     assert inwards("ipv4", crowd.OF_HOST) == inwards("ipv6", crowd.OF_CONTAINER) == 3
@@ -241,22 +242,21 @@ def test_whoever_has_no_way_in_by_then_gets_it_back(incident: Incident) -> None:
     """The management networks are wrong, and the login comes from where nobody will come again."""
     before = rules()
     block = incident.act_alone(
-        capability="quarantine", only=["echo-on-host"], confirm_within=15, management_cidrs=["192.0.2.0/24"]
+        capability="quarantine", only=["echo-on-host"], confirm_within=WINDOW_S, management_cidrs=["192.0.2.0/24"]
     )
-    began = time.time()
     assert "192.0.2.0/24" in block["actions"][0]["summary"]
     assert not from_here(crowd.EDGE.addresses[1], crowd.OF_HOST)  # the login was by the other family
-    wait_for(incident, "lifted", began + 15)
+    wait_until_lifted(incident, strikes(incident, "confirm_by"))
     assert rules() == before
     assert from_here(crowd.EDGE.addresses[1], crowd.OF_HOST)
 
 
 def test_a_forgotten_quarantine_ends_by_itself(incident: Incident) -> None:
-    before, began = rules(), time.time()
-    play = incident.play("quarantine", quarantine_expires_after=10, **NAMED)
+    before = rules()
+    play = incident.play("quarantine", quarantine_expires_after=WINDOW_S, **NAMED)
     assert play.block(EDGE)["outcome"] == "done", play.said
     assert rules() != before
-    wait_for(incident, "lifted", began + 16)
+    wait_until_lifted(incident, strikes(incident, "expires_at"))
     assert {entry["lifted_because"] for entry in incident.entries()} == {"its time ran out"}
     assert rules() == before
 
@@ -264,9 +264,8 @@ def test_a_forgotten_quarantine_ends_by_itself(incident: Incident) -> None:
 def test_the_clocks_outlive_a_reboot(incident: Incident) -> None:
     """The power fails before it was confirmed, and is back when the deadline is over."""
     incident.act_alone(capability="quarantine", only=["echo-on-host"], confirm_within=5, expires_after=600)
-    began = time.time()
-    power(incident, off_until=began + 6)
-    wait_for(incident, "lifted", time.time() + BOOT_S)
+    power(incident, off_until=strikes(incident, "confirm_by") + 1)
+    wait_until_lifted(incident, time.time(), BOOT_S)
 
 
 @pytest.mark.parametrize(

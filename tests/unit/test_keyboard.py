@@ -77,7 +77,7 @@ def test_a_terminal_that_hangs_up_has_not_answered(keys: Keys, typed: bytes) -> 
     keys.hang_up()
     began = time.monotonic()
     assert asked() is None
-    assert time.monotonic() - began < 5, "it was not noticed"
+    assert time.monotonic() - began < 60, "it was not noticed"
 
 
 def test_a_terminal_that_may_no_longer_be_read_has_not_answered(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -263,8 +263,8 @@ def test_a_session_that_hangs_is_ended_at_its_deadline(shop: Server) -> None:
     argv = Place.of(shop.item()).argv("psql", "-XqAt", database="shop")
     began = time.monotonic()
     with _psql.Psql(argv, 0.5) as psql, pytest.raises(_psql.PsqlError, match="deadline"):
-        psql.ask("SELECT pg_sleep(60);")
-    assert time.monotonic() - began < 5
+        psql.ask("SELECT pg_sleep(600);")
+    assert time.monotonic() - began < 60
 
 
 def test_room_is_needed_once_in_each_place_and_counted_by_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

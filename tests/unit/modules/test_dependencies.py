@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -24,6 +25,8 @@ from tests.certificates import Authority, Certificate
 from tests.peers import peer, reply, resolver, says, silent
 from tests.postgresql_server import BIN, Server
 from tests.small_service import open_folder
+
+ENDLESS_MS = 30_000  # what has no clock of its own takes longer, and nothing else does, however busy the machine is
 
 
 def ask(check: str, **more: Any) -> dict[str, Any]:
@@ -64,7 +67,7 @@ def test_peer_that_says_nothing_costs_the_timeout_and_no_more(check: str) -> Non
         "tls" if check.startswith(("tls", "https", "rediss")) else "answer",
     )
     assert "within 0.3 s" in answer["detail"]
-    assert answer["latency_ms"] < 1000
+    assert 300 <= answer["latency_ms"] < ENDLESS_MS
 
 
 def drip(connection: socket.socket) -> None:
@@ -79,7 +82,7 @@ def test_peer_that_drips_for_ever_costs_the_timeout_and_no_more(check: str) -> N
     with peer(drip) as port:
         answer = ask(check.format(f"127.0.0.1:{port}"), timeout_s=0.5)
     assert answer["ok"] is False
-    assert answer["latency_ms"] < 1500
+    assert answer["latency_ms"] < ENDLESS_MS
 
 
 def flood(connection: socket.socket) -> None:
@@ -193,22 +196,24 @@ def test_resolver_whose_port_is_closed_is_told() -> None:
 
 def test_name_server_that_never_answers_costs_the_timeout_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_resolvers, "WITHIN_S", 0.2)
-    monkeypatch.setattr(peers.socket, "getaddrinfo", hanging(socket.getaddrinfo))
+    over = threading.Event()
+    monkeypatch.setattr(peers.socket, "getaddrinfo", hanging(socket.getaddrinfo, over))
     with resolver(lambda _question: None) as port:
         at(port, monkeypatch)
-        started = time.monotonic()
         answer = ask("tcp://db.internal:5432", timeout_s=0.2)
-    assert time.monotonic() - started < 1.5
+    assert not over.is_set(), "it was waited for"
+    over.set()
     assert (answer["failing"], answer["resolver"]) == ("dns", "silent")
     assert answer["detail"].startswith("db.internal did not resolve within 0.2 s: resolver 127.0.0.1 does not answer")
 
 
-def hanging(real: Callable[..., Any]) -> Callable[..., Any]:
-    """Return getaddrinfo as it is where the name server is away."""
+def hanging(real: Callable[..., Any], over: threading.Event) -> Callable[..., Any]:
+    """Return getaddrinfo as it is where the name server is away; it gives up by itself before the test would hang."""
 
     def ask(host: Any, *words: Any) -> Any:
         if host == "db.internal" and socket.AI_NUMERICHOST not in words[3:]:
-            time.sleep(1)
+            over.wait(ENDLESS_MS / 1000)
+            over.set()
         return real(host, *words)
 
     return ask

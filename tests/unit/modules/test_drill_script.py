@@ -43,9 +43,9 @@ def test_it_is_tried_again_until_it_holds(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_one_that_hangs_is_ended() -> None:
     began = time.monotonic()
-    block, _ = ran("sleep 60", timeout_s=0.2)
+    block, _ = ran("sleep 600", timeout_s=0.2)
     assert block["reason"] == "the script failed, did not end in time"
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
 
 
 def test_in_check_mode_and_if_too_long_it_is_not_run(tmp_path: Path) -> None:

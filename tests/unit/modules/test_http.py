@@ -85,7 +85,7 @@ def test_an_answer_that_drips_for_ever_ends_in_time(behave: Behaviour) -> None:
     # A hundred headers are too many before the time is over.
     assert answer["error"] in ("no complete answer within 0.5 s", "what came back is not HTTP")
     assert (answer["status"], answer["sent"]) == (None, True)
-    assert took < 10
+    assert took < 60
 
 
 def test_a_handshake_that_drips_for_ever_ends_in_time_and_nothing_was_sent() -> None:
@@ -94,7 +94,7 @@ def test_a_handshake_that_drips_for_ever_ends_in_time_and_nothing_was_sent() -> 
         answer = _http.call({"url": f"https://127.0.0.1:{port}/", "timeout_s": 0.5})
         took = time.monotonic() - started
     assert (answer["status"], answer["sent"]) == (None, False)
-    assert took < 10
+    assert took < 60
 
 
 def test_what_was_given_up_before_it_was_sent_is_never_sent(monkeypatch: pytest.MonkeyPatch) -> None:

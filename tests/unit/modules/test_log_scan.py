@@ -235,7 +235,7 @@ def test_log_that_grows_or_is_cut_off_meanwhile_is_read_to_where_it_was(tmp_path
 
 
 def test_reading_ends_when_the_time_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "grep").write_text("#!/bin/sh\nexec sleep 20\n")
+    (tmp_path / "grep").write_text("#!/bin/sh\nexec sleep 300\n")
     (tmp_path / "grep").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     log = tmp_path / "a.log"
@@ -244,7 +244,7 @@ def test_reading_ends_when_the_time_is_over(tmp_path: Path, monkeypatch: pytest.
     log_file = _log_lines.of_file(str(log), 1 << 20, began + 0.3)
     with pytest.raises(OSError, match="longer than there is time"), log_file as source:
         list(_log_errors.Reader().of_source(source))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     assert threading.active_count() < 10
 
 
