@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from incidentctl import addresses, engine, gate, monitoring, notify, plan, reasons
+from incidentctl import addresses, engine, gate, mitigation, monitoring, notify, plan, reasons
 from incidentctl.desk import Show
 from incidentctl.errors import IncidentctlError, UsageError
+from incidentctl.guards import Refusal
 from incidentctl.outcome import SUCCESS, HostOutcome, Step
-from incidentctl.plan import Inventory
+from incidentctl.plan import Inventory, PlannedStep
 from incidentctl.session import Session
 from incidentctl.settings import Monitoring, Secret, Settings, resolve_secret
 from incidentctl.text import nearest
@@ -91,22 +92,33 @@ def _record(session: Session) -> list[Finding]:
 
 
 def _guards(settings: Settings, inventory: Inventory, hosts: tuple[str, ...]) -> list[Finding]:
-    """No guard would refuse at three in the morning what a severity contains, were every service affected."""
+    """No guard would refuse at three in the morning what a severity contains, were every service affected.
+
+    Nor what a mitigation does to any one of them: it is for that which is behind the incident.
+    """
     found = list(_unprotected(settings, inventory))
     try:
         scope = plan.in_scope(inventory, hosts, ())
     except UsageError as error:
         return [*found, Finding("guards", True, error.what)]
-    meant = {name: plan.make(name, of.contain, hosts, scope).steps for name, of in settings.severities.items()}
-    meant["mitigate"] = (plan.step("recover", settings.mitigate, hosts, scope),)
-    for name, steps in meant.items():
-        if refusals := gate.refusals(settings, inventory, None, steps):
+    meant = {name: [plan.make(name, of.contain, hosts, scope).steps] for name, of in settings.severities.items()}
+    meant["mitigate"] = [mitigation.step(settings.mitigate, None, (service,), scope, hosts)[:1] for service in scope]
+    for name, several in meant.items():
+        if refusals := _refusals(settings, inventory, several):
             # Whether a service has anything left to lose, and how many are affected, only an incident will show.
             likely = name == "mitigate" or {refusal.guard for refusal in refusals} == {"last_instance"}
             told = "; ".join(f"{refusal.guard}: {refusal.told}" for refusal in refusals)
             fix = f"{_OVERRIDE} {' '.join(refusal.override for refusal in refusals)}"
             found.append(Finding(f"guards for {name}", likely, f"would refuse: {told}", fix, likely))
     return found or [Finding("guards", True, "no severity's containment would be refused")]
+
+
+def _refusals(settings: Settings, inventory: Inventory, several: Iterable[Sequence[PlannedStep]]) -> list[Refusal]:
+    """Return what a guard would refuse first, of several things of which one would be done."""
+    found: dict[str, Refusal] = {}
+    for steps in several:
+        found = {refusal.guard: refusal for refusal in gate.refusals(settings, inventory, None, steps)} | found
+    return list(found.values())
 
 
 def _unprotected(settings: Settings, inventory: Inventory) -> Iterator[Finding]:

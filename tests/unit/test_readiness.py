@@ -13,8 +13,8 @@ from incidentctl.readiness import Finding, NotReady
 from incidentctl.settings import load
 
 SERVICES = [
-    {"name": "shop", "hosts": "web", "circuit_breakers": [{"name": "x", "open": {}, "close": {}}]},
-    {"name": "worker", "hosts": "work", "essential": False},
+    {"name": "shop", "hosts": "web", "manager": "systemd", "unit": "shop", "circuit_breakers": [{"name": "x", "open": {}, "close": {}}]},
+    {"name": "worker", "hosts": "work", "manager": "systemd", "unit": "worker", "essential": False},
 ]
 FLEET = {"web": ["web1", "web2"], "work": ["worker1"], "rest": ["db1", "mon1"]}
 
@@ -103,6 +103,15 @@ def test_what_only_an_incident_can_tell_is_a_warning(tmp_path: Path, text: str, 
     (found,) = guards(tmp_path, text)
     assert (found.what, found.ok, found.warning) == (what, True, True)
     assert "--override last_instance" in found.fix
+
+
+def test_a_mitigation_is_held_against_the_guards_for_one_service_at_a_time(tmp_path: Path) -> None:
+    contained = "severities: {critical: {contain: []}}\nguards: {max_fraction_changed: %s}"
+    (found,) = guards(tmp_path, contained % 0.5)  # both services run on three of five hosts
+    assert (found.what, found.warning) == ("guards", False), found
+    (found,) = guards(tmp_path, contained % 0.3)
+    assert (found.what, found.warning) == ("guards for mitigate", True)
+    assert found.told.endswith("2 of the inventory's 5 hosts would be changed, 30% may be: web1, web2")
 
 
 def test_a_name_that_protects_nothing_is_told_with_the_nearest(tmp_path: Path) -> None:
