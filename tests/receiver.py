@@ -15,6 +15,7 @@ class Receiver:
     def __init__(self) -> None:
         self.status, self.headers, self.body, self.delay_s = 200, {}, b"{}", 0.0
         self.got: list[tuple[str, dict[str, str], Any]] = []
+        self.answered = 0  # that is after `delay_s`
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -22,6 +23,7 @@ class Receiver:
                 content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 receiver.got.append((self.path, dict(self.headers), json.loads(content)))
                 time.sleep(receiver.delay_s)
+                receiver.answered += 1
                 self.send_response(receiver.status)
                 for name, value in receiver.headers.items():
                     self.send_header(name, value)
