@@ -13,7 +13,7 @@ Run = Callable[[dict[str, Any], bool], Result]
 # These change the host, or take that back: one at a time. A backup may take long, and must not hold up the others.
 IN_TURN = frozenset(
     {
-        "circuit_breaker", "enhanced_monitoring", "hotfix", "isolation", "lift", "maintenance_mode", "quarantine",
+        "circuit_breaker", "drill", "enhanced_monitoring", "hotfix", "isolation", "lift", "maintenance_mode", "quarantine",
         "rate_limit", "restart", "rollback", "scale_down",
     }
 )  # fmt: skip
@@ -27,7 +27,8 @@ def act(run: Run, capability: str, params: dict[str, Any], check_mode: bool) -> 
     """
     try:
         acts = not check_mode and capability != "lift"
-        with _turn.held(params, capability, acts) if capability in IN_TURN else contextlib.nullcontext() as waited:
+        in_turn = capability in IN_TURN and not params.get("only_looks")
+        with _turn.held(params, capability, acts) if in_turn else contextlib.nullcontext() as waited:
             answer = run(params, check_mode)
         if waited:
             answer["incident"]["facts"]["waited"] = waited

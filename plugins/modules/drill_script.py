@@ -10,7 +10,8 @@ short_description: Run a script of a drill
 description:
   - Runs a shell script with C(/bin/sh -eu), in the folder C(/), with nothing on its standard input. It does a fault to the host,
     takes it back, or looks whether something holds.
-  - It writes nothing to the ledger; whoever does a fault knows how to take it back.
+  - It writes nothing to the ledger; whoever does a fault knows how to take it back. Unless it only looks, it waits for its turn
+    on the host, as every act does, so that a fault is not taken back while it is still being done.
   - In check mode the script is not run.
 version_added: 0.1.0
 author: The incidentctl maintainers (@incidentctl)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -36,6 +37,7 @@ def site(tmp_path: Path) -> Path:
     """One host of this machine that may be broken, and one that may not; a drill of each leaves a file where it ran."""
     groups = {"lab": {"hosts": {"h1": {}}}, "production": {"hosts": {"h2": {}}}}
     variables = {"ansible_connection": "local", "incident_become": False, "incident_services": SERVICES}
+    variables["incident_state_dir"] = str(tmp_path / "host")
     settings = {"inventory": "inventory.json", "state_dir": "own", "drills": {"folder": "drills", "hosts": "lab"}}
     (tmp_path / "inventory.json").write_text(json.dumps({"all": {"children": groups, "vars": variables}}))
     (tmp_path / "incidentctl.yml").write_text(json.dumps(settings))
@@ -120,6 +122,63 @@ def test_what_a_stop_request_cuts_off_is_taken_back_and_said(site: Path) -> None
     code, _out, said = ended(process)
     assert (code, "Interrupted. Nothing is left broken." in said) == (130, True), said
     assert not broken.exists()
+
+
+def at_the_turn(site: Path) -> set[str]:
+    """Return the processes that have their turn on the host, or wait for it."""
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if link.readlink() == site / "host" / "turn":
+                found.add(link.parts[2])
+    return found
+
+
+def test_a_fault_that_its_killed_drill_left_under_way_is_not_taken_back_before_it_is_done(site: Path) -> None:
+    """Else its second half would come after that, and stay: the host was called well again, and then it broke."""
+    on, done = site / "on", site / "done"
+    broken = breaks(
+        site, f"while test -e {site}/broken && ! test -e {on}; do sleep 0.1; done; touch {site}/broken {done}"
+    )
+    process = start(site, "ours")
+    until(broken.exists)
+    process.kill()
+    ended(process)
+    taking_back = start(site, "--clean")
+    until(lambda: len(at_the_turn(site)) > 1 or taking_back.poll() is not None)
+    on.touch()
+    code, _out, said = ended(taking_back)
+    assert code == 0, said
+    until(done.exists)
+    assert not broken.exists()
+
+
+@pytest.mark.parametrize("name", ["prepare", "symptom", "lift", "recovered"])
+def test_killed_in_any_of_its_scripts_it_is_taken_back_by_clean(site: Path, name: str) -> None:
+    broken = breaks(site, "exit 3" if name == "lift" else "true")
+    folder, reached, on = site / "drills" / "ours", site / "reached", site / "on"
+    drill = json.loads((folder / "drill.yml").read_text())
+    drill.setdefault(
+        name, [{**SCRIPT, "script": f"{name}.sh"}] if name != "symptom" else {**SCRIPT, "script": "symptom.sh"}
+    )
+    (folder / "drill.yml").write_text(json.dumps(drill))
+    script = folder / f"{name}.sh"
+    was = script.read_text() if script.exists() else ""
+    # `recovered` is looked at before anything is broken, too: it is in the middle of the drill that it stops.
+    held = "true" if name == "prepare" else f"test -e {broken}"
+    script.write_text(
+        f"if ! test -e {on} && {held}; then touch {reached}; until test -e {on}; do sleep 0.1; done; fi\n{was}"
+    )
+    process = start(site, "ours")
+    until(reached.exists)
+    process.kill()
+    ended(process)
+    on.touch()
+    assert under_way(site).exists() is (name != "prepare"), "before that nothing is broken"
+    code, _out, said = ended(start(site, "--clean"))
+    assert code == 0, said
+    assert not broken.exists()
+    assert not under_way(site).exists()
 
 
 def test_what_was_cut_off_anywhere_is_taken_back_by_clean_with_the_incident_that_was_declared(site: Path) -> None:

@@ -39,7 +39,7 @@ def test_options_are_of_the_kind_that_travels_either_way(name: str) -> None:
 
 
 def test_whatever_changes_a_host_or_takes_that_back_waits_for_its_turn_there() -> None:
-    assert plan.LIFTABLE | {"hotfix", "restart", "rollback", "lift"} == _act.IN_TURN
+    assert plan.LIFTABLE | {"drill", "hotfix", "restart", "rollback", "lift"} == _act.IN_TURN
 
 
 def test_health_check_brings_no_diagnosis_along() -> None:

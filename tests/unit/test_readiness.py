@@ -12,9 +12,10 @@ from incidentctl.outcome import HostOutcome
 from incidentctl.readiness import Finding, NotReady
 from incidentctl.settings import load
 
+UNIT = {"manager": "systemd", "unit": "it.service"}
 SERVICES = [
-    {"name": "shop", "hosts": "web", "manager": "systemd", "unit": "shop", "circuit_breakers": [{"name": "x", "open": {}, "close": {}}]},
-    {"name": "worker", "hosts": "work", "manager": "systemd", "unit": "worker", "essential": False},
+    {"name": "shop", "hosts": "web", **UNIT, "circuit_breakers": [{"name": "x", "open": {}, "close": {}}]},
+    {"name": "worker", "hosts": "work", **UNIT, "essential": False},
 ]
 FLEET = {"web": ["web1", "web2"], "work": ["worker1"], "rest": ["db1", "mon1"]}
 
