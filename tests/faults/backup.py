@@ -8,6 +8,7 @@ Needs restic; root for the disks; PostgreSQL's programs for its part: what is mi
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import secrets
 import shutil
@@ -27,7 +28,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "driver")]
 from tests.faults import disk, filling
 from tests.faults.backup_site import KINDS, PASSWORD, TOOLS, Answer, Site, flip, kill_one
 from tests.faults.filling import Filling, Point
-from tests.faults.results_file import FOLDER, Results
+from tests.faults.results_file import FOLDER, Results, until_told
 from tests.postgresql_server import BIN, Server
 
 MB = 1 << 20
@@ -360,6 +361,13 @@ def campaign(scale: float) -> Iterator[tuple[str, Case]]:
     yield "a flipped bit", with_a_flipped_bit(pairs, flips)
 
 
+def chosen(scale: float, only: str | None) -> Iterator[tuple[str, str, Callable[[], Verdict]]]:
+    """Give each case of the classes whose name has `only` in it: class, case, and what tries it."""
+    for name, cases in campaign(scale):
+        if not only or only in name:
+            yield from ((name, case, act) for case, act in cases)
+
+
 def main() -> int:
     """Go through all faults; keep what came of each in tests/faults/results; return 1 if a promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
@@ -368,6 +376,7 @@ def main() -> int:
     )
     parser.add_argument("--results", type=Path, default=FOLDER, metavar="FOLDER", help="where to keep what came of it")
     parser.add_argument("--only", metavar="TEXT", help="only the classes whose name has this in it")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no further case after so many minutes")
     options = parser.parse_args()
     if os.geteuid() == 0 and disk.is_shared():  # so that no mount outlives this
         os.execvp("unshare", disk.apart(sys.executable, *sys.argv))
@@ -381,10 +390,10 @@ def main() -> int:
             results.say(f"left out, for {lack} is missing: disks that fill")
         if not BIN:
             results.say("left out, for its programs are not here: PostgreSQL")
-        for name, cases in campaign(options.scale):
-            if options.only and options.only not in name:
-                continue
-            for case, act in cases:
+        with until_told():
+            for name, case, act in chosen(options.scale, options.only):
+                if time.monotonic() - began > 60 * options.minutes:
+                    break
                 told, wrong = act()
                 tried, failed = tried + 1, failed + bool(wrong)
                 false += any("false verified" in text for text in wrong)

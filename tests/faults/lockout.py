@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import os
 import subprocess
 import sys
@@ -154,6 +155,7 @@ def main() -> int:
     )
     parser.add_argument("--every", type=int, default=1, metavar="K", help="only every K-th case")
     parser.add_argument("--first", type=int, default=0, metavar="N", help="begin behind the first N")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="await no further case after so many minutes")
     parser.add_argument("--without-clock", action="store_true", help="start no clock: must say LOCKED OUT")
     options = parser.parse_args()
     if why := light_hosts.missing():
@@ -169,6 +171,8 @@ def main() -> int:
         results.say(f"load: {os.getloadavg()[0]:.1f} when it began")
         top = Path(stack.enter_context(light_hosts.short_folder()))
         for part in options.part or [*parts, "boots"]:
+            if time.monotonic() - began > 60 * options.minutes:
+                break
             begun, tried, bad = time.monotonic(), 0, 0
             with parts.get(part, parts["lab"])() as site:
                 boots = part == "boots"
@@ -177,6 +181,8 @@ def main() -> int:
                 ):
                     tried, bad = tried + 1, bad + bool(wrong)
                     results.say(f"{part}: {told}", wrong=wrong)
+                    if time.monotonic() - began > 60 * options.minutes:
+                        break
             failed += bad
             took = time.monotonic() - begun
             results.say(f"{part}: {tried - bad} of {tried} as promised; {took:.0f} s, load {os.getloadavg()[0]:.1f}")

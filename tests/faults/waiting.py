@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
+import math
 import os
 import random
 import signal
@@ -248,6 +249,9 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100, help="kill whoever waits at the question so often (100)")
     parser.add_argument("--ends", type=int, default=2, help="let each other end come so often (2)")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the random moments; another each time")
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="after so many minutes, let nobody come any more"
+    )
     options = parser.parse_args()
     began, failed, count = time.monotonic(), 0, Counter[str]()
     killed = itertools.islice(itertools.cycle(KILLED), options.kills)
@@ -260,6 +264,8 @@ def main() -> int:
                     it = Waiting(Path(folder), random.Random(options.seed))  # noqa: S311 - moments, no secrets
                     try:
                         for way in ways:
+                            if time.monotonic() - began > 60 * options.minutes:
+                                break
                             start, wrong = time.monotonic(), cycle(it, way)
                             count[way.__name__] += 1
                             failed += bool(wrong)
