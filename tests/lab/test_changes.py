@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 import pytest
+from ansible_collections.incidentctl.response.plugins.module_utils import _changes_units
 from tests.lab.play import Hosts, lab
 
 HOST = "worker1"
@@ -60,6 +62,8 @@ systemctl daemon-reload
 def changed(hosts: Hosts) -> Iterator[float]:
     """A host to which all of this was done; give the moment before it was."""
     hosts.need(HOST)
+    while int(hosts.run(HOST, "ps", "-o", "etimes=", "-p", "1")) <= _changes_units._SINCE_BOOT_S:
+        time.sleep(1)  # what starts before is taken for what the boot started
     try:
         shell(LAY_OUT)
         began = float(hosts.run(HOST, "date", "+%s"))  # dpkg says whole seconds
