@@ -115,7 +115,9 @@ def test_watch_raises_the_severity_where_the_policy_says_so_and_tells_of_it(
     assert (code, look["severity"], look["raised_from"]) == (0, "critical", "medium"), said
     assert shop.status()["severity"] == "critical"
     assert [content["title"].partition(" ")[0] for _path, _headers, content in receiver.got[1:]] == [
+        "[medium]",
         "Incident",
         "[critical]",
     ]
-    assert "severity changed" in receiver.got[2][2]["title"]
+    assert receiver.got[1][2]["title"].endswith(" waits for a decision")
+    assert "severity changed" in receiver.got[3][2]["title"]
