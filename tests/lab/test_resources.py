@@ -137,9 +137,9 @@ def test_job_of_a_timer_that_runs_away(found: list[dict[str, Any]]) -> None:
     assert "loop.service, by loop.timer" in job["text"]
 
 
-def test_disk_that_is_full_and_the_folder_that_fills_it(found: list[dict[str, Any]]) -> None:
+def test_disk_that_is_full_and_the_file_that_fills_it(found: list[dict[str, Any]]) -> None:
     assert one(found, "disk", path="/srv/full")["severity"] == "critical"
-    assert one(found, "folder_growing", disk="/srv/full")["about"]["path"] == "/srv/full/cache/thumbnails"
+    assert one(found, "folder_growing", disk="/srv/full")["about"]["path"] == "/srv/full/cache/thumbnails/all"
 
 
 def test_disk_without_inodes_and_the_folder_that_has_them(found: list[dict[str, Any]]) -> None:
