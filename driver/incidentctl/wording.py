@@ -35,8 +35,7 @@ def status(incident: Incident) -> str:
         lines.append(f"  verified: {plain(incident.verified['told'], 1000)}")
     stands = standing(incident)
     for option in incident.options if stands.waits_for == "decision" else ():
-        how = plain(option["title"]) if option["feasible"] else f"not possible: {plain(option['why_not'])}"
-        lines.append(f"  {option['letter']} {option['key']}: {how}")
+        lines.append(f"  {option['letter']} {option['key']}: {_how(option)}")
         lines += _plan_of(incident, option["key"]) if option["feasible"] else []
     lines += _plan_of(incident, str((incident.decision or {}).get("option"))) if stands.waits_for == "approval" else []
     lines += [
@@ -49,6 +48,13 @@ def status(incident: Incident) -> str:
         )
     lines += [f"Waits for {_waits(stands)}", f"Next: {'; or '.join(stands.next)}"]
     return "\n".join(plain(line, _LONG) for line in lines)  # targets and paths are what hosts say
+
+
+def _how(option: Data) -> str:
+    if not option["feasible"]:
+        return f"not possible: {plain(option['why_not'])}"
+    sure = "" if option.get("confidence") is None else f", {option['confidence']} % sure"
+    return f"{plain(option['title'])}{sure}{', recommended' if option.get('recommended') else ''}"
 
 
 def _plan_of(incident: Incident, key: str) -> list[str]:

@@ -520,6 +520,7 @@ def test_a_hotfix_is_possible_where_every_affected_service_declares_one_and_asks
     assert hotfix.feasible
     assert any("reviewed" in fact for fact in hotfix.because)
     assert not option(replace(declared, affected=("shop", "mail")), "hotfix").feasible
+    assert option(replace(declared, affected=()), "hotfix").why_not == "no affected service is known"
 
 
 def test_a_misspelt_option_is_told_the_nearest() -> None:

@@ -16,7 +16,15 @@ START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 DECLARED = ("declared", {"title": "Checkout down", "severity": "high", "services": ["shop"], "affected": ["shop"]})
 LOCKED = ("locked", {"pid": 7, "host": "here"})
 UNLOCKED = ("unlocked", {"pid": 7, "host": "here"})
-WAY = {"letter": "A", "key": "rollback", "title": "Back", "feasible": True, "why_not": "", "recommended": True}
+WAY = {
+    "letter": "A",
+    "key": "rollback",
+    "title": "Back",
+    "feasible": True,
+    "why_not": "",
+    "confidence": 40,
+    "recommended": True,
+}
 NO_WAY = {**WAY, "key": "hotfix", "feasible": False, "why_not": "no command"}
 WAIT = {**WAY, "letter": "E", "key": "wait", "title": "Wait", "recommended": False}
 CONTAINED = (
@@ -111,6 +119,7 @@ def test_the_words_of_the_status_say_since_when_and_who() -> None:
         in waiting
     )
     assert waiting.splitlines()[-1] == "Next: incidentctl decide INC-1 rollback"
+    assert "  A rollback: Back, 40 % sure, recommended\n  A hotfix: not possible: no command\n" in waiting
     assert wording.short_status(told(DECLARED, ("closed", {}))) == (
         "INC-1  high  closed: waits for nothing: it is closed, since 2026-01-01T12:00:10.000+00:00"
     )

@@ -18,12 +18,14 @@ def hotfix(situation: Situation) -> Way:
     title, affected = "Deploy a hotfix", situation.affected
     releases = {name: situation.specs.get(name, {}).get("releases") or {} for name in affected}
     without = [name for name, how in releases.items() if not {"hotfix", "build"} & set(how)]
-    if without or not affected:
+    if not affected:
+        return impossible("hotfix", "B", title, "no affected service is known")
+    if without:
         return impossible(
             "hotfix",
             "B",
             title,
-            f"{', '.join(without) or 'nothing'}: no hotfix command, and no build, in the catalogue",
+            f"{', '.join(without)}: no hotfix command, and no build, in the catalogue",
         )
     facts = (
         Fact(points.NOT_REVIEWED, "what the hotfix holds is not known here: have it reviewed"),
