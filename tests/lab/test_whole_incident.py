@@ -158,7 +158,7 @@ def evidence_comes_first(incident: dict[str, Any], events: list[dict[str, Any]])
     assert sorted(bundles) == sorted(lab.HOSTS)
     for row in bundles.values():
         assert hashlib.sha256(Path(row["path"]).read_bytes()).hexdigest() == row["sha256"]
-    collected = max(e["seq"] for e in events if e["kind"] == "evidence_collected")
+    collected = max(e["seq"] for e in events if e["kind"] == "evidence_collected" and "host" in e["data"])
     assert collected < min(e["seq"] for e in events if e["data"].get("phase") == "contain")
 
 
