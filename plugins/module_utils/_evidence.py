@@ -27,6 +27,9 @@ from ansible_collections.incidentctl.response.plugins.module_utils._evidence_par
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
 
 CAPABILITY = "log_collection"
+_MOST_BYTES = (
+    1_000_000_000  # the controller looks into 1 GiB of a bundle at most, the rows of an archive counted (bundles.py)
+)
 _CONFIGURATION_BYTES = 2 << 20  # kept for it, where logs would take all
 _TOLD = 20  # of what is missing, refused or cut; the manifest has all
 _NAMED = 50  # of what would be collected
@@ -44,7 +47,7 @@ def run(params: Params, check_mode: bool) -> Result:
     """
     if params["state"] == "undelivered":
         return _undelivered(params, check_mode)
-    refusal = _evidence_place.why_not(params["host_name"])
+    refusal = _evidence_place.why_not(params["host_name"]) or _too_much(params["max_bytes"])
     if refusal:
         return result(CAPABILITY, [action("bundle", "refused", refusal)])
     services = services_of_host(params)
@@ -54,6 +57,11 @@ def run(params: Params, check_mode: bool) -> Result:
         )
     collected = _parallel.each(lambda _nothing: _collect(services, params), [None], _EVER_S)[0]
     return _unchanged(collected)
+
+
+def _too_much(max_bytes: int) -> str:
+    more = max_bytes > _MOST_BYTES
+    return f"max_bytes is over {_MOST_BYTES:,}: evidence verify looks into no larger bundle" if more else ""
 
 
 def _volatile_parts() -> list[Part]:

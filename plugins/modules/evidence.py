@@ -34,7 +34,9 @@ options:
     description: The user that Ansible logs in as, who gets the bundle. Without it, the one that sudo or the kernel remembers.
     type: str
   max_bytes:
-    description: Bytes that are collected at most on this host, before they are compressed.
+    description:
+      - Bytes that are collected at most on this host, before they are compressed. Refused over 1,000,000,000, for no larger
+        bundle could be verified.
     type: int
     default: 52428800
   max_file_bytes:

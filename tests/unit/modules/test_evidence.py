@@ -287,6 +287,14 @@ def test_a_host_name_that_could_lead_elsewhere_is_refused_before_anything_is_wri
     assert not list((tmp_path / "work").iterdir())
 
 
+def test_more_than_could_be_verified_is_refused_before_anything_is_written(params: Params, tmp_path: Path) -> None:
+    answer = _evidence.run({**params, "max_bytes": 1_000_000_001}, check_mode=False)
+    assert answer["incident"]["outcome"] == "refused"
+    assert "evidence verify" in answer["incident"]["actions"][0]["summary"]
+    assert "bundle" not in answer
+    assert not list((tmp_path / "work").iterdir())
+
+
 def test_check_mode_says_what_it_would_collect_and_writes_nothing(params: Params, tmp_path: Path) -> None:
     answer = _evidence.run(of_logs(params, "/var/log/app.log"), check_mode=True)
     assert "bundle" not in answer
