@@ -27,9 +27,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._evidence_par
 from ansible_collections.incidentctl.response.plugins.module_utils._outcome import Result, action, result
 
 CAPABILITY = "log_collection"
-_MOST_BYTES = (
-    1_000_000_000  # the controller looks into 1 GiB of a bundle at most, the rows of an archive counted (bundles.py)
-)
+_MOST_BYTES = 1_000_000_000  # of a bundle the controller looks into 1 GiB, what holds the archive together counted
 _CONFIGURATION_BYTES = 2 << 20  # kept for it, where logs would take all
 _TOLD = 20  # of what is missing, refused or cut; the manifest has all
 _NAMED = 50  # of what would be collected
