@@ -17,6 +17,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._log_scan imp
 from ansible_collections.incidentctl.response.plugins.module_utils._log_traces import Trace, following, may_follow
 
 _HELD = 4 << 20  # bytes of lines, until the times of the errors among them are read and they are told
+_KINDS_HELD = 16_000  # of them likewise: where no two lines are alike each is a kind, and takes more than its bytes
 _PEEKED = 256  # bytes: enough to see whether a line may belong to the one before
 _TRACE, _LONG_TRACE = 4 * 1024, 64 * 1024  # bytes in which the end of a trace is looked for
 _TRACES_KEPT = 1000  # of the shorter ones
@@ -82,7 +83,7 @@ class Reader:
                     for width, lines in _by_width(block.lines.split(b"\n")):
                         self._take(scan, _Lines(block, width, lines))
                     held += len(block.lines)
-                    if held > _HELD:
+                    if held > _HELD or len(self._untold) > _KINDS_HELD:
                         yield from self._told()
                         held = 0
             except OSError:
