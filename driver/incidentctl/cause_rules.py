@@ -69,6 +69,8 @@ RULES: Mapping[str, Rule] = {
     "not_managed": _rule(5, symptom=True),
 }
 OTHER = _rule(10)  # a kind of a newer collection
+# Of these something has happened; the others are as the look itself found the host.
+HAPPENED = frozenset({"release", "oom", "errors"})
 NEVER = frozenset({"contained"})  # that we stopped it ourselves explains itself
 
 # What is suspected where an error, or a check that fails, says where to look.

@@ -265,6 +265,16 @@ def test_waiting_is_recommended_only_where_every_look_was_healthy() -> None:
         assert option(found, "wait").feasible
 
 
+def test_waiting_is_not_recommended_while_the_likeliest_cause_is_still_there() -> None:
+    flood = Cause("connections", "shop", "10.0.0.9 has 490 of 491 connections to port 8443", 70)
+    found = replace(SHOP, rollback={}, looks=WELL[:1], causes=(flood,))
+    assert best(found) == "mitigate"
+    assert option(found, "mitigate").confidence == option(replace(found, looks=()), "mitigate").confidence
+    over = (Cause("oom", "shop", "it was killed", 70), flood._replace(score=30))
+    for cause in over:
+        assert best(replace(found, causes=(cause,))) == "wait"
+
+
 def test_every_affected_service_must_have_been_looked_at() -> None:
     assert best(replace(SHOP, affected=("shop", "mail"), looks=WELL)) != "wait"
 

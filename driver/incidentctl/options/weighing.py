@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from incidentctl import remedies
+from incidentctl.cause_rules import HAPPENED, RULES
 from incidentctl.options import points
 from incidentctl.options.facts import Cause, Fact, Situation
 from incidentctl.options.words import ago, quoted, sentence, span
@@ -63,11 +64,18 @@ def touching(name: str, services: Iterable[str]) -> Touches:
 
 
 def is_recovering(situation: Situation) -> bool:
-    """Say whether each affected service was looked at since the triage, and was healthy each time."""
+    """Say whether each affected service was healthy whenever it was looked at since the triage, and nothing stands against it."""
     mine = [look for look in situation.looks if look.service in situation.affected]
-    return (
-        bool(mine) and {look.service for look in mine} == set(situation.affected) and all(look.healthy for look in mine)
-    )
+    looked_at = {look.service for look in mine} == set(situation.affected)
+    return bool(mine) and looked_at and all(look.healthy for look in mine) and still_there(situation) is None
+
+
+def still_there(situation: Situation) -> Cause | None:
+    """Return the likeliest cause, if it is more than a guess and the diagnosis saw it stand: a healthy answer is luck then."""
+    for first in situation.causes[:1]:
+        if first.score >= points.KNOWN_FROM and first.kind in RULES and first.kind not in HAPPENED:
+            return first
+    return None
 
 
 def _cause(causes: Sequence[Cause], who: str, touches: Touches) -> Fact | None:
