@@ -83,7 +83,8 @@ def _time(suspect: Suspect, case: Case) -> Iterator[Evidence]:
         points = rules.CHANGED_JUST_BEFORE if changed else rules.BEGAN_JUST_BEFORE
         if suspect.kind == "permission" and not _heard(suspect, case):
             points = rules.SOMEWHAT_BEFORE  # who is shut out says so
-        yield Evidence(points, f"{what}, {gap} before the trouble began")
+        # What is noted a moment after the trouble may be why all the same: clocks and looks are not that exact.
+        yield Evidence(points, f"{what}, {gap} {'before' if before >= 0 else 'after'} the trouble began")
     elif before <= rules.SOMEWHAT_BEFORE_S:
         yield Evidence(rules.SOMEWHAT_BEFORE, f"{what}, {gap} before the trouble began")
     else:

@@ -273,6 +273,13 @@ def test_what_comes_again_and_again_is_not_said_to_have_begun_with_its_last_time
     assert (found[0].kind, found[0].against) == ("oom", ())
 
 
+@pytest.mark.parametrize(("began", "told"), [("02:59:39", "21 s before"), ("03:00:21", "21 s after")])
+def test_of_what_began_about_when_the_trouble_did_it_is_said_which_was_first(began: str, told: str) -> None:
+    job = finding("warning", "process", "python takes a CPU", None, f"2026-01-01T{began}+00:00", name="python")
+    (found,) = (cause for cause in weigh({"web1": facts(job, error("slow"), UNHEALTHY)}) if cause.kind == "process")
+    assert f"web1: began {began} UTC, {told} the trouble began" in found.supports
+
+
 def test_what_came_again_and_again_and_was_over_before_the_trouble_began_did_not_begin_it() -> None:
     def score(last: str) -> tuple[int, tuple[str, ...]]:
         killed = finding("warning", "oom", "shop was killed 5 times", "shop", last, count=5, last_at=last)
