@@ -596,7 +596,10 @@ def test_a_mitigation_is_refused_before_it_is_decided(way: str) -> None:
             recovery.recover(desk)
 
 
-def test_one_that_was_decided_and_is_not_overridden_is_not_carried_out() -> None:
+def test_one_that_was_decided_and_is_not_overridden_is_not_carried_out_and_nobody_is_told_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recovery, "tell", lambda _desk, about: pytest.fail(f"{about} was told"))
     with at_desk(Guards(max_hosts_changed=2, max_fraction_changed=1.0), mitigate=["rate_limit"]) as desk:
         at_question(desk)
         desk.note("decided", option="mitigate")
