@@ -93,11 +93,14 @@ def _file(folder: Path, create: bool) -> tuple[int | None, bool]:
 def _wait(files: list[int], incident: str) -> dict[str, Any] | None:
     """Wait until all files are ours, and what a killed holder left running has ended."""
     began, whom = time.monotonic(), ""
+    last = began  # when it might still take longer: once its command has ended, it has as long again for the rest
     for descriptor in files:
         while not try_lock(descriptor) or _still_runs(descriptor):
-            whom = _holder(files) or whom
-            seconds = time.monotonic() - began
-            if seconds > _WAIT_S and not (seconds < _OWN_WAIT_S and _may_take_longer(descriptor, incident)):
+            whom, now = _holder(files) or whom, time.monotonic()
+            if _may_take_longer(descriptor, incident):
+                last = now
+            seconds = now - began
+            if now - last > _WAIT_S or seconds > max(_WAIT_S, _OWN_WAIT_S):
                 raise OSError(
                     f"{whom or 'another act'} is still at work on this host after {seconds:.0f} s of waiting; one act at "
                     "a time. Fix: wait for it to end, then run this again"
