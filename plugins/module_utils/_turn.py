@@ -93,7 +93,7 @@ def _file(folder: Path, create: bool) -> tuple[int | None, bool]:
 def _wait(files: list[int], incident: str) -> dict[str, Any] | None:
     """Wait until all files are ours, and what a killed holder left running has ended."""
     began, whom = time.monotonic(), ""
-    last = began  # when it might still take longer: once its command has ended, it has as long again for the rest
+    last = began  # when it might still take longer: who ends clears its name a moment before it lets go
     for descriptor in files:
         while not try_lock(descriptor) or _still_runs(descriptor):
             whom, now = _holder(files) or whom, time.monotonic()

@@ -21,14 +21,13 @@ from tests.small_service import as_nobody, open_folder
 ROOT = next(path for path in sys.path if (Path(path) / "ansible_collections" / "incidentctl").is_dir())
 # What another process does with its turn is its last word: hold it, or run a command that outlives it.
 HOLDER = """
-import json, sys, time
+import json, sys
 sys.path.insert(0, sys.argv[1])
 from ansible_collections.incidentctl.response.plugins.module_utils import _command, _ledger, _turn
 _ledger.VOLATILE_DIR = sys.argv[3]
 with _turn.held({"incident_id": "INC-1", "state_dir": sys.argv[2]}, "isolation", True):
     print("held", flush=True)
     _command.run(json.loads(sys.argv[4]))
-    time.sleep(float(sys.argv[5]))
 """
 HOLD = ["sleep", "60"]
 AT_ONCE_S = 20.0  # mostly 0.1, but a machine may be busy; what is not at once takes one or two minutes
@@ -47,9 +46,9 @@ def start(params: dict[str, Any]) -> Iterator[Start]:
     """Start another process that has its turn on this host, in INC-1, and runs a command in it."""
     started: list[subprocess.Popen[str]] = []
 
-    def holder(command: list[str] | None = None, rest_s: float = 0.0) -> subprocess.Popen[str]:
+    def holder(command: list[str] | None = None) -> subprocess.Popen[str]:
         argv = [sys.executable, "-c", HOLDER, ROOT, params["state_dir"], _ledger.VOLATILE_DIR]
-        process = subprocess.Popen([*argv, json.dumps(command or HOLD), str(rest_s)], stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen([*argv, json.dumps(command or HOLD)], stdout=subprocess.PIPE, text=True)
         started.append(process)
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
@@ -118,7 +117,7 @@ def test_who_resumes_an_incident_waits_as_long_as_what_it_began_may_take(
 ) -> None:
     monkeypatch.setattr(_turn, "_WAIT_S", 1.0)
     for is_killed in (False, True):
-        other = start(["sleep", "2"], rest_s=0.3)  # what comes after the command is not cut short
+        other = start(["sleep", "2"])
         command_of(params)
         if is_killed:
             other.kill()
@@ -126,6 +125,22 @@ def test_who_resumes_an_incident_waits_as_long_as_what_it_began_may_take(
         with _turn.held({**params, "incident_id": "INC-1"}, "hotfix", True) as waited:
             assert waited is not None
             assert waited["seconds"] > 1.0
+
+
+def test_a_moment_in_which_the_holder_has_no_name_ends_no_wait(
+    params: dict[str, Any], start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_turn, "_WAIT_S", 1.0)
+    start(["sleep", "3"])
+    command_of(params)
+    began, read = time.monotonic(), _turn._may_take_longer
+
+    def once_lost(descriptor: int, incident: str) -> bool:  # as when it has cleared its name, and not yet let go
+        return not 1.5 < time.monotonic() - began < 1.8 and read(descriptor, incident)
+
+    monkeypatch.setattr(_turn, "_may_take_longer", once_lost)
+    with _turn.held({**params, "incident_id": "INC-1"}, "hotfix", True) as waited:
+        assert waited is not None
 
 
 def test_no_one_waits_for_ever_whatever_the_file_says(
