@@ -100,7 +100,7 @@ def _wait(files: list[int], incident: str) -> dict[str, Any] | None:
             if _may_take_longer(descriptor, incident):
                 last = now
             seconds = now - began
-            if now - last > _WAIT_S or seconds > max(_WAIT_S, _OWN_WAIT_S):
+            if now - last > _WAIT_S or seconds > _OWN_WAIT_S:
                 raise OSError(
                     f"{whom or 'another act'} is still at work on this host after {seconds:.0f} s of waiting; one act at "
                     "a time. Fix: wait for it to end, then run this again"
