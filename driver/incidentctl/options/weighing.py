@@ -67,15 +67,14 @@ def is_recovering(situation: Situation) -> bool:
     """Say whether each affected service was healthy whenever it was looked at since the triage, and nothing stands against it."""
     mine = [look for look in situation.looks if look.service in situation.affected]
     looked_at = {look.service for look in mine} == set(situation.affected)
-    return bool(mine) and looked_at and all(look.healthy for look in mine) and still_there(situation) is None
+    return bool(mine) and looked_at and all(look.healthy for look in mine) and not _is_there_yet(situation.causes)
 
 
-def still_there(situation: Situation) -> Cause | None:
-    """Return the likeliest cause, if it is more than a guess and the diagnosis saw it stand: a healthy answer is luck then."""
-    for first in situation.causes[:1]:
-        if first.score >= points.KNOWN_FROM and first.kind in RULES and first.kind not in HAPPENED:
-            return first
-    return None
+def _is_there_yet(causes: Sequence[Cause]) -> bool:
+    """Say whether the likeliest cause is more than a guess, and the diagnosis saw it stand: a healthy answer is luck then."""
+    return any(
+        cause.score >= points.KNOWN_FROM and cause.kind in RULES and cause.kind not in HAPPENED for cause in causes[:1]
+    )
 
 
 def _cause(causes: Sequence[Cause], who: str, touches: Touches) -> Fact | None:
