@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -173,23 +174,23 @@ def _files(
     others = [each for each in seen.touched if each.path not in known and not _changes_paths.is_ours(each.path)]
     owners = Owners({**data, **declared}, names)
     told = _changes_paths.read(others, owners, runs, _changes_units.unread(units))
-    users = {unit.service: unit.user for unit in units if unit.user}
-    gathering.changes += [_with_denied(one, data, users) for one in told]
+    runs_as = {unit.service: unit for unit in units if unit.user}
+    gathering.changes += [_with_denied(one, data, runs_as) for one in told]
 
 
-def _with_denied(one: Change, data: Mapping[str, str], users: Mapping[str, str]) -> Change:
+def _with_denied(one: Change, data: Mapping[str, str], units: Mapping[str, _changes_units.Unit]) -> Change:
     """Return a change of mode or owner with who may not write there because of it, though it must: `denied`."""
     path = str(one["path"])
-    user = users.get(data.get(path) or data.get(str(Path(path).parent)) or "")
-    if one["kind"] != "permission" or user is None:
+    unit = units.get(data.get(path) or data.get(str(Path(path).parent)) or "")
+    if one["kind"] != "permission" or unit is None:
         return one
     try:
-        if _changes_files.may_write(path, user):
+        if _changes_files.may_write(path, unit.user, *unit.groups):
             return one
-    except (OSError, KeyError):  # gone meanwhile, or a user that no list knows
+    except (OSError, KeyError, subprocess.SubprocessError):  # gone meanwhile, or a user or group that no list knows
         return one
-    said = f"{user}, as whom {one['service']} runs, may not write there"
-    return {**one, "detail": f"{one['detail']}; {said}", "denied": user}
+    said = f"{unit.user}, as whom {one['service']} runs, may not write there"
+    return {**one, "detail": f"{one['detail']}; {said}", "denied": unit.user}
 
 
 def _configuration(service: Service) -> Iterable[str]:

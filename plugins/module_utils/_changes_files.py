@@ -12,6 +12,7 @@ import grp
 import os
 import pwd
 import stat
+import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ _LIMIT, _DEPTH = 20_000, 8  # entries of one walk, folders within folders
 _SLACK_S = 2.0  # between the two times of a file that was written, closed and renamed
 _SHALLOW = 200  # entries of one folder of which only mode and owner count
 _BIRTHS, _BIRTHS_S = 1000, 2.0  # files whose birth is asked for, and how long that may take
+_ACCESS_S = 2.0  # of a mount that hangs nobody knows who may write there
 # What machines write by themselves, again and again.
 _MADE = frozenset(
     {
@@ -206,15 +208,30 @@ def _owner(said: os.stat_result) -> str:
         return f"{user}:{said.st_gid}"
 
 
-def may_write(path: str, user: str) -> bool:
-    """Say whether a user may write a file, or in a folder, by its owner and mode. Raise OSError or KeyError if unknown."""
-    said, who = Path(path).stat(), pwd.getpwnam(user)
+def may_write(path: str, user: str, group: str = "", more: Iterable[str] = ()) -> bool:
+    """Say whether the kernel lets a user write a file, or in a folder: it alone knows of ACLs, mounts and the way there.
+
+    `group` and `more` are groups that a unit gives its processes. Raise OSError, KeyError or SubprocessError if unknown.
+    """
+    who = pwd.getpwnam(user)
     if who.pw_uid == 0:
         return True
-    needed = 0o3 if stat.S_ISDIR(said.st_mode) else 0o2
-    its_group = said.st_gid in os.getgrouplist(user, who.pw_gid)
-    shift = 6 if said.st_uid == who.pw_uid else 3 if its_group else 0
-    return stat.S_IMODE(said.st_mode) >> shift & needed == needed
+    main = grp.getgrnam(group).gr_gid if group else who.pw_gid
+    groups = {*os.getgrouplist(user, main), *(grp.getgrnam(name).gr_gid for name in more)}
+    enters = ["-a", "-x", path] if stat.S_ISDIR(Path(path).stat().st_mode) else []
+    done = subprocess.run(
+        ["test", "-w", path, *enters],
+        user=who.pw_uid,
+        group=main,
+        extra_groups=sorted(groups),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        timeout=_ACCESS_S,
+        check=False,
+    )
+    if done.returncode > 1:
+        raise OSError(f"test exited {done.returncode}")
+    return done.returncode == 0
 
 
 def _births(paths: list[str]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._change impor
 _ASKED = (
     "Id", "LoadState", "ActiveState", "Result", "NRestarts", "InactiveExitTimestampMonotonic", "InactiveEnterTimestampMonotonic",
     "ExecMainStatus", "FragmentPath", "DropInPaths", "EnvironmentFiles", "NeedDaemonReload", "ExecStart",
-    "WorkingDirectory", "User",
+    "WorkingDirectory", "User", "Group", "SupplementaryGroups",
 )  # fmt: skip
 _LIMIT, _ANSWER_S = 1 << 20, 3.0
 _SINCE_BOOT_S = 120  # what is started within so long of a boot was started by it
@@ -36,6 +36,11 @@ class Unit(NamedTuple):
     def user(self) -> str:
         """As whom it runs; "" for root, and where nobody knows before it runs."""
         return self.said.get("User", "")
+
+    @property
+    def groups(self) -> tuple[str, list[str]]:
+        """The group that it is given instead of its user's own, "" if none, and those that it has besides."""
+        return self.said.get("Group", ""), self.said.get("SupplementaryGroups", "").split()
 
     @property
     def program(self) -> str:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import pwd
+import stat
 import struct
+import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -190,21 +194,78 @@ def test_folder_whose_mode_was_changed_as_its_neighbour_was_replaced_is_told(
     assert one["kind"] == "permission"
 
 
+@pytest.fixture
+def open_machine() -> Iterator[Machine]:
+    """A machine to whose folder everybody finds the way: pytest's own is root's alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        machine = Machine(Path(folder))
+        machine.folder.chmod(0o755)
+        os.utime(machine.data, (OLD, OLD))
+        yield machine
+
+
+NOBODY = pwd.getpwnam("nobody")
+USER_OBJ, USER, GROUP_OBJ, MASK, OTHER = 0x01, 0x02, 0x04, 0x10, 0x20
+
+
+def grant(path: Path, uid: int, permission: int) -> None:
+    """Set an access control list that names one user, as setfacl does."""
+    entries = ((USER_OBJ, 7, -1), (USER, permission, uid), (GROUP_OBJ, 5, -1), (MASK, 7, -1), (OTHER, 5, -1))
+    listed = b"".join(struct.pack("<HHI", tag, bits, who & 0xFFFFFFFF) for tag, bits, who in entries)
+    try:
+        os.setxattr(path, "system.posix_acl_access", struct.pack("<I", 2) + listed)
+    except OSError as error:
+        pytest.skip(f"this file system has no access control lists: {error}")
+
+
+def shut_the_way(path: Path) -> None:
+    path.chmod(0o777)
+    path.parent.chmod(0o700)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can lock somebody else out")
-@pytest.mark.parametrize(("mode", "denied"), [(0o755, True), (0o777, False)])
+@pytest.mark.parametrize(
+    ("lock", "said", "denied"),
+    [
+        (lambda path: path.chmod(0o755), {}, True),
+        (lambda path: path.chmod(0o777), {}, False),
+        (lambda path: path.chmod(0o775), {"Group": "root"}, False),
+        (lambda path: path.chmod(0o775), {"SupplementaryGroups": "daemon root"}, False),
+        (lambda path: path.chmod(0o775), {"SupplementaryGroups": "daemon"}, True),
+        (lambda path: grant(path, NOBODY.pw_uid, 7), {}, False),
+        (lambda path: grant(path, NOBODY.pw_uid, 5), {}, True),
+        (lambda path: grant(path, NOBODY.pw_uid + 1, 7), {}, True),
+        (shut_the_way, {}, True),
+    ],
+    ids=["mode", "all may", "its group", "one more group", "another group", "ACL", "ACL reads", "another's ACL", "way"],
+)
 def test_service_that_may_not_write_its_data_any_more_is_a_finding(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, mode: int, denied: bool
+    open_machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    lock: Callable[[Path], None],
+    said: dict[str, str],
+    denied: bool,
 ) -> None:
-    os.utime(machine.data, (OLD, OLD))
+    machine = open_machine
     monkeypatch.setattr(_changes_files, "_births", lambda paths: dict.fromkeys(paths, OLD))
-    fake(machine, monkeypatch, "systemctl", unit(User="nobody"))
-    machine.data.chmod(mode)
+    fake(machine, monkeypatch, "systemctl", unit(User="nobody", **said))
+    lock(machine.data)
     shop = {**SHOP, "data": [{"kind": "files", "path": str(machine.data)}]}
     found = list(_change_findings.of_changes(machine.look(shop).changes))
     assert [one["severity"] for one in found] == ["critical"] * denied
     if denied:
+        mode = stat.S_IMODE(machine.data.stat().st_mode)
         assert found[0]["text"].endswith(f"now root:root 0{mode:o}; nobody, as whom shop runs, may not write there")
         assert found[0]["about"] == {"path": str(machine.data), "name": "nobody"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can lock somebody else out")
+def test_group_that_no_list_knows_is_no_finding(open_machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_changes_files, "_births", lambda paths: dict.fromkeys(paths, OLD))
+    fake(open_machine, monkeypatch, "systemctl", unit(User="nobody", SupplementaryGroups="gone"))
+    open_machine.data.chmod(0o755)
+    shop = {**SHOP, "data": [{"kind": "files", "path": str(open_machine.data)}]}
+    assert list(_change_findings.of_changes(open_machine.look(shop).changes)) == []
 
 
 def test_old_file_that_was_moved_here_is_not_said_to_have_another_mode(
