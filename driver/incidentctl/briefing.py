@@ -65,6 +65,9 @@ def _conditions(incident: Incident) -> Iterator[str]:
         yield plain(f"since {incident.onset.get('at')}: {incident.onset.get('source')}")
     if causes := judged.get("causes"):
         yield plain(f"likeliest cause ({causes[0].get('score')} of 100): {causes[0].get('title')}")
+    elif is_well := judged.get("all_well"):
+        yield f"likeliest cause: none. {plain(is_well['told'], 500)}"
+        yield from (f"look next at {plain(where, 500)}" for where in is_well["next"])
     else:
         yield "likeliest cause: " + ("none was found" if judged else "not looked for yet")
     if incident.verified:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from incidentctl import changes
+from incidentctl.all_well import AllWell
 from incidentctl.causes import Cause
 from incidentctl.dependencies import Root
 from incidentctl.history import History
@@ -30,7 +31,8 @@ def screen(
 
     `current` is the severity that the incident has, None outside of one.
     """
-    lines = [*_causes(judged.causes), *deepest(judged.roots), *_consequences(judged, current)]
+    first = _well(judged.all_well) if judged.all_well else _causes(judged.causes)
+    lines = [*first, *deepest(judged.roots), *_consequences(judged, current)]
     lines += _changes(history, max(_ROOM, min(height - 1, _MOST)) - len(lines))
     for line in lines:
         line.truncate(width, overflow="ellipsis")
@@ -55,6 +57,13 @@ def _causes(found: tuple[Cause, ...]) -> Iterator[Text]:
         yield Text(f"   {cause.score:>3}  ") + _head(cause)
     if len(found) > _FIRST + _REST:
         yield Text(f"        and {len(found) - _FIRST - _REST} more, less likely", style="dim")
+
+
+def _well(found: AllWell) -> Iterator[Text]:
+    yield _title(plain(found.told, _LONG))
+    yield from (Text(f"  noted  {plain(text, _LONG)}", style="dim") for text in found.noted)
+    for number, text in enumerate(found.next):
+        yield _title("         " if number else "Look next") + Text(f"  {plain(text, _LONG)}")
 
 
 def deepest(roots: tuple[Root, ...]) -> Iterator[Text]:

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from incidentctl import causes, dependencies, dependency_graph, observations, suggestion
+from incidentctl import all_well, causes, dependencies, dependency_graph, observations, suggestion
+from incidentctl.all_well import AllWell
 from incidentctl.causes import Cause
 from incidentctl.dependencies import Root
 from incidentctl.dependency_graph import Graph
 from incidentctl.history import History
 from incidentctl.options import backups
-from incidentctl.outcome import HostOutcome
+from incidentctl.outcome import SUCCESS, HostOutcome
 from incidentctl.plan import Inventory, Service
 from incidentctl.suggestion import Suggestion
 from incidentctl.text import plain
@@ -53,6 +54,7 @@ class Judgement:
     roots: tuple[Root, ...] = ()  # what fails deepest
     affected: tuple[str, ...] = ()  # services with a critical finding, else all that are sick: who is to be mended
     data: tuple[str, ...] = ()  # by service what is in no verified backup, where the catalogue names data
+    all_well: AllWell | None = None  # then no cause is named
 
     def as_data(self) -> dict[str, Any]:
         """Return it for the record and for --json: bounded lists of plain texts and figures."""
@@ -90,7 +92,12 @@ def of(
     # Where their health checks see nothing of it, and what is critical is a host's, their errors say who suffers.
     affected = affected or {name for _host, name in seen.sick} & known
     concerned = impact(seen, meant, len(looked), graph)
-    return Judgement(found, concerned, suggested, deepest, tuple(sorted(filter(None, affected))), tuple(_data(hosts)))
+    well = None
+    # Who else says that there is trouble, or a log that could not be read, leaves something to be explained.
+    if suggested.severity == "low" and told.onset is None and all(row.outcome in SUCCESS for row in looked):
+        well = all_well.look(seen, inventory.services, graph, health)
+    sick = tuple(sorted(filter(None, affected)))
+    return Judgement(() if well else found, concerned, suggested, deepest, sick, tuple(_data(hosts)), well)
 
 
 def roots(rows: Iterable[HostOutcome], inventory: Inventory) -> tuple[Root, ...]:

@@ -193,7 +193,8 @@ def test_a_title_stands_over_what_changed_only_where_there_is_room_for_some_of_i
 
 
 def test_where_nothing_was_found_the_screen_says_so() -> None:
-    assert shown([looked("web1", "shop")], 80)[0] == "No cause was found in logs, resources, dependencies and releases."
+    unread = replace(looked("web1", "shop"), outcome="failed")
+    assert shown([unread], 80)[0] == "No cause was found in logs, resources, dependencies and releases."
 
 
 def test_the_record_the_status_and_the_report_have_the_causes_and_what_speaks_for_them(tmp_path: Path) -> None:

@@ -69,6 +69,8 @@ def unadvised(ways_out: Sequence[Mapping[str, Any]], judged: Mapping[str, Any] |
     """Given options, none of them recommended, and what the diagnosis came to, say why, and what to look at first."""
     if refused := next((way["letter"] for way in ways_out if way.get("reason")), None):
         return f"None is recommended: {refused} would be, but a guard refuses it."
+    if is_well := (judged or {}).get("all_well"):
+        return f"None is recommended: there is nothing to recover from. {is_well['told']}. Look next at {is_well['next'][0]}."
     causes = rows((judged or {}).get("causes"))
     if not causes:
         return "None is recommended: no cause is known, and nothing else speaks for one of them."

@@ -117,9 +117,15 @@ def diagnose(desk: Desk) -> None:
 def _told(desk: Desk, incident: Incident) -> list[Onset]:
     """When it began by what the record says: alerts, and the look that saw it first."""
     events = desk.record.events(desk.incident_id)
-    triage = next((phase for phase in incident.phases if phase.name == "triage" and incident.affected), None)
+    triage = next((phase for phase in incident.phases if phase.name == "triage" and _saw_it(incident)), None)
     looked = [Onset(triage.started_at, "the look of triage")] if triage else []
     return [*onset.of_alerts(event.data.get("alert") for event in events), *looked]
+
+
+def _saw_it(incident: Incident) -> bool:
+    """Say whether triage saw a service sick: that a person calls one affected is not seen by that look."""
+    rows = [row for row in incident.outcomes.get("triage", ()) if row["capability"] == "health_check"]
+    return any(look.get("healthy") is False for row in rows for look in row["facts"].get("services", {}).values())
 
 
 def _names(desk: Desk) -> set[str]:

@@ -35,8 +35,10 @@ def _judged(judged: Mapping[str, Any]) -> list[Block]:
     )
     suggested = judged.get("suggested")
     suggested = suggested if isinstance(suggested, Mapping) else {}
+    is_well = judged.get("all_well")
+    none = [f"{is_well['told']}.", (*is_well["noted"], *is_well["next"])] if is_well else ["Nothing was found."]
     return [
-        Table(("Score", "Cause", "Hosts", "For it", "Against it"), causes) if causes else "Nothing was found.",
+        *([Table(("Score", "Cause", "Hosts", "For it", "Against it"), causes)] if causes else none),
         f"Suggested severity: {suggested.get('severity', UNKNOWN)}: {suggested.get('rule', UNKNOWN)}.",
     ]
 
