@@ -16,6 +16,7 @@ from incidentctl.options.words import span
 from incidentctl.redaction import for_people
 from incidentctl.standing import standing
 from incidentctl.text import plain
+from incidentctl.times import when
 
 _FEW = 4  # containments that are named, and follow-ups
 
@@ -62,7 +63,7 @@ def _conditions(incident: Incident) -> Iterator[str]:
         if impact.get(key):
             yield f"{what}: {listed([str(name) for name in impact[key]])}"
     if incident.onset:
-        yield plain(f"since {incident.onset.get('at')}: {incident.onset.get('source')}")
+        yield plain(f"since {when(incident.onset.get('at'))}: {incident.onset.get('source')}")
     if causes := judged.get("causes"):
         yield plain(f"likeliest cause ({causes[0].get('score')} of 100): {causes[0].get('title')}")
     elif is_well := judged.get("all_well"):
@@ -79,10 +80,14 @@ def _actions(incident: Incident) -> Iterator[str]:
     done = [f"{phase.name}{_outcome(phase.outcome)}" for phase in incident.phases if phase.state == "done"]
     yield f"done: {', '.join(done) or 'nothing yet'}"
     yield from (
-        f"under way: {phase.name}, since {phase.started_at}" for phase in incident.phases if phase.state == "running"
+        f"under way: {phase.name}, since {when(phase.started_at)}"
+        for phase in incident.phases
+        if phase.state == "running"
     )
     if incident.decision:
-        yield plain(f"decided: {_way(incident.decision)}, by {incident.decision['actor']} at {incident.decision['at']}")
+        yield plain(
+            f"decided: {_way(incident.decision)}, by {incident.decision['actor']} at {when(incident.decision['at'])}"
+        )
     held = incident.contained
     more = f" and {len(held) - _FEW} more" if len(held) > _FEW else ""
     named = [f"{row['capability']} {row['target']} on {row['host']}{ledgers.damage(row)}" for row in held[:_FEW]]
@@ -92,7 +97,7 @@ def _actions(incident: Incident) -> Iterator[str]:
 def _needs(incident: Incident) -> Iterator[str]:
     stands = standing(incident)
     if incident.status not in ENDED:
-        since = f", since {stands.since}" if stands.since else ""
+        since = f", since {when(stands.since)}" if stands.since else ""
         yield plain(f"{stands.told}{since}")
         if stands.waits_for == "decision":
             yield from _recommended(incident)

@@ -15,6 +15,7 @@ from incidentctl.record import Record
 from incidentctl.settings import Settings
 from incidentctl.standing import decided
 from incidentctl.text import nearest
+from incidentctl.times import when
 
 Show = Callable[..., None]
 # ask(question, **facts) → the answer, or None when nobody can be asked.
@@ -154,7 +155,7 @@ def _unless_decided(desk: Desk, incident: Incident, choice: str, instead_of: str
         if stands["option"] != choice:
             fix += f"; or incidentctl decide {number} {choice} --instead-of {stands['option']}"
     raise AlreadyDecided(
-        f"{number}: {stands['actor']} decided {stands['option']} at {stands['at']}.",
+        f"{number}: {stands['actor']} decided {stands['option']} at {when(stands['at'])}.",
         f"Your answer, {choice}, is not recorded, and nothing of it is carried out.",
         fix,
     )
@@ -164,7 +165,7 @@ def _unless_asked_anew(incident: Incident, answered: Data | None) -> None:
     question = incident.question
     if question is not None and (answered is None or question["seq"] != answered["seq"]):
         raise RefusedError(
-            f"{incident.incident_id}: the question was put anew at {question['at']}.",
+            f"{incident.incident_id}: the question was put anew at {when(question['at'])}.",
             "Your answer is for the one before it, whose figures no longer hold; it is not recorded.",
             f"incidentctl status {incident.incident_id} shows what is possible now",
         )

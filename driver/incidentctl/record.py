@@ -17,6 +17,7 @@ from incidentctl._database import RecordError
 from incidentctl.errors import LockedError, UsageError
 from incidentctl.incident import ENDED, KINDS, Event, Incident, fold, left
 from incidentctl.processes import is_alive, is_here, myself
+from incidentctl.times import when
 
 __all__ = ["GENESIS", "Record", "RecordError", "chain_hash", "first_broken", "open_record"]
 
@@ -269,7 +270,7 @@ def _held_by(holder: Mapping[str, Any], incident_id: str) -> LockedError:
         fix = f"wait for it, or end it there; if it is gone for certain: incidentctl resume {incident_id} --take-over"
     return LockedError(
         f"{holder['actor']} is at work on {incident_id}",
-        f"Process {holder.get('pid')} on {holder.get('host')} has held it since {holder['at']}",
+        f"Process {holder.get('pid')} on {holder.get('host')} has held it since {when(holder['at'])}",
         fix,
     )
 

@@ -20,6 +20,7 @@ from incidentctl.plan import Inventory, Service
 from incidentctl.record import Record, open_record
 from incidentctl.settings import Settings
 from incidentctl.standing import standing
+from incidentctl.times import when
 
 UNTITLED = "(none given)"
 
@@ -181,7 +182,7 @@ def _unless_it_was_one(incident: Incident) -> None:
     if holder is not None and incident.question is None:  # who is at the question is told, and acts no more
         raise LockedError(
             f"{holder['actor']} is at work on {found}, and would go on.",
-            f"Process {holder['pid']} on {holder['host']} has held it since {holder['at']}.",
+            f"Process {holder['pid']} on {holder['host']} has held it since {when(holder['at'])}.",
             "end that process, or wait for its question; then cancel it",
         )
 

@@ -14,6 +14,7 @@ from incidentctl.incident import ENDED, Data, Incident
 from incidentctl.redaction import for_people
 from incidentctl.standing import Standing, standing
 from incidentctl.text import readable as plain
+from incidentctl.times import when
 
 _LONG = 2000  # characters of a line
 _BY = {"decision": "asked by", "phase": "begun by", "recovery": "decided by", "approval": "decided by"}
@@ -25,7 +26,7 @@ def status(incident: Incident) -> str:
     lines = [
         f"{incident.incident_id}  {incident.severity}  {incident.status}",
         f"  {plain(incident.title)}",
-        f"  declared {incident.declared_at} by {incident.declared_by}",
+        f"  declared {when(incident.declared_at)} by {incident.declared_by}",
         f"  affected: {', '.join(incident.affected) or 'not known yet'}; hosts: {', '.join(incident.hosts)}",
     ]
     for phase in incident.phases:
@@ -44,7 +45,7 @@ def status(incident: Incident) -> str:
     if incident.holder:
         held = incident.holder
         lines.append(
-            f"  held by {held.get('actor')}: process {held.get('pid')} on {held.get('host')}, since {held['at']}"
+            f"  held by {held.get('actor')}: process {held.get('pid')} on {held.get('host')}, since {when(held['at'])}"
         )
     lines += [f"Waits for {_waits(stands)}", f"Next: {'; or '.join(stands.next)}"]
     return "\n".join(plain(line, _LONG) for line in lines)  # targets and paths are what hosts say
@@ -89,7 +90,7 @@ def listed_data(incidents: Sequence[Incident]) -> list[Data]:
 
 
 def _waits(stands: Standing) -> str:
-    since = f", since {stands.since}" if stands.since else ""
+    since = f", since {when(stands.since)}" if stands.since else ""
     return plain(
         f"{stands.told}{since}" + (f", {_BY[stands.waits_for]} {stands.by}" if stands.waits_for in _BY else "")
     )

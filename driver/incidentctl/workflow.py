@@ -28,6 +28,7 @@ from incidentctl.outcome import SUCCESS, Outcome
 from incidentctl.phases import decision, investigation, recovery, verification
 from incidentctl.record import Record, RecordError
 from incidentctl.steps import ask_hosts
+from incidentctl.times import when
 
 PHASES: tuple[tuple[str, Callable[[Desk], None]], ...] = (
     ("triage", investigation.triage),
@@ -92,7 +93,7 @@ def _unless_open(there: Iterable[Incident], services: Iterable[str], hosts: Iter
                 other.incident_id,
                 other.holder is not None,
                 f"{other.incident_id} is already open for {', '.join(shared)} ({other.status}).",
-                f"It was declared {other.declared_at} by {other.declared_by}."
+                f"It was declared {when(other.declared_at)} by {other.declared_by}."
                 + (f" It was cut off in {cut_off.name}." if cut_off is not None else ""),
                 f"incidentctl run --join {other.incident_id} DESCRIPTION adds what you see to it, and goes on with it; "
                 "--service narrows a new one to other services",
@@ -108,7 +109,7 @@ def at_work(desk: Desk) -> Iterator[Event]:
     try:
         with desk.record.hold(desk.incident_id, desk.actor, desk.take_over) as locked:
             if former := locked.data.get("taken_from"):
-                told = f"taken over from process {former['pid']} on {former['host']}, held since {former['at']}"
+                told = f"taken over from process {former['pid']} on {former['host']}, held since {when(former['at'])}"
                 desk.note("note", text=f"{told} by {former['actor']}")
             incident = desk.incident()
             cut_off = incidents.interrupted(incident)

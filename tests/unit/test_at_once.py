@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from incidentctl.record import Record, open_record
+from incidentctl.times import when
 
 ROUNDS = 20
 DRIVER = Path(__file__).resolve().parents[2] / "driver"
@@ -150,7 +151,7 @@ def test_of_two_decisions_at_once_one_counts_and_the_other_is_told_of_it(url: st
         said = [both.say(f"decide {name} rollback", f"decide {name} {bob}") for name in names]
     for name, told in zip(names, said, strict=True):
         (decided,) = [event for event in record.events(name) if event.kind == "decided"]
-        words = f"{decided.actor} decided {decided.data['option']} at {decided.at}"
+        words = f"{decided.actor} decided {decided.data['option']} at {when(decided.at)}"
         assert one_is_told(told, lambda text, words=words: words in text), told
         assert record.verify(name) is None
 

@@ -48,7 +48,13 @@ def body(kind: str, about: str, *rows: tuple[str, dict[str, Any]], **declared: A
 
 def test_on_call_read_the_facts_and_the_next_command() -> None:
     text = body("on_call", "declared", *TRIAGED)
-    for told in ("POST /checkout\\n500 \\x1b[31mon web1", "high", "2026-01-01T12:01", "web1, web2", "Affected: shop"):
+    for told in (
+        "POST /checkout\\n500 \\x1b[31mon web1",
+        "high",
+        "2026-01-01 12:01:00 UTC",
+        "web1, web2",
+        "Affected: shop",
+    ):
         assert told in text, told
     assert "Next: incidentctl acknowledge INC-1" in text
     question = (("acknowledged", {}), ("options_assessed", OPTIONS), ("question_asked", {"question": "Which?"}))

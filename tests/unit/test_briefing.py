@@ -56,7 +56,7 @@ def test_at_the_question_it_says_what_is_wrong_what_holds_and_what_is_recommende
         "affected: shop, on web1",
         "users notice: shop",
         "partners notice: payments",
-        "since 2026-01-01T11:58:00+00:00: first error",
+        "since 2026-01-01 11:58:00 UTC: first error",
         "likeliest cause (94 of 100): release 42 was deployed",
     )
     assert found.actions == (

@@ -30,6 +30,7 @@ from incidentctl.plan import Inventory, Service
 from incidentctl.record import open_record
 from incidentctl.session import Session
 from incidentctl.settings import Settings
+from incidentctl.times import when
 
 ONE = "INC-20260101-0000-aaaa"
 SHOP = Service("shop", ("web1",), True, True, (), {"releases": {"hotfix": ["true"]}})
@@ -197,7 +198,7 @@ def test_from_whom_an_incident_was_taken_over_stands_in_the_timeline(desk: Desk)
     desk.note("closed")  # so that no host is asked
     with workflow.at_work(replace(desk, take_over=held.seq)):
         assert [note["text"] for note in desk.incident().notes] == [
-            f"taken over from process 7 on web9.example, held since {held.at} by bob"
+            f"taken over from process 7 on web9.example, held since {when(held.at)} by bob"
         ]
 
 

@@ -26,6 +26,7 @@ from incidentctl.errors import ConfigurationError, LockedError, UsageError
 from incidentctl.incident import Event, fold
 from incidentctl.processes import is_alive
 from incidentctl.record import GENESIS, Record, RecordError, chain_hash, first_broken, open_record
+from incidentctl.times import when
 
 DRIVER = Path(__file__).resolve().parents[2] / "driver"
 ONE = "INC-20260101-0000-aaaa"
@@ -447,7 +448,7 @@ def test_a_second_responder_is_told_who_is_at_work(path: Path) -> None:
         with pytest.raises(LockedError) as caught, opened.hold(ONE, "ada"):
             pytest.fail("held by two")
         assert caught.value.exit_code == 13
-        for word in ("bob", str(other.pid), os.uname().nodename, opened.events(ONE)[-1].at):
+        for word in ("bob", str(other.pid), os.uname().nodename, when(opened.events(ONE)[-1].at)):
             assert word in str(caught.value)
         assert caught.value.fix
         assert len(opened.events(ONE)) == before

@@ -8,12 +8,11 @@ from typing import Any, cast
 
 import pytest
 
-from incidentctl import report
+from incidentctl import report, times
 from incidentctl.desk import Desk
 from incidentctl.incident import Event, fold
 from incidentctl.ledgers import record
 from incidentctl.outcome import HostOutcome, Outcome, Step
-from incidentctl.report import words
 
 HELD = "held back 4,812 attempts to connect from 3 sources"
 APPLIED = [
@@ -107,5 +106,5 @@ def test_onset_and_what_changed_before_it_are_in_the_report(tmp_path: Path) -> N
     ],
 )
 def test_times_are_told_to_the_second_in_utc_and_what_is_none_as_it_stands(at: str, told: str) -> None:
-    assert words.when(at) == told
-    assert words.moment(at) == told.removesuffix(" UTC")
+    assert times.when(at) == told
+    assert times.moment(at) == told.removesuffix(" UTC")

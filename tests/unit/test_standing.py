@@ -113,15 +113,15 @@ def test_it_says_what_is_waited_for_and_what_to_type(
 
 def test_the_words_of_the_status_say_since_when_and_who() -> None:
     waiting = wording.status(told(DECLARED, LOCKED, *asked()))
-    assert "held by ada: process 7 on here, since 2026-01-01T12:00:10.000+00:00" in waiting
+    assert "held by ada: process 7 on here, since 2026-01-01 12:00:10 UTC" in waiting
     assert (
-        "Waits for a decision: which recovery? (ada is at the question), since 2026-01-01T12:00:30.000+00:00, asked by ada"
+        "Waits for a decision: which recovery? (ada is at the question), since 2026-01-01 12:00:30 UTC, asked by ada"
         in waiting
     )
     assert waiting.splitlines()[-1] == "Next: incidentctl decide INC-1 rollback"
     assert "  A rollback: Back, 40 % sure, recommended\n  A hotfix: not possible: no command\n" in waiting
     assert wording.short_status(told(DECLARED, ("closed", {}))) == (
-        "INC-1  high  closed: waits for nothing: it is closed, since 2026-01-01T12:00:10.000+00:00"
+        "INC-1  high  closed: waits for nothing: it is closed, since 2026-01-01 12:00:10 UTC"
     )
 
 

@@ -6,6 +6,7 @@ from incidentctl.audiences.words import Message, title
 from incidentctl.incident import ENDED, Incident
 from incidentctl.standing import standing
 from incidentctl.text import plain
+from incidentctl.times import when
 
 _DOING = {
     "triage": "looking who is sick, and securing evidence",
@@ -32,7 +33,7 @@ def message(incident: Incident, about: str) -> Message:
     lines = [
         title(incident),
         f"Severity: {incident.severity}. Status: {incident.status}.",
-        f"Since: {incident.declared_at}, declared by {incident.declared_by}.",
+        f"Since: {when(incident.declared_at)}, declared by {incident.declared_by}.",
         f"Where: {', '.join(incident.hosts) or 'not known yet'}.",
         f"Affected: {', '.join(incident.affected) or 'not known yet'}.",
         f"Acknowledged: {incident.acknowledged_by or 'by nobody yet'}.",

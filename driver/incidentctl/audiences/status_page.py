@@ -15,6 +15,7 @@ from typing import Any
 from incidentctl.audiences.customers import sentence
 from incidentctl.audiences.words import listed, triaged, user_facing
 from incidentctl.incident import Event, Incident
+from incidentctl.times import when
 
 IMPACTS = {"critical": "critical", "high": "major", "medium": "minor", "low": "none"}
 _COMPONENTS = {"critical": "major_outage", "major": "partial_outage"}
@@ -71,7 +72,7 @@ def page(incidents: Sequence[dict[str, Any]]) -> str:
     newest_first = sorted(incidents, key=lambda one: str(one.get("created_at")), reverse=True)[:_SHOWN]
     still_there = [one for one in newest_first if one.get("status") != "resolved"]
     over = [one for one in newest_first if one.get("status") == "resolved"]
-    return template.get_template("status.html").render(open=still_there, over=over)
+    return template.get_template("status.html").render(open=still_there, over=over, when=when)
 
 
 def _updates(incident: Incident, events: Sequence[Event]) -> list[dict[str, str]]:

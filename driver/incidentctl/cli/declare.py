@@ -89,6 +89,7 @@ def _join(
     how: dict[str, Any],
 ) -> None:
     from incidentctl import session as sessions
+    from incidentctl.times import when
 
     joined = sessions.join(session, incident, description, severity, services)
     number, holder = joined.incident_id, joined.holder
@@ -100,7 +101,7 @@ def _join(
         return
     told = "Noted. " if description else ""
     console.say(
-        f"{told}{holder['actor']} is at work on it: process {holder['pid']} on {holder['host']}, since {holder['at']}. "
+        f"{told}{holder['actor']} is at work on it: process {holder['pid']} on {holder['host']}, since {when(holder['at'])}. "
         f"incidentctl status --watch {number} shows how it goes."
     )
     driving.print_facts(session, console, number, how["as_json"])

@@ -105,12 +105,13 @@ def timeline(incident: str | None, as_json: bool, config: str | None) -> None:
         from dataclasses import asdict
 
         from incidentctl.report.content import timeline_text
+        from incidentctl.times import when
 
         for event in session.record.events(session.record.find(incident)):
             if as_json:
                 console.data(json.dumps(asdict(event)))
             elif (text := timeline_text(event)) is not None:
-                console.words(f"{event.at}  {console.plain(event.actor):<20}  {console.plain(text)}")
+                console.words(f"{when(event.at)}  {console.plain(event.actor):<20}  {console.plain(text)}")
 
 
 @click.command(short_help="Write the report of an incident, open or closed.")

@@ -159,11 +159,12 @@ def close(incident: str | None, leave_contained: str | None, inventory: tuple[st
 def _taken_over(desk: Desk, console: Console) -> int | None:
     """Return which lock a person says is nobody's any more: that one and no other; None if it is free, or held here."""
     from incidentctl import errors, processes
+    from incidentctl.times import when
 
     holder = desk.incident().holder
     if holder is None or processes.is_here(holder):
         return None
-    held = f"process {holder['pid']} on {holder['host']}, since {holder['at']}, by {holder['actor']}"
+    held = f"process {holder['pid']} on {holder['host']}, since {when(holder['at'])}, by {holder['actor']}"
     if console.interactive and not common.confirm(f"Held by {held}.\nIs that process gone?", default=False):
         raise errors.LockedError(f"{desk.incident_id} stays with {holder['actor']}.", f"It is held by {held}.")
     console.say(f"Taken over from {held}.")

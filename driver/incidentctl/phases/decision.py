@@ -16,6 +16,7 @@ from incidentctl.phases import approvals, planning, review
 from incidentctl.plan import PlannedStep
 from incidentctl.situation import situation
 from incidentctl.standing import standing
+from incidentctl.times import when
 
 _LOOK_S = 0.2
 
@@ -101,7 +102,7 @@ def decide(desk: Desk) -> None:
             )
         if choice is None:
             made = incident.decision
-            desk.show("note", text=f"{made['actor']} decided {made['option']} at {made['at']}.")
+            desk.show("note", text=f"{made['actor']} decided {made['option']} at {when(made['at'])}.")
     approvals.wait(desk)
     desk.note("step_started", phase="decide", capabilities=[], hosts=[])
     desk.note("step_finished", phase="decide", outcome="done")
@@ -233,7 +234,7 @@ def taken_up(desk: Desk, decision: Event, patience_s: float = 30.0) -> bool:
             raise LockedError(
                 f"{desk.incident_id}: {decision.data['option']} is recorded, and not carried out yet.",
                 f"{holder['actor']} is at work on it: process {holder.get('pid')} on {holder.get('host')}, "
-                f"since {holder['at']}.",
+                f"since {when(holder['at'])}.",
                 f"incidentctl resume {desk.incident_id} carries it out once that process has ended",
             )
         time.sleep(_LOOK_S)

@@ -10,8 +10,8 @@ from pathlib import Path
 from incidentctl.incident import Incident
 from incidentctl.report.blocks import UNKNOWN, Section, Table
 from incidentctl.report.content import span
-from incidentctl.report.words import when
 from incidentctl.text import plain
+from incidentctl.times import when
 
 # Leaves room to move the meeting and still hold it within 24 h.
 _POST_MORTEM_AFTER = timedelta(hours=20)
@@ -81,7 +81,7 @@ def remember(incident: Incident, memory_bank: Path | None) -> None:
         return
     memory_bank.mkdir(parents=True, exist_ok=True)
     way = str((incident.decision or {}).get("option") or "no recovery")
-    resolved = incident.resolved_at or "not resolved"
+    resolved = when(incident.resolved_at) if incident.resolved_at else "not resolved"
     _append_once(
         memory_bank / "activeContext.md",
         incident.incident_id,

@@ -7,7 +7,7 @@ from incidentctl.changes import Row
 from incidentctl.history import History
 from incidentctl.incident import Incident
 from incidentctl.report.blocks import UNKNOWN, Block, Table
-from incidentctl.report.words import moment, when
+from incidentctl.times import moment, when
 
 _CHANGES, _NOTES = 50, 20  # that are listed
 

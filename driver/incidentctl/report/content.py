@@ -12,7 +12,7 @@ from incidentctl.outcome import SUCCESS
 from incidentctl.plan import LIFTABLE
 from incidentctl.report import beginnings, candidates, held_back
 from incidentctl.report.blocks import UNKNOWN, Command, Section, Table
-from incidentctl.report.words import moment, when
+from incidentctl.times import moment, when
 
 # What a person wants to see on the timeline; the rest of the events is bookkeeping.
 _TOLD = {

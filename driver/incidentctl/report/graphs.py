@@ -9,8 +9,8 @@ from incidentctl import event_data, figures_queries, onset, series
 from incidentctl.incident import Event, Incident
 from incidentctl.report.blocks import UNKNOWN, Block, Plot, Points, Table
 from incidentctl.report.plot import clock, figure
-from incidentctl.report.words import moment, when
 from incidentctl.series import ALERT, QUERY, TARGETS, Answer, Kept, Question
+from incidentctl.times import moment, when
 
 _BEFORE_S = 5 * 60, 30 * 60  # a plot shows as much before the onset as it lasted, no less and no more than this
 _NOTES = 20

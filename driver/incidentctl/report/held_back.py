@@ -7,7 +7,7 @@ from typing import Any
 
 from incidentctl.incident import Event, Incident
 from incidentctl.report.blocks import UNKNOWN, Table
-from incidentctl.report.words import when
+from incidentctl.times import when
 
 # Under what a look at rules that stand tells of them.
 _STANDING = ("limits", "cuts", "quarantined")

@@ -16,6 +16,7 @@ from incidentctl.errors import IncidentctlError
 from incidentctl.incident import Incident
 from incidentctl.settings import Tracker, resolve_secret
 from incidentctl.text import plain
+from incidentctl.times import when
 from incidentctl.trackers import http
 from incidentctl.trackers.ticket import NotNow
 
@@ -42,7 +43,7 @@ def open_ticket(tracker: Tracker, incident: Incident) -> dict[str, Any]:
             f"Severity: {incident.severity}",
             f"Status: {incident.status}",
             f"What: {incident.title}",
-            f"Declared: {incident.declared_at} by {incident.declared_by}",
+            f"Declared: {when(incident.declared_at)} by {incident.declared_by}",
             f"Services: {', '.join(incident.services)}",
             f"Next: incidentctl status {incident.incident_id}",
         )

@@ -1,4 +1,4 @@
-"""Times as a report tells them: to the second, in UTC, for it is read by people; the record has them as they are. Pure."""
+"""Times as people are told them: to the second, in UTC; the record has them as they are. Pure."""
 
 from __future__ import annotations
 
