@@ -81,7 +81,8 @@ def _service(service: Facts, health: Facts, params: dict[str, Any], until: float
     release, note = _releases_info.look(service, params) if "releases" in service else (None, None)
     deployed_at = release["deployed_at"] if release else None
     well = _seen_well.look(params, service["name"])
-    reading = _service_errors.read(service, params["log_bytes"], deployed_at, until, well)
+    over = sorted([*well, *_seen_well.came_back(params, service["name"], release)])
+    reading = _service_errors.read(service, params["log_bytes"], deployed_at, until, over)
     blind = [health["detail"]] if health["healthy"] is None and "manager" in service else []
     notes = [*([note] if note else []), *_health_check.not_asked(health), *reading.notes, *reading.unread]
     facts = {

@@ -37,6 +37,14 @@ def seen(params: dict[str, Any], service: str, release: str) -> Row | None:
     return next((row for row in _read(_path(params, service))["seen"] if row["release"] == release), None)
 
 
+def was_bad(params: dict[str, Any], service: str, release: str, before: str) -> bool:
+    """Say whether a release was here before a time (ISO 8601), and was sick or went away as bad. Raise OSError as `seen` does."""
+    known = _read(_path(params, service))
+    times = [row.get("at") for row in known["bad"] if row["release"] == release]
+    times += [row.get("sick_at") for row in known["seen"] if row["release"] == release]
+    return any(isinstance(at, str) and at < before for at in times)
+
+
 def healthy(params: dict[str, Any], service: str) -> list[str]:
     """Return when a service was last seen healthy under each of its releases. Raise OSError as `seen` does."""
     return [row["healthy_at"] for row in _read(_path(params, service))["seen"] if row["healthy_at"] is not None]

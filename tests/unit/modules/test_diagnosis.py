@@ -129,6 +129,38 @@ def test_release_that_came_back_is_blamed_if_the_service_was_seen_well_in_betwee
     assert "UTC, 14 s before 'no such column: unit_price' came again (40 times in all" in blamed[0]
 
 
+@pytest.mark.parametrize(
+    ("noted_s", "release", "until_s", "blamed"),
+    [
+        (-300, "42", -80, True),
+        (-300, "41", -80, False),  # it is not known that this release was here before
+        (30, "42", -80, False),  # nor that it was before it came this time
+        (-300, "42", -10, False),  # it went on until the release was switched, and that stops errors for a moment
+    ],
+)
+@pytest.mark.parametrize("how", ["bad", "sick"])
+def test_release_that_was_bad_here_before_is_blamed_once_more_though_nobody_looked_in_between(
+    host: Host, monkeypatch: pytest.MonkeyPatch, how: str, noted_s: float, release: str, until_s: float, blamed: bool
+) -> None:
+    deployed = came_back(host)
+    noted = deployed + timedelta(seconds=noted_s)
+    with monkeypatch.context() as then:
+        then.setattr(_ledger, "now", lambda: noted.isoformat(timespec="milliseconds"))
+        if how == "bad":
+            _release_history.condemn(host.params, "shop", release)
+        else:
+            _release_history.note(host.params, "shop", release, healthy=False)
+    more = [deployed + timedelta(seconds=at) for at in range(-79, int(until_s))]
+    with host.log.open("a") as log:
+        log.writelines(f"{at:%Y-%m-%dT%H:%M:%SZ} ERROR no such column: unit_price\n" for at in more)
+    shop = host.diagnose(host.shop(status="false"))["facts"]["services"]["shop"]
+    assert shop["seen_well"] is None, "nobody did"
+    began = deployed + timedelta(seconds=14 if blamed else -100)
+    assert shop["onset"] == began.isoformat(timespec="milliseconds")
+    told = [text for text in texts(host.diagnose()) if "release 42" in text]
+    assert ["came again" in text for text in told] == [True] * blamed
+
+
 def test_memory_of_a_service_that_cannot_be_read_says_nothing_of_when_it_was_well(host: Host) -> None:
     (host.folder / "state" / "releases").mkdir(parents=True)
     (host.folder / "state" / "releases" / "shop.json").write_text('{"seen": [{"release": "41", "healthy_at": "noon"}]}')
