@@ -97,7 +97,7 @@ def _rank(severity: str) -> int:
 
 def _first_trouble(seen: Observations) -> datetime | None:
     """When the first error of a sick service came, or else the first error of all."""
-    errors = [f for f in seen.findings if f.at is not None and "error" in f.about]
+    errors = [f for f in seen.findings if f.at is not None and "error" in f.about and f.about.get("ours") is not True]
     ill = [f for f in errors if (f.host, f.service) in seen.sick and f.about.get("new") is not False]
     return min((f.at for f in ill or errors if f.at is not None), default=None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect, bisect_left
 from collections.abc import Iterator, Sequence
+from math import inf
 
 KEPT = 16
 QUIET_S = 600.0  # a shorter silence ends nothing, unless all was seen to be well in it
@@ -21,13 +22,16 @@ class Bursts:
     twice as much, and so on, are one.
     """
 
-    __slots__ = ("_quiet", "_spans", "_well")
+    __slots__ = ("_looks", "_quiet", "_spans", "_well", "met")
 
-    def __init__(self, well: Sequence[float] = ()) -> None:
-        """Begin with nothing added."""
+    def __init__(self, well: Sequence[float] = (), looks: Sequence[tuple[float, float]] = ()) -> None:
+        """Begin with nothing added. `looks` are from when until when we ourselves were there, in order, none touching another."""
         self._quiet = QUIET_S
         self._spans: list[list[float]] = []
         self._well = well
+        self._looks = looks
+        # The places of the looks in which something came; None as soon as something came when there was none.
+        self.met: set[int] | None = set() if looks else None
 
     def __bool__(self) -> bool:
         """Say whether anything was added."""
@@ -43,8 +47,15 @@ class Bursts:
         """When the last one came."""
         return self._spans[-1][1]
 
+    @property
+    def count(self) -> int:
+        """How many came."""
+        return int(sum(span[2] for span in self._spans))
+
     def add(self, times: Sequence[float]) -> None:
         """Add what came at these times, in seconds since 1970."""
+        if self.met is not None:
+            self._meet(times)
         for part in self._parts(times):
             self._add(part)
 
@@ -83,8 +94,20 @@ class Bursts:
                 self._crowd()
                 spans, quiet, span = self._spans, self._quiet, self._spans[-1]
 
+    def _meet(self, times: Sequence[float]) -> None:
+        """Note the looks in which these came. Nearly every error comes outside of them, and mostly the first that is added."""
+        met: set[int] = self.met or set()
+        for at in times:
+            place = bisect(self._looks, (at, inf)) - 1
+            if place < 0 or at > self._looks[place][1]:
+                self.met = None
+                return
+            met.add(place)
+        self.met = met
+
     def join(self, other: Bursts) -> None:
         """Add what another one has."""
+        self.met = None if self.met is None or other.met is None else self.met | other.met
         self._quiet = max(self._quiet, other._quiet)
         self._place(*map(list, other._spans))
 

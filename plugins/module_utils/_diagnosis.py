@@ -14,6 +14,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _health_check,
     _health_figures,
     _ledger,
+    _own_looks,
     _parallel,
     _release_history,
     _releases_info,
@@ -44,18 +45,19 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
 
 def _diagnose(services: list[Facts], params: dict[str, Any]) -> Result:
     """A sick service is a fact here; what fails is to look at it."""
-    started = time.monotonic()
+    started, begun_at = time.monotonic(), time.time()
     begun = _resources.begin(services)
     written = _parallel.start(lambda _: _since_backup.look(services, params["state_dir"]), None)
     seen = _service_health.look(services)
     databases = _database_clients.look(services)
     until = time.monotonic() + LOGS_S
+    looks = _own_looks.known(params, begun_at)
     since_backup = written.result()  # bounded by itself
     told: dict[str, Facts] = {}
     actions: list[Facts] = []
     for service in services:
         name = service["name"]
-        told[name], unread = _service(service, seen[name], params, until)
+        told[name], unread = _service(service, seen[name], params, until, looks)
         if name in since_backup:
             told[name]["since_backup"] = since_backup[name]
         if name in databases:
@@ -76,13 +78,15 @@ def _diagnose(services: list[Facts], params: dict[str, Any]) -> Result:
     return result("diagnosis", actions, facts=_fitting.fitting(facts))
 
 
-def _service(service: Facts, health: Facts, params: dict[str, Any], until: float) -> tuple[Facts, list[str]]:
+def _service(
+    service: Facts, health: Facts, params: dict[str, Any], until: float, looks: list[_own_looks.Look]
+) -> tuple[Facts, list[str]]:
     """Return the facts of one service, and what of it could not be looked at."""
     release, note = _releases_info.look(service, params) if "releases" in service else (None, None)
     deployed_at = release["deployed_at"] if release else None
     well = _seen_well.look(params, service["name"])
     over = sorted([*well, *_seen_well.came_back(params, service["name"], release)])
-    reading = _service_errors.read(service, params["log_bytes"], deployed_at, until, over)
+    reading = _service_errors.read(service, params["log_bytes"], deployed_at, until, over, looks)
     blind = [health["detail"]] if health["healthy"] is None and "manager" in service else []
     notes = [*([note] if note else []), *_health_check.not_asked(health), *reading.notes, *reading.unread]
     facts = {

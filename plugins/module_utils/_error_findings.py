@@ -25,7 +25,7 @@ _RAISED = re.compile(r"(?:^|\s)[\w.$]*(?:Error|Exception|Throwable|Fault): +(\S.
 def of_release(name: str, facts: dict[str, Any]) -> Iterator[Finding]:
     """New errors soon after a release are the best lead that there is."""
     release = facts["release"] or {}
-    for subject in _subjects(e for e in facts["errors"] if _follows(e, release)):
+    for subject in _subjects(e for e in _errors(facts) if _follows(e, release)):
         since = gap(release["deployed_at"], subject.since)
         severity = "critical" if since <= _SUSPECT_S else "warning"
         text = f"release {release['current']} was deployed {clock(release['deployed_at'])}, {span(since)} before"
@@ -39,11 +39,18 @@ def of_release(name: str, facts: dict[str, Any]) -> Iterator[Finding]:
 def of_errors(name: str, facts: dict[str, Any]) -> Iterator[Finding]:
     """Return what else the service says is wrong, what is new first."""
     release = facts["release"] or {}
-    for subject in _subjects(e for e in facts["errors"] if not _follows(e, release)):
+    for subject in _subjects(e for e in _errors(facts) if not _follows(e, release)):
         since = f" since {clock(subject.first_seen)}" if subject.first_seen else ""
         since += f", again since {clock(subject.since)}" if subject.again else ""
-        text = f"{name}: '{subject.said}' {times(subject.count)}{since}{_often(subject)}"
+        ours = ", only while we looked" if subject.ours else ""
+        text = f"{name}: '{subject.said}' {times(subject.count)}{since}{_often(subject)}{ours}"
         yield finding("warning", "errors", text, name, subject.since or None, **_about(subject))
+
+
+def _errors(facts: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the errors that say something: what only our own looks provoke does so of a sick service alone."""
+    sick = facts["health"]["healthy"] is False
+    return [error for error in facts["errors"] if sick or not error.get("ours")]
 
 
 def _follows(error: dict[str, Any], release: dict[str, Any]) -> bool:
@@ -61,6 +68,7 @@ class _Subject(NamedTuple):
     since: str  # the same, or when it came again after the service was seen well without it
     new: bool
     rate: dict[str, Any] | None  # of the most frequent of them
+    ours: bool = False  # only our own looks provoke it
 
     @property
     def again(self) -> bool:
@@ -80,7 +88,8 @@ def _subjects(errors: Iterable[dict[str, Any]]) -> list[_Subject]:
         first = min((error["first_seen"] for error in same if error["first_seen"]), default="")
         since = min((_since(error) for error in same if error["first_seen"]), default="")
         count, new = sum(error["count"] for error in same), any(error["new"] for error in same)
-        subjects.append(_Subject(said, masked, count, first, since, new, largest.get("rate")))
+        ours = all(error.get("ours") for error in same)
+        subjects.append(_Subject(said, masked, count, first, since, new, largest.get("rate"), ours))
     return sorted(subjects, key=lambda subject: (not subject.new, -subject.count))[:_PER_SERVICE]
 
 
@@ -96,7 +105,8 @@ def _subject(said: str) -> str:
 
 def _about(subject: _Subject) -> dict[str, Any]:
     about = {"error": subject.masked, "count": subject.count, "said": subject.said, "new": subject.new}
-    return {**about, "again": True} if subject.again else about
+    flags = {"again": subject.again, "ours": subject.ours}
+    return {**about, **{name: True for name, is_so in flags.items() if is_so}}
 
 
 def _often(subject: _Subject) -> str:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from ansible_collections.incidentctl.response.plugins.module_utils import _regular_file
 
 KEYS = ("url", "method", "json", "form", "body", "headers", "secret_ref", "ca_file", "expect_status", "timeout_s")
+USER_AGENT = "incidentctl"  # whoever reads a log can tell our requests from those of users
 LONGEST_S = 120.0  # as long as the next act waits for its turn on the host
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _BODIES = {"json": "application/json", "form": "application/x-www-form-urlencoded", "body": "text/plain; charset=utf-8"}
@@ -128,6 +129,8 @@ def statuses(request: dict[str, Any]) -> list[Any]:
 def content(request: dict[str, Any]) -> tuple[bytes | None, dict[str, str]]:
     """Return a request's body, or None, and its own headers with the body's type among them."""
     headers = {str(name): _text(value) for name, value in (request.get("headers") or {}).items()}
+    if "user-agent" not in {name.lower() for name in headers}:
+        headers["User-Agent"] = USER_AGENT
     kind = next((key for key in _BODIES if key in request), None)
     if kind is None:
         return None, headers

@@ -22,11 +22,11 @@ class Group:
 
     __slots__ = ("bursts", "cause", "count", "origin", "rate", "sample", "template", "times")
 
-    def __init__(self, template: str, error: Error, origin: str | None = None, well: Sequence[float] = ()) -> None:
-        """Begin with the first of them, not yet counted, and the log that it is from; and when the service was well."""
+    def __init__(self, template: str, error: Error, origin: str | None, bursts: Bursts) -> None:
+        """Begin with the first of them, not yet counted, the log that it is from, and what its times will be told by."""
         self.template = template
         self.count = 0
-        self.bursts = Bursts(well)
+        self.bursts = bursts
         self.rate = Rate()
         self.times: list[float] = []  # that are counted, but not yet in the two above: they take many at once better
         self.origin = origin  # None if they are from several
@@ -90,9 +90,9 @@ def shown(template: str) -> str:
 class Patterns:
     """Groups of like errors, counted while a log goes by."""
 
-    def __init__(self, well: Sequence[float] = ()) -> None:
-        """Begin without any group. `well` is when the service was seen well, in seconds since 1970, in order."""
-        self._well = well
+    def __init__(self, well: Sequence[float] = (), looks: Sequence[tuple[float, float]] = ()) -> None:
+        """Begin without any group. `well` is when the service was seen well, `looks` when we ourselves were there (Bursts)."""
+        self._well, self._looks = well, looks
         self._groups: dict[str, Group] = {}
         self._merging_helps = True
         self._unsettled = 0
@@ -105,7 +105,7 @@ class Patterns:
             group = self._groups.get(found)
             if group is None:
                 self._make_room()
-                group = self._groups[found] = Group(found, error, origin, self._well)
+                group = self._groups[found] = Group(found, error, origin, Bursts(self._well, self._looks))
             group.add(error.times, origin)
             self._unsettled += len(error.times)
             if self._unsettled >= _AT_ONCE:

@@ -13,6 +13,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _log_lines,
     _log_parts,
     _onset,
+    _own_looks,
     _rotated,
     _timestamps,
 )
@@ -56,15 +57,20 @@ class _Read(NamedTuple):
 
 
 def read(
-    service: dict[str, Any], limit: int, deployed_at: str | None, until: float, well: Sequence[float] = ()
+    service: dict[str, Any],
+    limit: int,
+    deployed_at: str | None,
+    until: float,
+    well: Sequence[float] = (),
+    looks: Sequence[_own_looks.Look] = (),
 ) -> Reading:
     """Read the last `limit` bytes of each log of a service; start none after the monotonic time `until`.
 
     Older parts of a log count among them where it does not reach back far enough to say what is new. New errors come
     first, then those that were not there all along, then the rest; the most frequent of each first. `well` is when the
-    service was seen well, in seconds since 1970, in order.
+    service was seen well, in seconds since 1970, in order; `looks` are from when until when we ourselves looked.
     """
-    reading, patterns, deployed = Reading(), Patterns(well), _onset.moment(deployed_at)
+    reading, patterns, deployed = Reading(), Patterns(well, looks), _onset.moment(deployed_at)
     known_from, begun = ALWAYS, NEVER
     newest = [each for log in logs(service, reading) for each in _newest(log, limit, patterns, reading, until)]
     until = min(until, time.monotonic() + _log_parts.TIME_S)
@@ -73,21 +79,23 @@ def read(
         known_from, begun = max(known_from, since), min(begun, NEVER if first is None else first)
     if patterns.crowded:
         reading.notes.append(f"more than {KEPT} different errors: rare ones are not counted")
-    _tell(reading, _onset.Seen(patterns.groups(), begun, known_from if not reading.unread else NEVER, deployed))
+    _tell(reading, _onset.Seen(patterns.groups(), begun, known_from if not reading.unread else NEVER, deployed), looks)
     return reading
 
 
-def _tell(reading: Reading, seen: _onset.Seen) -> None:
+def _tell(reading: Reading, seen: _onset.Seen, looks: Sequence[_own_looks.Look]) -> None:
     told = _onset.newness(seen)
     known = max(seen.begun, seen.known_from)
+    ours = {id(group) for group in seen.groups if _own_looks.provoked(group.bursts, group.count, looks, known)}
     reading.known = _timestamps.iso_of(known) if math.isfinite(known) else None
     late = set(map(id, _onset.late(seen)))
     ranked = sorted(zip(seen.groups, told), key=lambda each: (each[1].new is not True, id(each[0]) not in late))
-    reading.errors = [_told(group, new) for group, new in ranked[:TOP]]
+    reading.errors = [{**_told(group, new), "ours": id(group) in ours} for group, new in ranked[:TOP]]
     if len(ranked) > TOP:
         rest = sum(group.count for group, _new in ranked[TOP:])
         reading.notes.append(f"{len(ranked) - TOP} more kinds of errors, {rest} in all, are not shown")
-    first = _onset.first(seen, told)
+    theirs = [(group, new) for group, new in zip(seen.groups, told) if id(group) not in ours]
+    first = _onset.first(seen._replace(groups=[group for group, _new in theirs]), [new for _group, new in theirs])
     if first is not None:
         where = f" in {first.origin}" if first.origin else ""
         said = f"'{shown(first.template.partition(CAUSE)[0])}'"

@@ -60,6 +60,14 @@ options:
       - For O(capability=diagnosis) only.
     type: dict
     default: {}
+  looks:
+    description:
+      - From when until when whoever asks was at work on this host, each as two numbers of seconds ago.
+        An error that came only then, and in this look, is called one that our own looks provoke.
+      - For O(capability=diagnosis) only.
+    type: list
+    elements: list
+    default: []
 """
 
 EXAMPLES = r"""
@@ -308,6 +316,7 @@ ARGUMENT_SPEC = options(
     log_bytes={"type": "int", "default": 256 * 1024 * 1024},
     changes_hours={"type": "float", "default": 48},
     seen_well={"type": "dict", "default": {}},
+    looks={"type": "list", "elements": "list", "default": []},
 )
 
 if __name__ == "__main__":

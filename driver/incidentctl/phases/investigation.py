@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from incidentctl import evidence, gate, history, judgement, measurements, monitoring, onset, plan, seen_well
+from incidentctl import evidence, gate, history, judgement, measurements, monitoring, onset, own_looks, plan, seen_well
 from incidentctl.desk import Desk, skip_step, tell
 from incidentctl.errors import DecisionAwaited
 from incidentctl.incident import Incident
@@ -86,7 +86,12 @@ def diagnose(desk: Desk) -> None:
     now = datetime.now(UTC)
     verified = desk.record.earlier("verified", now, seen_well.LOOKED_BACK_AT, drills=True)
     well = seen_well.ago(verified, now)
-    capabilities, variables = ["diagnosis"], dict[str, Any](diagnosis_seen_well=well)
+    begun, ended = (
+        desk.record.earlier(kind, now, own_looks.LOOKED_BACK_AT, drills=True)
+        for kind in ("step_started", "step_finished")
+    )
+    looks = own_looks.ago(begun, ended, now)
+    capabilities, variables = ["diagnosis"], dict[str, Any](diagnosis_seen_well=well, diagnosis_looks=looks)
     rehearsed = {
         name
         for row in incident.outcomes.get("contain", ())

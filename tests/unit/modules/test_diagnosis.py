@@ -45,7 +45,7 @@ class Host:
         self.params = {
             "capability": "diagnosis", "only": [], "host_name": "here", "host_groups": [],
             "incident_id": "INC-1", "state_dir": str(folder / "state"), "log_bytes": 1 << 20, "changes_hours": 48,
-            "window_s": 0, "within_s": 10, "seen_well": {},
+            "window_s": 0, "within_s": 10, "seen_well": {}, "looks": [],
         }  # fmt: skip
 
     def shop(self, status: str = "true", **more: Any) -> dict[str, Any]:
@@ -159,6 +159,24 @@ def test_release_that_was_bad_here_before_is_blamed_once_more_though_nobody_look
     assert shop["onset"] == began.isoformat(timespec="milliseconds")
     told = [text for text in texts(host.diagnose()) if "release 42" in text]
     assert ["came again" in text for text in told] == [True] * blamed
+
+
+@pytest.mark.parametrize(("status", "told"), [("true", False), ("false", True)])
+def test_what_only_our_own_looks_provoke_is_told_of_a_sick_service_alone(host: Host, status: str, told: bool) -> None:
+    """A log that goes back for an hour, and errors in each of two looks before."""
+    now = datetime.now(timezone.utc)
+    times = [now - timedelta(seconds=ago) for ago in (598, 597, 298)]
+    said = "".join(f"{at:%Y-%m-%dT%H:%M:%SZ} ERROR no role for a check\n" for at in times)
+    host.log.write_text(f"{now - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ} INFO begin\n{said}")
+    host.params["looks"] = [[600, 595], [300, 295]]
+    shop = host.shop(status=status)
+    incident = host.diagnose(shop)
+    looked = incident["facts"]["services"]["shop"]
+    assert [error["ours"] for error in looked["errors"]] == [True]
+    assert looked["onset"] is None
+    assert any("only while we looked" in text for text in texts(incident)) is told
+    host.params["looks"] = []
+    assert host.diagnose(shop)["facts"]["services"]["shop"]["onset"] is not None
 
 
 def test_memory_of_a_service_that_cannot_be_read_says_nothing_of_when_it_was_well(host: Host) -> None:

@@ -158,3 +158,9 @@ def test_a_status_needs_something_to_be_compared_with() -> None:
     for within_s in ("soon", -1, 121):
         assert "within_s must be a number of seconds" in catalogue(status={**status, "within_s": within_s})[0]
     assert "unknown key maintenance.on.expect" in catalogue(on={"url": URL, "expect": {}})[0]
+
+
+@pytest.mark.parametrize("named", ["User-Agent", "user-agent"])
+def test_a_request_says_that_it_is_ours_unless_the_catalogue_says_otherwise(named: str) -> None:
+    assert _http_request.content({"url": "http://h/"})[1] == {"User-Agent": "incidentctl"}
+    assert _http_request.content({"url": "http://h/", "headers": {named: "probe"}})[1] == {named: "probe"}

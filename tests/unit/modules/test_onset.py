@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.incidentctl.response.plugins.module_utils import _bursts, _service_errors
+from ansible_collections.incidentctl.response.plugins.module_utils import _bursts, _own_looks, _service_errors
 
 MIDNIGHT = 1_763_856_000.0  # 2025-11-23
 HOUR = 3600.0
@@ -221,3 +221,74 @@ def test_few_bursts_are_kept_however_many_there_were_and_the_longest_silences_st
     found = bursts(*times, *range(10_000_000, 10_000_010))
     assert 1 < len(found._spans) <= _bursts.KEPT
     assert (found.first, found.last, found.latest()) == (0, 10_000_009, (10_000_000, 10))
+
+
+# Twice we looked in the last half hour, and look now: at 2.70, 2.85 and 2.99.
+LOOKS = [(MIDNIGHT + begin * HOUR, MIDNIGHT + (begin + 0.005) * HOUR) for begin in (2.70, 2.85, 2.99)]
+PROVOKED = [(begin + 3, "ERROR asked for health") for begin, _end in LOOKS]
+
+
+def asked(folder: Path, *lines: Said) -> Any:
+    (folder / "shop.log").write_text("".join(f"{iso(at)} {said}\n" for at, said in sorted(lines)))
+    service = {"logs": [{"kind": "file", "path": str(folder / "shop.log")}]}
+    reading = _service_errors.read(service, 1 << 24, None, time.monotonic() + 60, (), LOOKS)
+    return reading, {error["template"]: error["ours"] for error in reading.errors}
+
+
+def test_what_came_only_while_we_looked_is_ours_and_makes_no_onset(tmp_path: Path) -> None:
+    reading, ours = asked(tmp_path, *QUIET, *PROVOKED)
+    assert ours == {"asked for health": True}
+    assert (reading.onset, reading.onset_source) == (None, None)
+
+
+def test_what_users_meet_as_well_is_theirs(tmp_path: Path) -> None:
+    """Also if it is the same error as the one that our looks provoke, and once at any other time."""
+    once = (MIDNIGHT + 2.8 * HOUR, "ERROR asked for health")
+    reading, ours = asked(tmp_path, *QUIET, *PROVOKED, once)
+    assert ours == {"asked for health": False}
+    assert hour(reading) == round((PROVOKED[0][0] - MIDNIGHT) / HOUR, 3)
+    reading, ours = asked(tmp_path, *QUIET, *PROVOKED, *every(1, "ERROR fresh one", 2.9, 3))
+    assert (ours["fresh one"], hour(reading)) == (False, 2.9)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [(LOOKS[0][0] + number, "ERROR asked for health") for number in range(5)],  # in one look
+        [*PROVOKED, (0.0, "ERROR asked for health")],
+    ],
+)
+def test_of_what_cannot_be_told_for_certain_nothing_is_said(tmp_path: Path, lines: list[Said]) -> None:
+    assert asked(tmp_path, *QUIET, *lines)[1] == {"asked for health": False}
+
+
+def test_looks_that_took_most_of_the_known_time_prove_nothing(tmp_path: Path) -> None:
+    """A log that begins with them, and looks on end: when else should it have come?"""
+    looks = [(MIDNIGHT, MIDNIGHT + 60), (MIDNIGHT + 70, MIDNIGHT + 130)]
+    found = _bursts.Bursts((), looks)
+    found.add([MIDNIGHT + 5, MIDNIGHT + 50, MIDNIGHT + 75])
+    assert not _own_looks.provoked(found, 3, looks, MIDNIGHT - 1000)
+    assert _own_looks.provoked(found, 3, looks, MIDNIGHT - 1100)
+    assert not _own_looks.provoked(found, 4, looks, MIDNIGHT - 1100), "one of them tells no time"
+
+
+def test_looks_that_touch_are_one_and_what_is_no_age_is_left_out() -> None:
+    begun = time.time()
+    told = [[120, 110], [118, 100], [9], [3, "x"], "no", [-5, 1], [1e9, 5]]
+    first, now = _own_looks.known({"looks": told}, begun)
+    assert (round(begun - first[0]), round(begun - first[1])) == (135, 100)
+    assert now[0] == int(begun)
+    (_begin, end), now = _own_looks.known({"looks": [[10, 0]]}, begun)
+    assert end == now[0], "which had ended when this one began"
+
+
+def test_where_errors_came_is_the_same_in_whatever_order_they_are_added() -> None:
+    looks = [(10.0, 20.0), (50.0, 60.0)]
+    one, other = _bursts.Bursts((), looks), _bursts.Bursts((), looks)
+    one.add([12, 55])
+    other.add([51])
+    one.join(other)
+    assert (one.met, one.count) == ({0, 1}, 3)
+    other.add([30])
+    one.join(other)
+    assert one.met is None

@@ -456,6 +456,7 @@ def test_pattern_has_count_first_and_last_time_and_one_sample(tmp_path: Path) ->
         },
         "new": None,
         "new_since": None,
+        "ours": False,
     }
     assert reading.errors[1]["sample"] == "ERROR \ufffdodd"
     assert reading.errors[1]["first_seen"] is None
