@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from incidentctl.desk import Desk
@@ -12,11 +13,15 @@ from incidentctl.files import lasting_text, private_folder
 from incidentctl.outcome import Outcome
 
 
-def keep(desk: Desk, outcome: Outcome) -> None:
-    """Record each bundle that came home, write the incident's manifest, and record what its SHA-256 is."""
+def keep(desk: Desk, outcome: Outcome, again: Mapping[str, str] | None = None) -> None:
+    """Record each bundle that came home, write the incident's manifest, and record what its SHA-256 is.
+
+    `again` says of hosts that are asked once more what there was of them before.
+    """
     for row in outcome.rows:
         if row.capability == CAPABILITY and row.files:
             facts = {f"of_{key}": row.facts[key] for key in FACTS if key in row.facts}
+            facts |= {"again": again[row.host]} if again and row.host in again else {}
             desk.note("evidence_collected", host=row.host, files=list(row.files), **facts)
     try:
         digest, path = _write(desk)

@@ -14,12 +14,32 @@ CAPABILITY = "log_collection"
 FORMAT = 1
 MANIFEST = "manifest.json"
 FACTS = ("members", "bytes", "cut", "missing", "refused")
+_TIMES = 2  # that a host is asked of which only a part came
 _LACKS = ("cut", "missing")  # what is refused was never evidence: a link, a key
 
 
 def folder_of(incident_folder: Path) -> Path:
     """Return the folder of an incident's evidence."""
     return incident_folder / "evidence"
+
+
+def lacking(incident: Incident) -> dict[str, str]:
+    """Return the hosts of which another collection may tell more, each with what there is of it: `missing` or `partial`.
+
+    What came partial a second time is all that the host gives, and what was refused would be refused again.
+    """
+    refused = {
+        str(row.get("host"))
+        for rows in (incident.outcomes or {}).values()
+        for row in rows
+        if _ours(row) and row.get("outcome") == "refused"
+    }
+    hosts: dict[str, dict[str, Any]] = manifest(incident)["hosts"]
+    return {
+        host: said["state"]
+        for host, said in hosts.items()
+        if said["state"] != "whole" and len(said["bundles"]) < _TIMES and host not in refused
+    }
 
 
 def manifest(incident: Incident, folder: Path | None = None) -> dict[str, Any]:
@@ -66,6 +86,7 @@ def _bundle(row: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
         "path": _below(str(row.get("path")), folder),
         "sha256": row.get("sha256"),
         "bytes": row.get("bytes"),
+        **({"again": row["again"]} if "again" in row else {}),
     }
 
 

@@ -19,10 +19,15 @@ class Interrupted(KeyboardInterrupt):
     """A phase, which it names, was stopped by Ctrl-C or SIGTERM; what it reached is recorded."""
 
 
-def run_step(desk: Desk, step: PlannedStep, variables: Mapping[str, Any], finish: bool = True) -> Outcome:
-    """Record the intent, run the step, record every host's outcome. Raise RefusedError, and Interrupted when it was stopped."""
+def run_step(
+    desk: Desk, step: PlannedStep, variables: Mapping[str, Any], finish: bool = True, patience_s: float | None = None
+) -> Outcome:
+    """Record the intent, run the step, record every host's outcome. Raise RefusedError, and Interrupted when it was stopped.
+
+    It may take as long as any phase, or no longer than `patience_s`.
+    """
     _begin(desk, step)
-    outcome = _run(desk, step, step.hosts, variables)
+    outcome = _run(desk, step, step.hosts, variables, patience_s)
     return _end(desk, outcome, finish)
 
 
@@ -33,7 +38,7 @@ def rehearse(desk: Desk, step: PlannedStep, variables: Mapping[str, Any], patien
     given = {**_common(desk), **variables, "rate_limit_allow_proxy": True}  # a guard judges what the check says
     asked = Step(step.phase, step.capabilities, step.hosts, given, check=True, deadline_s=deadline_s)
     desk.show("busy", text="asking the hosts what would be done there")
-    outcome = engine.run(asked, desk.sources, _unseen, desk.settings.secret_environment(), home=desk.folder)
+    outcome = engine.run(asked, desk.sources, unseen, desk.settings.secret_environment(), home=desk.folder)
     _unless_cut_off(desk, outcome)
     return outcome
 
@@ -89,8 +94,8 @@ def _begin(desk: Desk, step: PlannedStep) -> None:
     desk.note("step_started", phase=step.phase, **facts)
 
 
-def _unseen(*_words: Any, **_facts: Any) -> None:
-    """Show nothing: a check in a table would read as if it were done."""
+def unseen(*_words: Any, **_facts: Any) -> None:
+    """Show nothing: a check in a table would read as if it were done, and what is done on the side is told in a line."""
 
 
 def _common(desk: Desk) -> dict[str, Any]:
@@ -102,13 +107,26 @@ def _common(desk: Desk) -> dict[str, Any]:
     }
 
 
-def _of(desk: Desk, step: PlannedStep, hosts: tuple[str, ...], variables: Mapping[str, Any]) -> Step:
+def _of(
+    desk: Desk,
+    step: PlannedStep,
+    hosts: tuple[str, ...],
+    variables: Mapping[str, Any],
+    patience_s: float | None = None,
+) -> Step:
     allowed = {"rate_limit_allow_proxy_of": gate.limited_all_the_same(desk, step)}
     given = {**_common(desk), **allowed, **variables}
-    return Step(step.phase, step.capabilities, hosts, given, deadline_s=desk.settings.deadlines.phase)
+    longest = desk.settings.deadlines.phase
+    return Step(step.phase, step.capabilities, hosts, given, deadline_s=min(longest, patience_s or longest))
 
 
-def _run(desk: Desk, step: PlannedStep, hosts: tuple[str, ...], variables: Mapping[str, Any]) -> Outcome:
+def _run(
+    desk: Desk,
+    step: PlannedStep,
+    hosts: tuple[str, ...],
+    variables: Mapping[str, Any],
+    patience_s: float | None = None,
+) -> Outcome:
     private_folder(desk.folder)
     recorded: dict[tuple[str, str], HostOutcome] = {}
     lost: dict[tuple[str, str], HostOutcome] = {}
@@ -120,7 +138,7 @@ def _run(desk: Desk, step: PlannedStep, hosts: tuple[str, ...], variables: Mappi
 
     try:
         outcome = engine.run(
-            _of(desk, step, hosts, variables),
+            _of(desk, step, hosts, variables, patience_s),
             desk.sources,
             desk.show,
             desk.settings.secret_environment(),

@@ -22,8 +22,9 @@ from incidentctl.errors import (
     RefusedError,
     UsageError,
 )
+from incidentctl.evidence_manifest import CAPABILITY
 from incidentctl.files import way_out
-from incidentctl.incident import Event, Incident, phase_done
+from incidentctl.incident import Data, Event, Incident, phase_done
 from incidentctl.outcome import SUCCESS, Outcome
 from incidentctl.phases import decision, investigation, recovery, verification
 from incidentctl.record import Record, RecordError
@@ -168,6 +169,8 @@ def _drive(desk: Desk) -> Incident:
         decision.decide_again(desk)
         tell(desk, "declared")
         with notify.attended(desk.record, desk.incident_id, desk.settings):
+            if phase_done(before, "triage") and before.status != "resolved":
+                investigation.collect_again(desk)
             for name, act in PHASES:
                 if _needed(name, desk.incident()):
                     act(desk)
@@ -205,6 +208,7 @@ def _needed(name: str, incident: Incident) -> bool:
 
 def _left_behind(incident: Incident) -> list[str]:
     """What did not go well on its host. That a service was found sick is no fault of the response."""
+    evidence = {row["host"]: row for row in _rows(incident) if row["capability"] == CAPABILITY}  # the last word counts
     return [
         f"{row['host']}: {row['capability']} {row['outcome']}: {row.get('reason', '')}"
         for phase, rows in (incident.outcomes or {}).items()
@@ -212,7 +216,12 @@ def _left_behind(incident: Incident) -> list[str]:
         if row["outcome"] not in SUCCESS
         and not (phase == "triage" and row["capability"] == "health_check" and row["facts"])
         and not (phase == "lift_only" and _is_lifted(incident, row["host"]))
+        and (row["capability"] != CAPABILITY or row is evidence[row["host"]])
     ]
+
+
+def _rows(incident: Incident) -> Iterator[Data]:
+    return (row for rows in (incident.outcomes or {}).values() for row in rows)
 
 
 def _is_lifted(incident: Incident, host: str) -> bool:

@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from incidentctl import evidence, gate, history, judgement, measurements, monitoring, onset, own_looks, plan, seen_well
+from incidentctl import (
+    evidence,
+    evidence_manifest,
+    gate,
+    history,
+    judgement,
+    measurements,
+    monitoring,
+    onset,
+    own_looks,
+    plan,
+    seen_well,
+)
 from incidentctl.desk import Desk, skip_step, tell
-from incidentctl.errors import DecisionAwaited
+from incidentctl.errors import DecisionAwaited, Partial
 from incidentctl.incident import Incident
 from incidentctl.onset import Onset
-from incidentctl.outcome import worst
+from incidentctl.outcome import SUCCESS, HostOutcome, worst
 from incidentctl.plan import Service
-from incidentctl.steps import finish_step, run_step
+from incidentctl.steps import finish_step, run_step, unseen
+
+_AGAIN_S = 90.0  # a collection may take a minute by default, and has a login and a transfer beside that
 
 
 def triage(desk: Desk) -> None:
     """Who is sick, and the evidence before anything is changed."""
     step = plan.step("triage", plan.TRIAGE, desk.hosts(), desk.services())
     # The data as it is before anything is changed: what is gone later is known by that.
-    variables = {"log_collection_dest": str(desk.folder / "evidence"), "health_check_figures": True}
+    variables = {**_landing(desk), "health_check_figures": True}
     outcome = run_step(desk, step, variables, finish=False)
     seen = monitoring.look(desk.settings.monitoring)
     desk.show("monitoring", seen=seen)
@@ -49,6 +64,37 @@ def triage(desk: Desk) -> None:
         monitoring=seen,
     )
     tell(desk, "declared")  # now it is known whether customers and partners are concerned
+
+
+def collect_again(desk: Desk) -> None:
+    """Collect evidence of the hosts that triage did not get all of, before more is done there; tell it in a line.
+
+    Whatever comes of it, the incident goes on. Those that are still away take as long as one login that fails.
+    """
+    lacking = evidence_manifest.lacking(desk.incident())
+    hosts = tuple(host for host in desk.hosts() if host in lacking and host in desk.inventory.hosts)
+    if not hosts:
+        return
+    desk.show("busy", text=f"collecting evidence that triage did not get: {', '.join(hosts)}")
+    step = plan.step(evidence_manifest.CAPABILITY, (evidence_manifest.CAPABILITY,), hosts, desk.services())
+    try:
+        outcome = run_step(replace(desk, show=unseen), step, _landing(desk), patience_s=_AGAIN_S)
+    except Partial as error:  # ansible-playbook was killed
+        desk.note("step_finished", phase=step.phase, outcome="unknown")
+        desk.show("note", text=f"{error.what} {error.why}")
+        return
+    evidence.keep(desk, outcome, lacking)
+    now = evidence_manifest.manifest(desk.incident())["hosts"]
+    told = [f"{row.host} was {lacking[row.host]}, is {_as_now(row, now[row.host]['state'])}" for row in outcome.rows]
+    desk.show("note", text=f"Evidence collected again: {'; '.join(told)}")
+
+
+def _landing(desk: Desk) -> dict[str, Any]:
+    return {"log_collection_dest": str(desk.folder / "evidence")}
+
+
+def _as_now(row: HostOutcome, state: str) -> str:
+    return state if row.outcome in SUCCESS else f"{state} still ({row.outcome}: {row.reason})"
 
 
 def contain(desk: Desk) -> None:
