@@ -8,7 +8,8 @@ and of what is cut or not there why.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.incidentctl.response.plugins.module_utils import (
@@ -87,9 +88,7 @@ def _collect(services: list[dict[str, Any]], params: Params) -> Result:
     )
     name, room = _evidence_place.name_of(params), 2 * params["max_bytes"]
     with _evidence_place.work_folder(name, room, params["login_user"]) as folder:
-        zstd = params["compression"] == "auto" and _evidence_packing.has_zstd()
-        bundle = folder / ("evidence.tar.zst" if zstd else "evidence.tar.gz")
-        manifest = _evidence_bundle.write(bundle, stages, params, budget, zstd)
+        bundle, manifest = _packed(folder, stages, params, budget)
         size, digest = bundle.stat().st_size, _evidence_place.sha256(bundle)
         _evidence_place.give_to_login_user(params["login_user"], bundle, folder)
     facts = _facts(manifest)
@@ -99,7 +98,25 @@ def _collect(services: list[dict[str, Any]], params: Params) -> Result:
         facts={**facts, **budget.used()},
         files=[{"path": params["dest"], "sha256": digest, "bytes": size}],
     )
-    return {**answer, "bundle": str(bundle), "warnings": [f"refused {text}" for text in facts["refused"]]}
+    warnings = [manifest["note"]] if "note" in manifest else []
+    warnings += [f"refused {text}" for text in facts["refused"]]
+    return {**answer, "bundle": str(bundle), "warnings": warnings}
+
+
+def _packed(
+    folder: Path, stages: Sequence[tuple[_evidence_bundle.Stage, int]], params: Params, budget: _budget.Budget
+) -> tuple[Path, dict[str, Any]]:
+    """Write the bundle with zstd where that works; where it ends in the middle, anew with gzip, within the same caps."""
+    note = ""
+    if params["compression"] == "auto" and _evidence_packing.has_zstd():
+        bundle = folder / "evidence.tar.zst"
+        try:
+            return bundle, _evidence_bundle.write(bundle, stages, params, budget, zstd=True)
+        except _evidence_packing.PackerError as error:
+            bundle.unlink()
+            note = f"{_text.clean(str(error), _WORDS)}; all was read once more after that, and is packed with gzip"
+    bundle = folder / "evidence.tar.gz"
+    return bundle, _evidence_bundle.write(bundle, stages, params, budget, note=note)
 
 
 def _facts(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -27,12 +27,18 @@ Stage = Callable[[], "list[Part]"]
 
 
 def write(
-    bundle: Path, stages: Iterable[tuple[Stage, int]], params: dict[str, Any], budget: Budget, zstd: bool = False
+    bundle: Path,
+    stages: Iterable[tuple[Stage, int]],
+    params: dict[str, Any],
+    budget: Budget,
+    zstd: bool = False,
+    note: str = "",
 ) -> Manifest:
     """Write all parts that can be read, stage after stage, and last the manifest, which comes back.
 
     A stage is asked for its parts only when the one before has been read, and comes with the bytes that are kept for
     those after it. The caps count what is collected, before it is compressed, with `zstd` or gzip.
+    Raise PackerError if zstd fails.
     """
     # Half of what is free at most: evidence must not be what fills the disk.
     room = min(params["max_bytes"], shutil.disk_usage(bundle.parent).free // 2)
@@ -41,6 +47,7 @@ def write(
         "host": params["host_name"],
         "incident": params["incident_id"],
         "at": _ledger.now(),
+        **({"note": note} if note else {}),
         "caps": {key: params[f"max_{key}"] for key in ("bytes", "file_bytes", "seconds", "cpu_seconds")},
         "room": room,
         "estimate": {"parts": 0, "bytes": 0, "not_known": 0},

@@ -20,6 +20,10 @@ _END_S = 60.0  # for what is still in its memory, on a disk that is slow
 _SAID = 300
 
 
+class PackerError(Exception):
+    """zstd did not pack it to its end; the message says how it ended."""
+
+
 def has_zstd() -> bool:
     """Say whether the host has a zstd that works: it is asked to pack nothing."""
     try:
@@ -31,7 +35,7 @@ def has_zstd() -> bool:
 
 @contextlib.contextmanager
 def tar(stream: BinaryIO, zstd: bool) -> Iterator[tarfile.TarFile]:
-    """Give an archive to add to, which goes into an open file as it grows. Raise OSError if zstd does not pack it to its end."""
+    """Give an archive to add to, which goes into an open file as it grows. Raise PackerError if zstd does not come to its end."""
     if not zstd:
         with tarfile.open(fileobj=stream, mode="w:gz", compresslevel=_GZIP_LEVEL) as archive:
             yield archive
@@ -49,7 +53,9 @@ def tar(stream: BinaryIO, zstd: bool) -> Iterator[tarfile.TarFile]:
             raise
         if code:
             said.seek(0)
-            raise OSError(f"zstd exited {code}: {said.read(_SAID).decode('utf-8', 'replace').strip()}")
+            how = f"zstd exited {code}" if code > 0 else f"zstd was ended by signal {-code}"
+            words = said.read(_SAID).decode("utf-8", "replace").strip()
+            raise PackerError(f"{how}: {words}" if words else how)
 
 
 def _written(pipe: BinaryIO) -> tarfile.TarFile:

@@ -75,15 +75,45 @@ def test_without_zstd_and_where_gzip_is_asked_for_it_is_gzip(
 
 @real
 @pytest.mark.parametrize(
-    "stops", ["head -c 1000 >/dev/null; echo out of memory >&2; exit 1", f"{REAL} -c | head -c 500; cat; exit 1"]
+    ("stops", "how"),
+    [
+        ("head -c 1000 >/dev/null; echo out of memory >&2; exit 1", "zstd exited 1: out of memory; "),
+        (f"{REAL} -c | head -c 500; cat; exit 1", "zstd exited 1; "),
+        ("head -c 1000 >/dev/null; kill -9 $$", "zstd was ended by signal 9; "),
+        ("cat >/dev/null; kill -9 $$", "zstd was ended by signal 9; "),
+    ],
 )
-def test_a_zstd_that_fails_in_the_middle_leaves_no_bundle(
-    stops: str, params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_where_zstd_fails_in_the_middle_all_comes_with_gzip_and_the_manifest_says_so(
+    stops: str, how: str, params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial = f"{tmp_path}/trial"
     with_zstd(tmp_path / "bin", f"[ -e {trial} ] || {{ touch {trial}; exec {REAL} -qc; }}\n{stops}", monkeypatch)
     log = tmp_path / "app.log"
     log.write_bytes(b"a line\n" * 200_000)
-    with pytest.raises(OSError, match="zstd exited 1"):
-        _evidence.run({**of_logs(params, log), "compression": "auto"}, check_mode=False)
+    answer = _evidence.run({**of_logs(params, log), "compression": "auto"}, check_mode=False)
+    bundle = Path(answer["bundle"])
+    assert [path.name for path in bundle.parent.iterdir()] == ["evidence.tar.gz"]
+    assert len(list((tmp_path / "work").iterdir())) == 1
+    found = members(answer["bundle"])
+    manifest = json.loads(found.pop("manifest.json"))
+    assert manifest["note"] == f"{how}all was read once more after that, and is packed with gzip"
+    assert answer["warnings"] == [manifest["note"]]
+    assert found["logs/shop/01-app.log"] == log.read_bytes()
+    assert [row["name"] for row in manifest["members"]] == list(found)
+    assert "note" not in json.loads(members(_evidence.run(params, check_mode=False)["bundle"])["manifest.json"])
+
+
+@real
+def test_where_gzip_fails_as_well_nothing_stays(
+    params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = f"{tmp_path}/trial"
+    with_zstd(tmp_path / "bin", f"[ -e {trial} ] || {{ touch {trial}; exec {REAL} -qc; }}\nexit 1", monkeypatch)
+
+    def full(*_words: object, **_more: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(_evidence_packing.tarfile, "open", full)
+    with pytest.raises(OSError, match="No space left"):
+        _evidence.run({**params, "compression": "auto"}, check_mode=False)
     assert not list((tmp_path / "work").iterdir())
