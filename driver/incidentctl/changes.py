@@ -46,21 +46,6 @@ class _Seen(NamedTuple):
     told: Mapping[str, Any]
 
 
-def ahead(facts: Mapping[str, Any]) -> float:
-    """Return by how many seconds a host's clock is ahead of ours, by its facts; 0 where they do not tell, or it is right.
-
-    It said its time at some moment between our question and its answer: only what lies outside is an error.
-    """
-    clock = _mapping(facts.get("clock"))
-    now, asked, answered = (moment(clock.get(key)) for key in ("now", "asked_at", "answered_at"))
-    if now is None or asked is None or answered is None:
-        return 0.0
-    asked += timedelta(seconds=_figure(clock.get("after_s")))
-    if now > answered:
-        return (now - answered).total_seconds()
-    return min((now - asked).total_seconds(), 0.0)
-
-
 def rank(
     hosts: Mapping[str, Mapping[str, Any]],
     onsets: Mapping[str, Onset],
@@ -187,7 +172,3 @@ def _stamp(at: str) -> float:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _figure(value: Any) -> float:
-    return value if isinstance(value, (int, float)) and abs(value) < 1e9 else 0.0

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from incidentctl.changes import ahead
+from incidentctl.clocks import ahead
 from incidentctl.onset import moment
 from incidentctl.text import plain
 

@@ -7,13 +7,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from incidentctl import changes, onset, seen_well
+from incidentctl import changes, clocks, onset, seen_well
 from incidentctl.changes import Row, span
 from incidentctl.incident import Incident
 from incidentctl.onset import Onset
 from incidentctl.outcome import HostOutcome
-
-_WRONG_S = 2.0  # a clock that is off by more is told
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ def read(rows: Iterable[HostOutcome], told: Iterable[Onset] = (), known: Onset |
     `known`, it is known already when it began.
     """
     hosts = {row.host: row.facts for row in rows if row.capability == "diagnosis" and row.facts}
-    skew = {host: off for host, facts in hosts.items() if abs(off := changes.ahead(facts)) > _WRONG_S}
+    skew = clocks.wrong(hosts)
     onsets = onset.of_services(hosts, skew)
     sick = changes.sick(hosts)
     others = seen_well.since(told, seen_well.last(hosts, sick, skew))
@@ -53,7 +51,7 @@ def read(rows: Iterable[HostOutcome], told: Iterable[Onset] = (), known: Onset |
         onsets,
         began,
         tuple(changes.rank(hosts, measured, {host for host, _name in sick}, skew)),
-        (*(_clock(host, off) for host, off in skew.items()), *_noted(hosts)),
+        (*clocks.notes(skew, span), *_noted(hosts)),
         skew,
     )
 
@@ -69,8 +67,3 @@ def _noted(hosts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     for host, facts in hosts.items():
         notes = facts.get("changes_notes")
         yield from (f"{host}: {note}" for note in (notes if isinstance(notes, list) else ()))
-
-
-def _clock(host: str, off: float) -> str:
-    how = "ahead of" if off > 0 else "behind"
-    return f"the clock of {host} is {span(abs(off))} {how} ours; its times are corrected by that"

@@ -9,12 +9,17 @@ from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from incidentctl import dependency_graph
+from incidentctl import clocks, dependency_graph
+from incidentctl.changes import span
 from incidentctl.plan import Service
 from incidentctl.text import plain
 
 _MANY = 200  # findings, and changes, of one host that are looked at
 _NAME = 120
+_WRONG_S = 60  # a clock that is off by more may be why somebody is turned away
+_OF_OTHERS = frozenset(
+    {"certificate", "dependency", "dependency_slow"}
+)  # times in what they say are of no host's clock
 
 
 class Finding(NamedTuple):
@@ -85,9 +90,8 @@ def read(
     """
     addresses = addresses or {}
     told = {host: facts for host in sorted(hosts) if isinstance(facts := hosts[host], Mapping)}
-    findings = tuple(
-        found for host, facts in told.items() for found in _findings(host, facts, (ahead or {}).get(host, 0.0))
-    )
+    ahead = ahead or {}
+    findings = tuple(found for host, facts in told.items() for found in _findings(host, facts, ahead.get(host, 0.0)))
     contained = {(found.host, found.service) for found in findings if found.kind == "contained"}
     looks = {
         (host, name): look
@@ -128,6 +132,9 @@ def moment(value: Any) -> datetime | None:
 
 
 def _findings(host: str, facts: Mapping[str, Any], ahead: float) -> Iterator[Finding]:
+    if abs(ahead) >= _WRONG_S:
+        told = f"its clock is {span(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} ours"
+        yield Finding(host, "warning", "clock", told, None, None, {"seconds": round(ahead, 1)})
     for row in _rows(facts.get("findings")):
         severity, kind, text, service = (row.get(key) for key in ("severity", "kind", "text", "service"))
         if isinstance(kind, str) and isinstance(text, str):
@@ -140,7 +147,8 @@ def _findings(host: str, facts: Mapping[str, Any], ahead: float) -> Iterator[Fin
             began = (
                 None if "last_at" in about else deployed or at
             )  # what comes again and again began before its last time
-            found = Finding(host, str(severity), plain(kind, _NAME), plain(text), name, at, about, began)
+            told = text if kind in _OF_OTHERS else clocks.put_right(text, facts, ahead)
+            found = Finding(host, str(severity), plain(kind, _NAME), plain(told), name, at, about, began)
             yield _with_names(found)
 
 

@@ -47,9 +47,9 @@ def of_services(hosts: Mapping[str, Mapping[str, Any]], ahead: Mapping[str, floa
     for host, facts in hosts.items():
         for name, told in _mapping(facts.get("services")).items():
             sick = _mapping(_mapping(told).get("health")).get("healthy") is False
-            for at, source in _told(name, _mapping(told), sick):
-                moved = at - timedelta(seconds=ahead.get(host, 0.0))
-                found.setdefault(name, []).append((sick, Onset(_iso(moved), f"{source} on {host}")))
+            off = timedelta(seconds=ahead.get(host, 0.0))
+            for at, source in _told(name, _mapping(told), sick, off):
+                found.setdefault(name, []).append((sick, Onset(_iso(at - off), f"{source} on {host}")))
     return {name: first(_sick_ones(each)) for name, each in found.items()}
 
 
@@ -80,7 +80,7 @@ def first(candidates: Iterable[Onset]) -> Onset:
     return min(candidates, key=_order)
 
 
-def _told(name: str, facts: Mapping[str, Any], sick: bool) -> Iterator[tuple[datetime, str]]:
+def _told(name: str, facts: Mapping[str, Any], sick: bool, off: timedelta) -> Iterator[tuple[datetime, str]]:
     at = moment(facts.get("onset"))
     if at is not None:
         yield at, str(facts.get("onset_source") or f"the first error of {name}")
@@ -88,7 +88,7 @@ def _told(name: str, facts: Mapping[str, Any], sick: bool) -> Iterator[tuple[dat
     ill = moment(seen.get("sick_at"))
     well = max(filter(None, map(moment, (seen.get("healthy_at"), facts.get("seen_well")))), default=None)
     if sick and ill is not None and (well is None or well < ill):
-        last = f", {well:%H:%M:%S} still healthy" if well else ""
+        last = f", {well - off:%H:%M:%S} still healthy" if well else ""
         yield ill, f"{name} was seen sick under its release{last},"
 
 

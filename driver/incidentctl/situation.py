@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from incidentctl import event_data, history, mitigation, options, plan, precedents
+from incidentctl import clocks, event_data, history, mitigation, options, plan, precedents
 from incidentctl.desk import Desk
 from incidentctl.incident import Incident
 from incidentctl.options import backups
@@ -28,7 +29,7 @@ def situation(desk: Desk) -> options.Situation:
         affected=affected,
         now=datetime.now(UTC),
         specs={service.name: service.spec for service in desk.services()},
-        rollback=by_service([*_rows(incident, "contain"), *diagnosed], "prepare_rollback"),
+        rollback=by_service(_by_our_clock([*_rows(incident, "contain"), *diagnosed]), "prepare_rollback"),
         onset=_onsets(incident),
         causes=tuple(_causes(incident)),
         new_errors=_new_errors(diagnosed),
@@ -164,6 +165,23 @@ def _mitigations(desk: Desk) -> Iterator[options.Mitigation]:
         if fits:
             lasts = ", until it is lifted" if name in plan.LIFTABLE else ""
             yield options.Mitigation(name, plan.MITIGATIONS[name] + lasts, tuple(service.name for service in fits))
+
+
+def _by_our_clock(rows: Sequence[HostOutcome]) -> Iterator[HostOutcome]:
+    """Give the rows with the times of deployments as our clock would have had them; the onset is by ours, too."""
+    skew = clocks.wrong({row.host: row.facts for row in rows if row.capability == "diagnosis"})
+    for row in rows:
+        services, off = row.facts.get("services"), skew.get(row.host)
+        if off is None or not isinstance(services, Mapping):
+            yield row
+            continue
+        told = {
+            name: {**facts, "deployed_at": clocks.moved(facts.get("deployed_at"), off)}
+            if isinstance(facts, Mapping)
+            else facts
+            for name, facts in services.items()
+        }
+        yield replace(row, facts={**row.facts, "services": told})
 
 
 def _rows(incident: Incident, phase: str) -> tuple[HostOutcome, ...]:

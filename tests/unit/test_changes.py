@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from incidentctl import changes, history
+from incidentctl import changes, clocks, history
 from incidentctl.onset import Onset
 from incidentctl.outcome import HostOutcome
 
@@ -109,12 +109,12 @@ def clock(now: datetime, asked: datetime, answered: datetime, after_s: float = 0
 def test_clock_is_wrong_by_what_lies_outside_of_question_and_answer(off_s: float, ahead_s: float) -> None:
     asked = ONSET
     said = clock(asked + timedelta(seconds=0.5 + off_s), asked, asked + timedelta(seconds=2.5))
-    assert changes.ahead(said) == pytest.approx(ahead_s)
+    assert clocks.ahead(said) == pytest.approx(ahead_s)
 
 
 @pytest.mark.parametrize("said", [{}, {"clock": None}, {"clock": {"now": "noon", "asked_at": 3}}, {"clock": "x"}])
 def test_clock_that_cannot_be_told_counts_as_right(said: dict[str, Any]) -> None:
-    assert changes.ahead(said) == 0
+    assert clocks.ahead(said) == 0
 
 
 def test_times_of_a_host_whose_clock_is_hours_off_are_corrected_and_it_is_noted() -> None:
@@ -131,7 +131,9 @@ def test_times_of_a_host_whose_clock_is_hours_off_are_corrected_and_it_is_noted(
         },
     }
     assert sentences(found) == ["web1 and web2 got release 42 at 02:51:00 UTC, 9 min before the onset"]
-    assert read(found).notes == ("the clock of web2 is 2.0 h ahead of ours; its times are corrected by that",)
+    assert read(found).notes == (
+        "clocks that are off ours, and times of these hosts put right by that: web2 2.0 h ahead",
+    )
 
 
 def test_onset_is_the_first_of_all_services_and_says_its_source() -> None:

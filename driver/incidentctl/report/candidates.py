@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from incidentctl import event_data, findings
+from incidentctl import clocks, event_data, findings
 from incidentctl.incident import Incident
 from incidentctl.report.blocks import UNKNOWN, Block, Table
 
@@ -50,8 +50,9 @@ def _found(rows: Sequence[Mapping[str, Any]]) -> Block:
 
 
 def _patterns(rows: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, ...], ...]:
+    skew = clocks.wrong({str(row["host"]): row.get("facts", {}) for row in rows})
     found = findings.patterns(
-        (row["host"], name, error)
+        (row["host"], name, {**error, "first_seen": clocks.moved(error.get("first_seen"), skew.get(row["host"], 0.0))})
         for row in rows
         for name, facts in row.get("facts", {}).get("services", {}).items()
         for error in facts.get("errors", ())
