@@ -42,6 +42,17 @@ def lacking(incident: Incident) -> dict[str, str]:
     }
 
 
+def may_lie(incident: Incident) -> set[str]:
+    """Return the hosts on which a bundle may lie that did not come home: a collection was begun, and ended without one."""
+    last = {
+        str(row.get("host")): row.get("outcome")
+        for rows in (incident.outcomes or {}).values()
+        for row in rows
+        if _ours(row)
+    }
+    return {host for host, outcome in last.items() if outcome in ("failed", "unknown", "unreachable")}
+
+
 def manifest(incident: Incident, folder: Path | None = None) -> dict[str, Any]:
     """Return the manifest of an incident; with a `folder`, bundles in it by their paths below it."""
     why = {

@@ -81,6 +81,7 @@ def _collect(services: list[dict[str, Any]], params: Params) -> Result:
     """Collect, in a thread that goes behind all else."""
     _budget.step_back()
     budget = _budget.Budget(params["max_seconds"], params["max_cpu_seconds"])
+    removed = _evidence_place.abandoned(params["login_user"])
     stages = (
         (_volatile_parts, 0),
         (lambda: _evidence_logs.parts(services, params), _CONFIGURATION_BYTES),
@@ -94,7 +95,7 @@ def _collect(services: list[dict[str, Any]], params: Params) -> Result:
     facts = _facts(manifest)
     answer = result(
         CAPABILITY,
-        [action("bundle", "done", _summary(manifest))],
+        [action("bundle", "done", ", ".join([_summary(manifest), *_evidence_place.told(removed)]))],
         facts={**facts, **budget.used()},
         files=[{"path": params["dest"], "sha256": digest, "bytes": size}],
     )

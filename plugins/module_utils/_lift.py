@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ansible_collections.incidentctl.response.plugins.module_utils import (
+    _evidence_place,
     _http_toggle,
     _ledger,
     _monitoring_rule,
@@ -37,7 +38,7 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
 
     One that cannot be undone, or not even read, is failed and kept; the others are lifted all the same.
     An entry that says `keep`, as a rollback does, stays. What another incident holds as well is left to its lift.
-    Ledgers of incidents that were wholly lifted `forget_after_days` ago are removed.
+    Ledgers of incidents that were wholly lifted `forget_after_days` ago are removed, and evidence that nobody brought home.
     """
     if not check_mode:
         _ledger.settle(params)
@@ -62,10 +63,13 @@ def run(params: dict[str, Any], check_mode: bool) -> Result:
         for row in actions
         if row["outcome"] == "done"
     ]
+    removed = _evidence_place.abandoned(check_mode=check_mode or bool(words))
     if not actions:
         nothing = f"nothing of {params['incident_id']} is open on this host"
         actions = [action("ledger", "unchanged", f"{', '.join(words)} is lifted already" if words else nothing)]
-    return result("lift", actions, facts=_facts(params, pending), diff=diff)
+    actions += [action("evidence", "done", told) for told in _evidence_place.told(removed)]
+    left = _evidence_place.left_of(params["incident_id"])
+    return result("lift", actions, facts={**_facts(params, pending), **({"bundles": left} if left else {})}, diff=diff)
 
 
 def _is(word: str, entry: _ledger.Entry) -> bool:

@@ -52,6 +52,7 @@ incident:
       one. C(facts.entries) has C(entry), C(capability) and C(target) of each that this run found open. C(facts.held) is there if
       another incident still holds some of it, and says which, by target.
     - C(facts.damaged) is there if entries cannot be read, as C(entry) and C(path) of each.
+    - C(facts.bundles) is there if bundles of the incident's evidence lie on this host, and names their folders.
     - C(facts.waited) is there if another act was at work on this host, as C(seconds) and for whom it waited, C(for).
   returned: always
   type: dict

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from incidentctl import approval, gate, guards, ledgers, measurements, report, retry
+from incidentctl import approval, event_data, evidence_manifest, gate, guards, ledgers, measurements, report, retry
 from incidentctl.desk import Desk, skip_step, tell
 from incidentctl.errors import NotRecovered, Partial, PlanChangedError, RefusedError, UsageError
+from incidentctl.incident import Incident
 from incidentctl.outcome import SUCCESS, HostOutcome, Outcome
 from incidentctl.phases import approvals, planning, review
 from incidentctl.phases.decision import ask_anew, planned, way
@@ -216,13 +217,30 @@ def close(desk: Desk, leave_contained: str | None = None) -> None:
             f"incidentctl lift {desk.incident_id}, or close with --leave-contained REASON",
         )
     said = {row.get("text") for row in incident.follow_ups}
-    for text in report.usual_follow_ups(incident):
+    lying = _bundles_left(outcome, incident)
+    for text in lying:
+        desk.show("note", text=text)
+    for text in (*report.usual_follow_ups(incident), *lying):
         if text in said:
             continue
         desk.note("follow_up", text=text, owner=incident.acknowledged_by or desk.actor)
     reason = {"left_contained": leave_contained, "left": left, "not_asked": silent} if left or silent else {}
     desk.note("closed", **reason)
     leave(desk)
+
+
+def _bundles_left(outcome: Outcome, incident: Incident) -> list[str]:
+    """Say on which hosts a bundle of evidence lies that did not come home, or may, where nobody answers."""
+    unsure = evidence_manifest.may_lie(incident)
+    found = []
+    for row in outcome.rows:
+        if there := event_data.texts(row.facts.get("bundles")):
+            found.append(f"{row.host}: evidence that was not brought home lies there: {', '.join(there)}")
+        elif row.host in unsure and not ledgers.answered(row):
+            found.append(
+                f"{row.host}: evidence that was not brought home may lie there, in /var/tmp/incidentctl-evidence-*"
+            )
+    return [f"{text}. What next collects or lifts there removes it, two hours after it was made" for text in found]
 
 
 def _unless_in(outcome: Outcome, contained: Mapping[str, Any]) -> str:
