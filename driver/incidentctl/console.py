@@ -21,7 +21,7 @@ from incidentctl.console_diagnosis import MANY_HOSTS
 from incidentctl.dependencies import Root
 from incidentctl.errors import DecisionAwaited, IncidentctlError
 from incidentctl.history import History
-from incidentctl.incident import ENDED, Incident
+from incidentctl.incident import ENDED, Event, Incident
 from incidentctl.judgement import Judgement
 from incidentctl.outcome import story as story_of
 from incidentctl.text import fitted, wrapped
@@ -42,6 +42,7 @@ _SIGNS = {
 }
 _LOG_HEIGHT = 1000  # a log file has no last line
 _FINE = ("done", "unchanged", "skipped")
+_ELSEWHERE = "Answered elsewhere."
 
 
 class Console:
@@ -58,6 +59,7 @@ class Console:
         self._busy = False
         self._phase: dict[str, Any] = {}
         self._plans: Mapping[str, Any] = {}
+        self._heard = 0
 
     def show(self, kind: str, **facts: Any) -> None:
         """Show one thing that happened; `kind` names it (the workflow's words)."""
@@ -125,6 +127,13 @@ class Console:
 
     def _show_note(self, text: str) -> None:
         self._rich.print(plain(text))
+
+    def _show_heard(self, events: Iterable[Event]) -> None:
+        """Say once who joined, which alerts came, and who else set another severity."""
+        for event in events:
+            if event.seq > self._heard and (told := _heard(event)):
+                self._rich.print(Text(plain(f"{event.actor} {told}"), style="bold"))
+                self._heard = event.seq
 
     def _show_busy(self, text: str) -> None:
         """Say at a terminal what takes a moment, until something is shown again. A log needs no such line."""
@@ -248,13 +257,13 @@ class Console:
         self._rich.print(Text("Containment, as the severity allows", style="bold"))
         for host, capability, service in step.targets:
             self._rich.print(f"  {host}: {capability} ({service})")
-        answer = self._read(f"{incident.severity} allows it. Contain now? [Y/n] ", lambda: False)
+        answer = self._read(f"{incident.severity} allows it. Contain now? [Y/n] ")
         if answer is None:
             return None
         return "yes" if answer.strip().lower() in ("", "y", "yes") else "no"
 
     def _ask_forward(self, named: str) -> str | None:
-        answer = self._read(f"The rollback made it worse. Go forward again, {plain(named)}? [y/N] ", lambda: False)
+        answer = self._read(f"The rollback made it worse. Go forward again, {plain(named)}? [y/N] ")
         return answer and ("yes" if answer.strip().lower() in ("y", "yes") else "no")
 
     def _ask_decide(self, options: Sequence[Mapping[str, Any]], poll: Callable[[], Incident]) -> str | None:
@@ -263,9 +272,13 @@ class Console:
         letters = "/".join(letter.upper() for letter in sorted(able))
         hint = f"{letters}, {f'Enter = {best}, ' if best else ''}i = why, q = decide later"
 
-        def answered() -> bool:
+        before = poll()
+
+        def answered() -> str:
             now = poll()
-            return now.decision is not None or now.status in ENDED
+            if now.decision is not None or now.status in ENDED:
+                return _ELSEWHERE
+            return "" if now.affected == before.affected else "Somebody joined: the ways out are weighed anew."
 
         while True:
             answer = self._read(f"Which way? [{hint}] ", answered)
@@ -284,7 +297,9 @@ class Console:
         told = ", ".join(f"{number} = {plain(name)}" for number, name in enumerate(names, 1))
         known = {**{str(number): name for number, name in enumerate(names, 1)}, **{name: name for name in names}}
         while True:
-            answer = self._read(f"Which playbook? [{told}, q = decide later] ", lambda: poll().decision is not None)
+            answer = self._read(
+                f"Which playbook? [{told}, q = decide later] ", lambda: _ELSEWHERE if poll().decision else ""
+            )
             if answer is None or answer.strip() in ("q", "later"):
                 return None
             if answer.strip() in known:
@@ -294,24 +309,34 @@ class Console:
         self._rich.print(Text(plain(told), style="bold"))
         self._lines(Text(f"  {plain(line)}") for line in plan)
         prompt = "Do you approve it as well? [y, q = leave it]" if mine else "Waiting for another person [q = leave it]"
-        while (answer := self._read(f"{prompt} ", poll)) is not None:
+        while (answer := self._read(f"{prompt} ", lambda: _ELSEWHERE if poll() else "")) is not None:
             word = answer.strip().lower()
             if word in ("q", "later", "n", "no") or (mine and word in ("y", "yes")):
                 return "yes" if word[0] == "y" else None
         return None
 
     def _ask_review(self) -> str | None:
-        answer = self._read("Reviewed by whom? (name, or no) ", lambda: False)
+        answer = self._read("Reviewed by whom? (name, or no) ")
         name = (answer or "").strip()
         return None if name.lower() in ("", "n", "no") else name
 
-    def _read(self, prompt: str, answered: Callable[[], bool]) -> str | None:
-        """Read a line; None at the end of input, or when somebody answered elsewhere meanwhile."""
+    def _read(self, prompt: str, moved: Callable[[], str] = str) -> str | None:
+        """Read a line; None at the end of input, or as soon as `moved` says why no answer is waited for any more."""
         self._rich.print(prompt, end="", style="bold")
-        typed = keyboard.line(answered)
+        typed = keyboard.line(lambda: bool(moved()))
         if typed is None:
-            self._rich.print("\nAnswered elsewhere." if answered() else "")
+            self._rich.print(f"\n{told}" if (told := moved()) else "")
         return typed
+
+
+def _heard(event: Event) -> str:
+    """Return what somebody else said of an incident, as the rest of a sentence that begins with who it was; "" for the rest."""
+    if event.kind == "severity_changed":
+        return f"set the severity to {event.data.get('severity')}"
+    if event.kind != "note" or not {"joined", "alert"} & event.data.keys():
+        return ""
+    named = ", ".join(event.data.get("affected", ()))
+    return f"joined: {event.data.get('text')}" + (f" ({named} counts as affected)" if named else "")
 
 
 def _table(title: str) -> Table:

@@ -43,6 +43,7 @@ class Desk:
     limit: tuple[str, ...] | None = None  # of the incident's hosts, only these this time
     reviewed_by: str | None = None  # who has looked at a hotfix, as a person says
     override: tuple[str, ...] = ()  # the guards that a person names
+    since: int = 0  # the event with which they began: what others said before that, they can read
 
     def incident(self) -> Incident:
         """The incident as the record has it now."""
@@ -51,6 +52,11 @@ class Desk:
     def note(self, kind: str, **data: Any) -> None:
         """Append an event, synced before this returns."""
         self.record.append(self.incident_id, kind, data, self.actor)
+
+    def hear(self) -> None:
+        """Show what others have said of the incident meanwhile."""
+        events = self.record.events(self.incident_id)
+        self.show("heard", events=[event for event in events if event.seq > self.since])
 
     @property
     def folder(self) -> Path:

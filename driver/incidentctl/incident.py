@@ -237,7 +237,8 @@ def _step_finished(incident: Incident, event: Event) -> Changes:
         done = replace(begun, state="done", finished_at=event.at, seconds=seconds, outcome=how)
         changes["phases"] = (*incident.phases[:number], done, *incident.phases[number + 1 :])
     if "affected" in event.data:
-        changes["affected"] = event_data.texts(event.data["affected"])
+        joined = [name for note in incident.notes for name in note.get("affected", ())]  # maybe while it went on
+        changes["affected"] = _and(event_data.texts(event.data["affected"]), event_data.texts(joined))
     if isinstance(event.data.get("monitoring"), dict):
         changes["monitoring"] = {**incident.monitoring, str(name): event.data["monitoring"]}
     if isinstance(event.data.get("verified"), dict):  # after the lift: with its users back, it is the last word
@@ -279,8 +280,11 @@ def _decided(incident: Incident, event: Event) -> Changes:
 def _noted(incident: Incident, event: Event) -> Changes:
     """Who joins may name services that are affected though their health check does not say so."""
     named = event_data.texts(event.data.get("affected"))
-    affected = tuple(sorted({*incident.affected, *named})) if named else incident.affected
-    return {"notes": (*incident.notes, _row(event)), "affected": affected}
+    return {"notes": (*incident.notes, _row(event)), "affected": _and(incident.affected, named)}
+
+
+def _and(affected: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({*affected, *more})) if more else affected
 
 
 def _unlocked(incident: Incident, event: Event) -> Changes:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from incidentctl import alerts, notify, session, workflow
+from incidentctl import alerts, session, workflow
 from incidentctl import incident as incidents
 from incidentctl.alerts import Notification
 from incidentctl.desk import Show
@@ -104,7 +104,7 @@ class Intake:
             detected_at=began.astimezone(UTC).isoformat() if began and began <= now else None,
             alert=self._facts(told, severity),
         )
-        self._tell(name)
+        session.tell_declared(self._session, name)
         return Heard(name, "declared", alerts.title(told))
 
     def _add(self, name: str, told: Notification) -> Heard:
@@ -115,7 +115,7 @@ class Intake:
         text = alerts.in_words(told)
         record.append(name, "note", {"text": text, "alert": self._facts(told, severity)}, ACTOR)
         if told.firing and incident.status not in ENDED:
-            self._tell(name)
+            session.tell_declared(self._session, name)  # a notification that is repeated after a crash makes up for it
             # A person may have set it lower since: that a known alert fires again is no reason to raise it anew.
             if all(SEVERITIES.index(severity) < SEVERITIES.index(other) for other in before):
                 session.raise_severity(self._session, name, severity, {"reason": text, "by": "alert"})
@@ -123,12 +123,6 @@ class Intake:
 
     def _facts(self, told: Notification, severity: str) -> dict[str, Any]:
         return alerts.facts(told, severity, alerts.named(told, self._inventory)[1])
-
-    def _tell(self, name: str) -> None:
-        """Nobody is told twice, so that a notification that is repeated after a crash makes up for it."""
-        incident = incidents.fold(self._session.record.events(name))
-        names = self._session.settings.severities[incident.severity].notify
-        notify.tell(self._session.record, incident, names, "declared", self._session.settings)
 
 
 def waiting(opened: Session) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from incidentctl.event_data import took
 from incidentctl.findings import same_templates
-from incidentctl.incident import Event
+from incidentctl.incident import Event, fold
 
 MOST = 100  # incidents that are looked back at, the newest: each is read whole
 
@@ -72,10 +72,9 @@ def read(events: Sequence[Event]) -> Precedent:
     declared = events[0].data
     ends = [e.data for e in events if e.kind == "step_finished"]
     judged = next((data["judged"] for data in reversed(ends) if isinstance(data.get("judged"), dict)), None)
-    affected = next((data["affected"] for data in reversed(ends) if isinstance(data.get("affected"), list)), None)
     return Precedent(
         incident_id=events[0].incident_id,
-        services=frozenset(map(str, declared.get("affected") or () if affected is None else affected)),
+        services=frozenset(fold(events).affected),
         drill=bool(declared.get("drill")),
         pattern=pattern(judged),
         attempts=tuple(_attempts(events)),

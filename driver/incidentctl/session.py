@@ -214,9 +214,18 @@ def join(
         told = description or f"counts as affected: {', '.join(affected)}"
         note = {"text": told, "joined": True, **({"affected": affected} if affected else {})}
         session.record.append(found, "note", note, session.actor)
+    if affected:  # whose users, or partners, may hear of it only now
+        tell_declared(session, found)
     if wanted is not None:
         raise_severity(session, found, wanted, {"by": "join"})
     return session.record.incident(found)
+
+
+def tell_declared(session: Session, incident_id: str) -> None:
+    """Tell those whom an incident concerns, as it stands now, that there is one. Nobody is told twice."""
+    incident = session.record.incident(incident_id)
+    names = session.settings.severities[incident.severity].notify
+    notify.tell(session.record, incident, names, "declared", session.settings)
 
 
 def raise_severity(session: Session, incident_id: str, severity: str, facts: Mapping[str, Any]) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -159,7 +160,7 @@ def drive(desk: Desk) -> Incident:
 
 def _drive(desk: Desk) -> Incident:
     with at_work(desk) as locked:
-        before = desk.incident()
+        desk, before = replace(desk, since=locked.seq), desk.incident()
         if before.status == "closed" and "cut_off" in locked.data:
             recovery.leave(desk)
             notify.wait()
@@ -173,6 +174,7 @@ def _drive(desk: Desk) -> Incident:
                 investigation.collect_again(desk)
             for name, act in PHASES:
                 if _needed(name, desk.incident()):
+                    desk.hear()
                     act(desk)
         notify.wait()
         incident = desk.incident()

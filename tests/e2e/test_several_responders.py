@@ -99,6 +99,30 @@ def test_several_responders_share_one_incident(shop: Shop) -> None:
     assert shop.run("close").returncode == 0
 
 
+def test_who_joins_a_running_incident_is_heard_at_its_terminal_and_looked_after(shop: Shop) -> None:
+    child = shop.in_terminal("run", "--severity", "low", "checkout returns 500")
+    with contextlib.closing(child):
+        child.expect("Which way", timeout=300)
+        number = str(shop.status()["incident_id"])
+        joined = shop.run("run", "--join", number, "--service", "worker", "recommendations are empty")
+        assert joined.returncode == 0, joined.stderr
+        child.expect("Somebody joined", timeout=60)
+        child.expect("joined: recommendations are empty", timeout=60)
+        child.expect("Which way", timeout=300)
+        child.sendline("a")
+        child.expect(pexpect.EOF, timeout=300)
+        child.close()
+    assert child.exitstatus == 0
+    (decided,) = kinds(shop, "decided")
+    assert decided["data"]["question"] == kinds(shop, "question_asked")[-1]["seq"]
+    looks = {
+        event["data"]["phase"]: event["data"]["services"].get("health_check")
+        for event in kinds(shop, "step_started")
+        if event["data"]["phase"] in ("verify", "monitor")
+    }
+    assert looks == {"verify": ["shop", "worker"], "monitor": ["shop", "worker"]}
+
+
 def decide_at_once(shop: Shop, child: pexpect.spawn[str]) -> None:
     """Two decide at the same moment; who waits at the question carries it out."""
     (code, said), (other, told) = sorted(at_once(shop, ("decide", "rollback"), ("decide", "mitigate")))

@@ -200,6 +200,23 @@ def test_outsiders_are_told_only_when_it_is_known_that_it_concerns_them(record: 
     assert len(set(told(record))) == len(told(record))
 
 
+def test_who_joins_a_running_incident_has_those_told_whom_it_concerns_now(record: Record, settings: Settings) -> None:
+    triaged(record, "payout")
+    tell(record, settings, "declared")
+    before = told(record)
+    assert ("declared", "public") not in before
+    elsewhere = {"pid": 4711, "host": "web9", "machine": "another", "boot_id": "another", "started": 1}
+    record.append("INC-1", "locked", elsewhere, "anna@web9")
+    config = str(settings.state_dir.parent / "incidentctl.yml")
+    words = ("run", "--join", "INC-1", "--service", "shop", "the basket is empty", "--config", config)
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "driver")}
+    for _ in range(2):
+        subprocess.run([sys.executable, "-m", "incidentctl", *words], env=env, check=True, capture_output=True)
+    now = told(record)
+    assert now.count(("declared", "public")) == 1
+    assert set(now) - set(before) == {("investigating", "status page"), ("declared", "public")}
+
+
 def test_outsiders_read_no_host_no_error_no_head_and_nothing_that_was_typed(
     record: Record, settings: Settings, receiver: Receiver
 ) -> None:

@@ -111,6 +111,38 @@ def test_what_is_typed_counts_and_says_which_question_it_answers(desk: Desk) -> 
     assert kinds(desk, "decided") == [{"option": "hotfix", "question": question.seq, "plan": plan}]
 
 
+def test_who_joins_at_the_question_is_told_and_the_ways_out_are_weighed_anew(session: Session, desk: Desk) -> None:
+    two = "INC-20260101-0000-bbbb"
+    both = replace(desk.inventory, services=(SHOP, replace(SHOP, name="stock")))
+    desk = replace(desk, incident_id=two, inventory=both)
+    desk.note("declared", title="x", severity="medium", services=["shop", "stock"], affected=["shop"], hosts=["web1"])
+    asked: list[str] = []
+    heard: list[str] = []
+
+    def ask(_question: str, **facts: Any) -> str | None:
+        asked.append(next(str(option["steps"]) for option in facts["options"] if option["key"] == "hotfix"))
+        if len(asked) > 1:
+            return "hotfix"
+        sessions.join(replace(session, actor="bob"), two, "no stock either", None, ["stock"])
+        return None  # as a terminal does once somebody has joined
+
+    def show(kind: str, **facts: Any) -> None:
+        heard.extend(
+            event.data["text"] for event in facts["events"] if event.kind == "note"
+        ) if kind == "heard" else None
+
+    desk = replace(desk, ask=ask, show=show)
+    decision.assess(desk)
+    decision.decide(desk)
+    assert heard == ["no stock either"]
+    assert ["stock" in steps for steps in asked] == [False, True]
+    put, made = [
+        [event for event in desk.record.events(two) if event.kind == kind] for kind in ("question_asked", "decided")
+    ]
+    assert len(put) == 2
+    assert made[0].data["question"] == put[1].seq
+
+
 @pytest.mark.parametrize("typed", ["mitigate", "hotfix"])
 def test_who_types_after_another_has_decided_is_told_and_nothing_follows(desk: Desk, typed: str) -> None:
     elsewhere = replace(desk, actor="bob")

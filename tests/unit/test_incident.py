@@ -250,6 +250,12 @@ def test_what_was_collected_written_and_told_is_listed_with_its_time_and_author(
         assert rows_of_one_kind[0]["at"].startswith("2026-01-01T12:")
 
 
+def test_who_joins_while_a_phase_goes_on_is_not_forgotten_at_its_end() -> None:
+    joined = ("note", {"text": "x", "joined": True, "affected": ["worker"]})
+    incident = told(DECLARED, LOCKED, started("triage"), joined, finished("triage", "done", affected=["db", "shop"]))
+    assert incident.affected == ("db", "shop", "worker")
+
+
 def test_a_lock_that_was_taken_over_is_not_let_go_by_its_former_holder() -> None:
     mine = ("locked", {"pid": 2, "host": "here"})
     assert told(DECLARED, LOCKED, mine, UNLOCKED).holder is not None

@@ -381,6 +381,22 @@ def test_a_playbook_of_the_users_own_that_did_not_help_puts_the_question_anew(de
         verification.verify(desk)
 
 
+def test_what_is_named_while_it_is_looked_at_after_the_lift_is_looked_at_as_well(
+    desk: Desk, hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts.rows += (row("db1", "database", {"healthy": True}),)
+
+    def joined(*words: Any, **how: Any) -> Outcome:
+        if not events(desk, "note"):
+            desk.note("note", text="slow", joined=True, affected=["database"])
+        return hosts.run_step(*words, **how)
+
+    monkeypatch.setattr(verification, "run_step", joined)
+    verification.monitor(desk)
+    assert [step.phase for step, _variables in hosts.asked] == ["monitor", "monitor"]
+    assert "database" in hosts.asked[-1][1]["health_check_only"]
+
+
 def test_what_is_seen_after_the_lift_is_the_last_word(desk: Desk, hosts: Hosts) -> None:
     verification.verify(desk)
     hosts.rows = (row("web1", "shop", seen(rows=1180)),)

@@ -80,7 +80,7 @@ def _refused(desk: Desk, step: PlannedStep, seen: Incident) -> dict[str, str]:
 
 def decide(desk: Desk) -> None:
     """A person chooses. Nobody else does, and no time that passes does."""
-    if desk.incident().decision is None:
+    while (before := desk.incident()).decision is None:
         asked = _put(desk)
         desk.show("plans", plans=desk.incident().plans, options=desk.incident().options)
         # Last: it has room on one screen with the question.
@@ -94,6 +94,9 @@ def decide(desk: Desk) -> None:
         incident = desk.incident()
         if incident.status in ENDED:
             raise UsageError(f"{desk.incident_id} was {incident.status} meanwhile.", fix=standing(incident).next[0])
+        if incident.decision is None and incident.affected != before.affected:
+            desk.hear()  # somebody joined: the figures are of less than there is
+            continue
         if incident.decision is None:
             raise DecisionAwaited(
                 f"{desk.incident_id}: which recovery?",

@@ -220,7 +220,8 @@ def close(desk: Desk, leave_contained: str | None = None) -> None:
     lying = _bundles_left(outcome, incident)
     for text in lying:
         desk.show("note", text=text)
-    for text in (*report.usual_follow_ups(incident), *lying):
+    late = [f"See whether {name} is well: somebody joined for it after the last look" for name in _unseen(desk)]
+    for text in (*report.usual_follow_ups(incident), *lying, *late):
         if text in said:
             continue
         desk.note("follow_up", text=text, owner=incident.acknowledged_by or desk.actor)
@@ -241,6 +242,19 @@ def _bundles_left(outcome: Outcome, incident: Incident) -> list[str]:
                 f"{row.host}: evidence that was not brought home may lie there, in /var/tmp/incidentctl-evidence-*"
             )
     return [f"{text}. What next collects or lifts there removes it, two hours after it was made" for text in found]
+
+
+def _unseen(desk: Desk) -> list[str]:
+    """Return the services that were named as affected when the last look had begun, and that it did not look at."""
+    events = desk.record.events(desk.incident_id)
+    looks = [
+        e for e in events if e.kind == "step_started" and e.data.get("phase") == "monitor" and e.data.get("services")
+    ]
+    if not looks:
+        return []
+    seen = looks[-1].data["services"].get("health_check", ())
+    notes = [event for event in events if event.kind == "note" and event.seq > looks[-1].seq]
+    return sorted({name for event in notes for name in event.data.get("affected", ()) if name not in seen})
 
 
 def _unless_in(outcome: Outcome, contained: Mapping[str, Any]) -> str:

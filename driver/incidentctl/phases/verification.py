@@ -119,10 +119,25 @@ def unless_held(desk: Desk) -> None:
 
 
 def monitor(desk: Desk) -> None:
-    """Lifting was a change too: look once more, now that the service has its users back, and at the monitoring."""
+    """Lifting was a change too: look once more, now that the service has its users back, and at the monitoring.
+
+    What who joins meanwhile counts as affected is looked at as well.
+    """
+    seen = None
+    while (affected := _unheld(desk)) != seen:
+        desk.hear()
+        _monitor(desk, affected)
+        seen = affected
+
+
+def _unheld(desk: Desk) -> tuple[Service, ...]:
+    """Return the affected services that no other incident keeps contained."""
     incident = desk.incident()
     held = {name for _, name in held_by_others(incident)}
-    affected = tuple(s for s in desk.services() if s.name in incident.affected and s.name not in held)
+    return tuple(s for s in desk.services() if s.name in incident.affected and s.name not in held)
+
+
+def _monitor(desk: Desk, affected: tuple[Service, ...]) -> None:
     if not affected:
         skip_step(desk, "monitor")
         return
