@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from incidentctl.plan import Service
 from incidentctl.series import ALERT, QUERY, TARGETS, Kept, Question, Span
 
 AROUND_S = 30 * 60  # before the onset, and after the recovery
+_LONGEST_S = 6 * 3600  # that are asked for as one; of what took longer its beginning and its end, half of that each
 _QUESTIONS = 16  # to each server
 _TARGETS = "targets_up"
 _TEMPLATE = re.compile(r"\{[{%#]")
@@ -35,10 +36,11 @@ def asked(desk: Desk, began: datetime | None = None) -> Iterator[None]:
     if not (settings.prometheus and questions):
         yield
         return
-    span = _span(incident, began, datetime.now(UTC))
-    answers = monitoring.over(settings, questions, span)
+    spans = _spans(incident, began, datetime.now(UTC))
+    answers = monitoring.over(settings, questions, spans)
     yield
-    _keep(desk, Kept(span, series.step(span), tuple(answers())), notes)
+    kept = [Kept(span, series.step(span), tuple(each)) for span, each in zip(spans, answers(), strict=True)]
+    _keep(desk, kept, notes)
 
 
 def _questions(desk: Desk, incident: Incident) -> tuple[list[Question], list[str]]:
@@ -74,26 +76,35 @@ def _alerts(service: Service) -> Iterator[Question]:
             yield Question(ALERT, str(alert.get("name")), service.name, alert["expr"])
 
 
-def _span(incident: Incident, began: datetime | None, now: datetime) -> Span:
-    """From half an hour before the onset (without one, the declaration) until now, but no longer than that after the recovery."""
+def _spans(incident: Incident, began: datetime | None, now: datetime) -> list[Span]:
+    """From half an hour before the onset (without one, the declaration) until now, but no longer than that after the recovery.
+
+    Of what is too long to be seen in as many points as are asked for, the two ends.
+    """
     kept = onset.kept(incident.onset)
-    since = began or onset.moment((kept.at if kept else None) or incident.declared_at) or now
+    start = began or onset.moment((kept.at if kept else None) or incident.declared_at) or now
     verified = incident.verified or {}
     well = onset.moment(verified.get("at")) if verified.get("recovered") else None
     until = now.timestamp() if well is None else min(now.timestamp(), well.timestamp() + AROUND_S)
-    return min(since.timestamp(), until) - AROUND_S, until
+    since = min(start.timestamp(), until) - AROUND_S
+    if until - since <= _LONGEST_S:
+        return [(since, until)]
+    return [(since, since + _LONGEST_S / 2), (until - _LONGEST_S / 2, until)]
 
 
-def _keep(desk: Desk, kept: Kept, notes: list[str]) -> None:
-    """Write what was measured into a file of the evidence, and record its SHA-256 and where it is from."""
-    problems = dict.fromkeys([*notes, *(f"{a.server}{a.problem}" for a in kept.answers if a.problem)])
-    facts: dict[str, Any] = {}
-    if not all(answer.problem for answer in kept.answers):
-        try:
-            facts = _written(desk, kept)
-        except OSError as error:  # nothing that helps the site waits for it
-            problems[f"what was measured could not be kept: {error}"] = None
-    desk.note("evidence_collected", measured={**facts, "problems": list(problems)})
+def _keep(desk: Desk, kept: Sequence[Kept], notes: list[str]) -> None:
+    """Write what was measured into files of the evidence, and record of each its SHA-256 and where it is from."""
+    answers = [answer for one in kept for answer in one.answers]
+    problems = dict.fromkeys([*notes, *(f"{a.server}{a.problem}" for a in answers if a.problem)])
+    rows: list[dict[str, Any]] = []
+    for one in kept:
+        if not all(answer.problem for answer in one.answers):
+            try:
+                rows.append(_written(desk, one))
+            except OSError as error:  # nothing that helps the site waits for it
+                problems[f"what was measured could not be kept: {error}"] = None
+    for row in rows or [{}]:
+        desk.note("evidence_collected", measured={**row, "problems": list(problems)})
 
 
 def _written(desk: Desk, kept: Kept) -> dict[str, Any]:

@@ -119,22 +119,30 @@ def _question(query: str, span: Span | None) -> tuple[str, Read]:
     return _range(query, span, step), _middle
 
 
-def over(monitoring: Monitoring, questions: Sequence[Question], span: Span) -> Callable[[], list[Answer]]:
-    """Begin to ask each Prometheus each question over a span; return what waits for the answers: four seconds from now on."""
-    step = series.step(span)
-    wanted = [(question, server) for question in questions for server in monitoring.prometheus]
+def over(
+    monitoring: Monitoring, questions: Sequence[Question], spans: Sequence[Span]
+) -> Callable[[], list[list[Answer]]]:
+    """Begin to ask each Prometheus each question over each span; return what waits for the answers, of each span a list.
+
+    That takes four seconds from now on.
+    """
+    wanted = [(span, question, server) for span in spans for question in questions for server in monitoring.prometheus]
     asked = [
-        (server, _range(question.query, span, step), partial(series.read, span=span, least=question.kind == TARGETS))
-        for question, server in wanted
+        (
+            server,
+            _range(question.query, span, series.step(span)),
+            partial(series.read, span=span, least=question.kind == TARGETS),
+        )
+        for span, question, server in wanted
     ]
     answers = servers.begin(asked, _BESIDE)
 
-    def told() -> list[Answer]:
-        found = []
-        for (question, server), (answer, problem) in zip(wanted, answers(), strict=True):
+    def told() -> list[list[Answer]]:
+        found: dict[Span, list[Answer]] = {span: [] for span in spans}
+        for (span, question, server), (answer, problem) in zip(wanted, answers(), strict=True):
             each, left_out = answer or ((), 0)
-            found.append(Answer(question, server.url.rstrip("/"), each, left_out, problem))
-        return found
+            found[span].append(Answer(question, server.url.rstrip("/"), each, left_out, problem))
+        return list(found.values())
 
     return told
 

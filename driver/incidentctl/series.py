@@ -16,7 +16,7 @@ QUERY, TARGETS, ALERT = "query", "targets", "alert"  # kinds of questions: what 
 MOST = 8  # series of one answer that are kept
 _POINTS = 240
 _LABELS, _LABEL_CHARS = 20, 200
-_MOST_BYTES = 64 << 20  # of a kept file: far more than the bounds leave room for
+MOST_BYTES = 64 << 20  # of a kept file: far more than the bounds leave room for
 
 Span = tuple[float, float]  # seconds since 1970
 Point = tuple[float, float]  # seconds since 1970, and the value; infinite it may be, NaN is no point
@@ -154,7 +154,7 @@ def kept(folder: Path, rows: Iterable[Mapping[str, Any]]) -> tuple[list[Kept], l
                 if bundles.sha256(stream) != (row["sha256"], row["bytes"]):
                     raise ValueError("it is not as the record has it")
                 stream.seek(0)
-                found.append(from_text(stream.read(_MOST_BYTES).decode()))
+                found.append(from_text(stream.read(MOST_BYTES).decode()))
         except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError) as error:
             problems.append(f"{name} is not drawn: {getattr(error, 'strerror', None) or error}")
     return found, problems

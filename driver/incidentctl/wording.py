@@ -115,7 +115,7 @@ def evidence_copied(incident_id: str, folder: Path, made: Sequence[evidence_copy
     for bundle in made:
         copied = [part for part in bundle.parts if part.file]
         secrets = sum(sum(part.redactions.values()) for part in copied)
-        lines.append(f"✓ {bundle.host}  {plain(bundle.path)}: {len(copied)} parts, {secrets} redacted")
+        lines.append(f"✓ {bundle.host or 'Prometheus'}  {plain(bundle.path)}: {len(copied)} parts, {secrets} redacted")
         lines += [f"  – {plain(part.name)}: left out: {plain(part.left_out)}" for part in bundle.parts if not part.file]
     rules = ", ".join(f"{rule} {count}" for rule, count in evidence_copy.redactions(made).items())
     told = f"Redacted: {rules or 'nothing was found'}. What no rule knows is still there: look before you hand it on."

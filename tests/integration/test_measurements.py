@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,9 @@ from tests.small_service import endpoint
 
 from incidentctl import evidence_check, measurements, notify, report, series
 from incidentctl.desk import Desk
-from incidentctl.errors import NotRecovered
+from incidentctl.errors import NotRecovered, RefusedError
 from incidentctl.evidence_manifest import folder_of
-from incidentctl.outcome import Outcome, Step
+from incidentctl.outcome import HostOutcome, Outcome, Step
 from incidentctl.phases import investigation, recovery, verification
 from incidentctl.plan import Inventory, PlannedStep, Service
 from incidentctl.record import open_record
@@ -304,8 +305,48 @@ def test_long_after_the_recovery_no_more_is_asked_for_than_half_an_hour_of_it(
         desk = made(server.url)
         desk.note("verified", recovered=True, figures=[])
         later = datetime.now(UTC) + timedelta(days=3)
-        found = measurements._span(desk.incident(), None, later)
+        (found,) = measurements._spans(desk.incident(), None, later)
     assert found[1] - found[0] == pytest.approx(3600, abs=60)
+
+
+def test_of_an_incident_of_days_its_two_ends_are_asked_for_in_as_many_values_each(made: Made) -> None:
+    began = datetime.now(UTC) - timedelta(days=3)
+    with endpoint(prometheus) as server:
+        desk = made(server.url)
+        with measurements.asked(desk, began):
+            pass
+        asked = [given(path) for _method, path, *_rest in server.requests]
+    spans = {(round(float(one["start"])), round(float(one["end"])), int(one["step"])) for one in asked}
+    first, last = sorted(spans)
+    assert first[0] == pytest.approx(began.timestamp() - 1800, abs=2)
+    assert last[1] == pytest.approx(time.time(), abs=30)
+    assert [end - start for start, end, _step in (first, last)] == [pytest.approx(3 * 3600, abs=2)] * 2
+    assert {step for _start, _end, step in spans} == {46}
+    assert len(asked) == 2 * 4
+    rows = desk.incident().measured
+    assert [row["step_s"] for row in rows] == [46, 46]
+    assert len({row["file"] for row in rows}) == 2
+    found, problems = series.kept(folder_of(desk.folder), rows)
+    assert problems == []
+    assert max(len(one.points) for each in found for answer in each.answers for one in answer.series) <= 240
+
+
+def test_a_close_that_is_refused_keeps_nothing_of_it(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(desk: Desk) -> Outcome:
+        step = Step("resume", ("lift",), ("web1",), deadline_s=1.0)
+        return Outcome(step, (HostOutcome("web1", "lift", "unreachable", "no route"),), 0.1)
+
+    monkeypatch.setattr(recovery, "ask_hosts", silent)
+    with endpoint(prometheus) as server:
+        desk = made(server.url)
+        desk = replace(desk, settings=desk.settings.model_copy(update={"memory_bank": None}))
+        for _ in range(3):
+            with pytest.raises(RefusedError):
+                recovery.close(desk)
+        assert not folder_of(desk.folder).exists()
+        assert desk.incident().measured == ()
+        recovery.close(desk, "it is gone")
+    assert len(list(folder_of(desk.folder).glob("prometheus-*"))) == len(desk.incident().measured) == 1
 
 
 @pytest.mark.parametrize("phase", ["diagnose", "verify", "close"])

@@ -376,7 +376,7 @@ def test_a_real_one_gives_a_range_within_what_was_asked_for(site: Site) -> None:
     texts = {"a": "vector(7)", "b": "time()", "c": "vector(0) / 0", "d": "up{job='nobody'}", "e": "7 +"}
     questions = [series.Question(series.QUERY, name, "", text) for name, text in texts.items()]
     span = (now - 3600.5, now)
-    found = {one.question.name: one for one in monitoring.over(asked, questions, span)()}
+    found = {one.question.name: one for one in monitoring.over(asked, questions, [span])()[0]}
     (seven,), (times,), (nothing,) = (found[name].series for name in "abc")
     assert {value for _at, value in seven.points} == {7.0}
     assert 200 < len(seven.points) <= 240

@@ -13,12 +13,13 @@ import subprocess
 import tarfile
 import tracemalloc
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from incidentctl import bundles, evidence_copy, wording, zstd
+from incidentctl import bundles, evidence_copy, series, wording, zstd
 from incidentctl.errors import EvidenceChanged, RefusedError
 from incidentctl.incident import Event, Incident, fold
 
@@ -305,3 +306,33 @@ def test_what_is_said_of_the_copy_names_rules_and_what_is_missing(tmp_path: Path
     assert "2 parts, 2 redacted" in told
     assert "state/utmp: left out: it is not text" in told
     assert "assignment 2" in told
+
+
+def test_what_prometheus_measured_is_in_the_copy_without_secrets(tmp_path: Path) -> None:
+    sealed = Sealed(tmp_path, {"logs/app.log": LINE})
+    secret = HIDDEN.decode()
+    query = series.Question(series.QUERY, "latency", "shop", f'x{{password="{secret}"}}')
+    points = tuple((1000.0 + n, float(n)) for n in range(240))
+    many = tuple(series.Series({"password": secret, "n": f"{n}", "odd": '{"kind":'}, points) for n in range(8))
+    answers = tuple(series.Answer(replace(query, service=f"s{n}"), "http://mon1:9090", many) for n in range(16))
+    kept = series.Kept((1000.0, 1240.0), 1, answers)
+    text = series.as_text(kept, "INC-1", "2026-01-01T00:00:00+00:00").encode()
+    (sealed.evidence / "prometheus-1.json").write_bytes(text)
+    row = {"file": "prometheus-1.json", "sha256": hashlib.sha256(text).hexdigest(), "bytes": len(text), "problems": []}
+    sealed.incident = replace(sealed.incident, measured=({"problems": ["it did not answer"]}, row))
+    made = sealed.make()
+    assert [(bundle.host, bundle.path) for bundle in made] == [("web1", "web1/evidence-1.tar.gz"), ("", row["file"])]
+    raw = (sealed.copy / "prometheus-1.json").read_bytes()
+    assert HIDDEN not in everything(sealed.copy)
+    copied = series.from_text(raw.decode())
+    assert copied.span == kept.span
+    assert [one.points for answer in copied.answers for one in answer.series] == [points] * 8 * 16
+    assert copied.answers[0].series[3].labels == {"n": "3", "odd": '{"kind":', "password": "[redacted: assignment]"}
+    said = json.loads((sealed.copy / "manifest.json").read_text())["bundles"][1]
+    assert (said["sealed"], said["parts"][0]["sha256"]) == (row["sha256"], hashlib.sha256(raw).hexdigest())
+    assert said["parts"][0]["redactions"]
+    assert "✓ Prometheus  prometheus-1.json: 1 parts" in wording.evidence_copied("INC-1", sealed.copy, made)
+    sealed.incident = replace(sealed.incident, measured=({**row, "sha256": "0" * 64},))
+    with pytest.raises(EvidenceChanged, match=r"prometheus-1\.json"):
+        sealed.make(tmp_path / "another")
+    assert not (tmp_path / "another").exists()

@@ -50,14 +50,14 @@ class Incident:
         self.note(200, "decided", option="rollback")
         self.note(300, "verified", recovered=True, told="recovered", figures=[])
 
-    def keep(self, until: float, *answers: Answer, problems: tuple[str, ...] = ()) -> Path:
+    def keep(self, until: float, *answers: Answer, problems: tuple[str, ...] = (), since: float = -1800) -> Path:
         """Keep these answers, as asked for at that many seconds after the onset."""
-        kept = Kept((ONSET.timestamp() - 1800, ONSET.timestamp() + until), STEP, answers)
+        kept = Kept((ONSET.timestamp() + since, ONSET.timestamp() + until), STEP, answers)
         text = series.as_text(kept, "INC-1", at(until))
         path = self.folder / "evidence" / f"prometheus-{until}.json"
         path.write_text(text)
         facts = {"sha256": hashlib.sha256(text.encode()).hexdigest(), "bytes": len(text), "step_s": STEP}
-        measured = {"file": path.name, **facts, "from": at(-1800), "to": at(until), "problems": list(problems)}
+        measured = {"file": path.name, **facts, "from": at(since), "to": at(until), "problems": list(problems)}
         self.note(until, "evidence_collected", measured=measured)
         return path
 
@@ -135,7 +135,7 @@ def test_of_several_servers_each_is_drawn_and_named_and_the_worse_one_is_told(in
     )
     markdown, html, _post_mortem = incident.report()
     assert "| shop latency | 200 ms | 200 ms (03:00:00) | 200 ms (03:01:30) |" in markdown
-    assert "from http://mon2, http://mon1" in html or "from http://mon1, http://mon2; 3 more series" in html
+    assert f"from http://mon1, http://mon2, a value each {STEP} s; 3 more series" in html
     assert html.count("http://mon1</li>") == html.count("http://mon2</li>") == 1
 
 
@@ -183,3 +183,24 @@ def test_an_onset_that_nobody_knows_is_the_declaration(tmp_path: Path) -> None:
     markdown, _html, _post_mortem = incident.report()
     assert "| shop latency | 12 ms | 600 ms (03:01:00) | 600 ms (03:01:30) |" in markdown
     assert "Marked: declared 03:01:00." in markdown
+
+
+def test_of_an_incident_of_days_the_beginning_and_the_end_are_drawn_each_for_itself(incident: Incident) -> None:
+    days = 3 * 86400
+    incident.note(days, "decided", option="rollback")
+    incident.note(days + 300, "verified", recovered=True, told="recovered", figures=[])
+    incident.keep(7200, answer(LATENCY, one({}, (-1800, 0, 0.012), (0, 7200, 0.6))))
+    end = (days - 7200, days, 0.5), (days, days + 600, 0.011)
+    incident.keep(days + 600, answer(LATENCY, one({}, *end)), since=days - 7200)
+    markdown, html, _post_mortem = incident.report()
+    assert "| shop latency | 12 ms | 600 ms (01-01 03:00:00) | 11 ms (01-04 03:09:50) |" in markdown
+    assert "Nothing was asked of 01-01 05:00:00 to 01-04 01:00:00." in markdown
+    assert html.count("<svg viewBox=") == 2
+    assert html.count("shop latency, the end") == 2  # its heading, and for who cannot see it
+    assert html.count(f"a value each {STEP} s") == 2
+    first, last = html.split("<svg viewBox=")[1:]
+    assert ">onset</text>" in first
+    assert ">recovered</text>" not in first
+    assert ">recovered</text>" in last
+    assert ">04:00</text>" in first, "its times can be told"
+    assert ">02:00</text>" in last

@@ -203,19 +203,10 @@ def close(desk: Desk, leave_contained: str | None = None) -> None:
     """
     if leave_contained is not None and not leave_contained.strip():
         raise UsageError("--leave-contained needs a reason.", fix="say why what is contained may stay so")
-    with measurements.asked(desk):
+    with measurements.asked(desk):  # what refuses to close keeps nothing of it
         outcome = ask_hosts(desk)
-    incident = desk.incident()
-    silent = ledgers.silent(outcome)
-    left = [ledgers.told(row) + _unless_in(outcome, row) for row in incident.contained]
-    if (left or silent) and leave_contained is None:
-        told = [f"{len(left)} ledger entr{'y is' if len(left) == 1 else 'ies are'} open"] if left else []
-        told += [f"{len(silent)} host(s) did not say what is open there"] if silent else []
-        raise RefusedError(
-            f"{desk.incident_id} cannot be closed: {', and '.join(told)}.",
-            "\n".join([*left, *silent]),
-            f"incidentctl lift {desk.incident_id}, or close with --leave-contained REASON",
-        )
+        incident = desk.incident()
+        left, silent = _unless_open(desk, outcome, leave_contained is not None)
     said = {row.get("text") for row in incident.follow_ups}
     lying = _bundles_left(outcome, incident)
     for text in lying:
@@ -228,6 +219,21 @@ def close(desk: Desk, leave_contained: str | None = None) -> None:
     reason = {"left_contained": leave_contained, "left": left, "not_asked": silent} if left or silent else {}
     desk.note("closed", **reason)
     leave(desk)
+
+
+def _unless_open(desk: Desk, outcome: Outcome, may_be: bool) -> tuple[list[str], list[str]]:
+    """Return what is open, and who did not say. Raise RefusedError for either, unless it may be so."""
+    left = [ledgers.told(row) + _unless_in(outcome, row) for row in desk.incident().contained]
+    silent = ledgers.silent(outcome)
+    if (left or silent) and not may_be:
+        told = [f"{len(left)} ledger entr{'y is' if len(left) == 1 else 'ies are'} open"] if left else []
+        told += [f"{len(silent)} host(s) did not say what is open there"] if silent else []
+        raise RefusedError(
+            f"{desk.incident_id} cannot be closed: {', and '.join(told)}.",
+            "\n".join([*left, *silent]),
+            f"incidentctl lift {desk.incident_id}, or close with --leave-contained REASON",
+        )
+    return left, silent
 
 
 def _bundles_left(outcome: Outcome, incident: Incident) -> list[str]:
