@@ -177,7 +177,7 @@ Answer = tuple[int, Any]  # status, and what is sent as JSON; a str is sent as i
 class Endpoint:
     """An HTTP endpoint that answers by `script` and keeps the requests: (method, path, body, headers).
 
-    A body that says it is JSON is kept as what it means, any other as its text.
+    `most` is how many it was busy with at once. A body that says it is JSON is kept as what it means, any other as its text.
     """
 
     def __init__(self, script: Callable[[str, str, Any], Answer]) -> None:
@@ -185,6 +185,19 @@ class Endpoint:
         self.script = script
         self.requests: list[tuple[str, str, Any, dict[str, str]]] = []
         self.url = ""
+        self.most = self._busy = 0
+        self._counting = threading.Lock()
+
+    def answer(self, *request: Any) -> Answer:
+        """Answer one request by the script."""
+        with self._counting:
+            self._busy += 1
+            self.most = max(self.most, self._busy)
+        try:
+            return self.script(*request)
+        finally:
+            with self._counting:
+                self._busy -= 1
 
 
 @contextmanager
@@ -198,7 +211,7 @@ def endpoint(script: Callable[[str, str, Any], Answer], tls: ssl.SSLContext | No
             is_json = "json" in self.headers.get("Content-Type", "")
             body = (json.loads(raw) if is_json else raw.decode()) if raw else None
             served.requests.append((self.command, self.path, body, dict(self.headers)))
-            status, said = served.script(self.command, self.path, body)
+            status, said = served.answer(self.command, self.path, body)
             text = (said if isinstance(said, str) else json.dumps(said)).encode()
             self.send_response(status)
             if 300 <= status < 400:

@@ -20,6 +20,7 @@ from incidentctl.audiences import Message, status_page
 from incidentctl.errors import IncidentctlError
 from incidentctl.files import private_folder
 from incidentctl.incident import ENDED, Event, Incident, fold
+from incidentctl.patience import within
 from incidentctl.record import Record
 from incidentctl.redaction import for_people
 from incidentctl.settings import Audience, Settings, resolve_secret
@@ -29,6 +30,7 @@ from incidentctl.trackers.ticket import NotNow
 ACTOR = "incidentctl"
 TRACKER = "the tracker"  # stands where an audience does
 WAIT_S = 5.0
+SEND_S = 15.0  # for one address: apprise itself waits for each byte anew
 GIVE_UP_AFTER = timedelta(days=1)  # nobody is helped by older news
 _LOOK_S = 1.0
 _THREAD = "incidentctl-outbox"
@@ -279,8 +281,11 @@ def _post(apprise: Any, address: str, told: Message) -> str | None:
     try:
         if not sender.add(address):
             return "the address is not one that apprise understands"
-        if not sender.notify(title=told.title, body=told.body, body_format=apprise.NotifyFormat.TEXT):
+        text = apprise.NotifyFormat.TEXT
+        if not within(SEND_S, lambda: sender.notify(title=told.title, body=told.body, body_format=text)):
             return "it was not accepted"
+    except TimeoutError:
+        return f"no complete answer within {SEND_S:g} s"
     except Exception as error:  # a hundred plugins of others: none may take the outbox down with it
         return type(error).__name__
     return None

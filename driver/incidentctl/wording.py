@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from incidentctl import approval, evidence_check, evidence_copy, ledgers
+from incidentctl import approval, evidence_check, evidence_copy, ledgers, notify
 from incidentctl.evidence_check import Checked
 from incidentctl.guards import Refusal
 from incidentctl.incident import ENDED, Data, Incident
@@ -42,6 +42,8 @@ def status(incident: Incident) -> str:
     lines += [
         f"  contained on {c['host']}: {c['capability']} {c['target']}{ledgers.damage(c)}" for c in incident.contained
     ]
+    for row in notify.pending(incident):
+        lines.append(f"  not told yet: {row['audience']} about {row['about']}: {row.get('detail') or 'on its way'}")
     if incident.holder:
         held = incident.holder
         lines.append(

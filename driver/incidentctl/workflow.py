@@ -151,8 +151,9 @@ def drive(desk: Desk) -> Incident:
     """
     try:
         return _drive(desk)
-    except (DecisionAwaited, NotRecovered, PlanChangedError):
-        if desk.incident().drill is None:  # a drill answers by itself
+    except (DecisionAwaited, NotRecovered, Partial, PlanChangedError, RefusedError):
+        incident = desk.incident()
+        if incident.status not in incidents.ENDED and incident.drill is None:  # a drill answers by itself
             tell(desk, "awaited")
             notify.wait()
         raise

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import socket
-import threading
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from tests.receiver import dripping
 from tests.small_service import endpoint
 
 from incidentctl import monitoring, readiness
@@ -193,22 +192,14 @@ def test_a_prometheus_that_hangs_costs_its_time_once_and_takes_no_turn_of_anothe
 
 
 def test_a_server_is_asked_little_at_once() -> None:
-    busy, most, counting = 0, 0, threading.Lock()
-
     def answer(*_request: Any) -> tuple[int, Any]:
-        nonlocal busy, most
-        with counting:
-            busy += 1
-            most = max(most, busy)
         time.sleep(0.02)
-        with counting:
-            busy -= 1
         return 200, instant("1")
 
     with endpoint(answer) as server:
         asked = Monitoring(prometheus=server.url, queries={"q": "x{job='$service'}"})
         monitoring.measured(asked, [f"s{n}" for n in range(40)], [None])
-    assert 1 < most <= 8
+    assert 1 < server.most <= 8
 
 
 def test_a_prometheus_that_is_away_leaves_the_figures_unknown_and_says_so() -> None:
@@ -286,25 +277,11 @@ def test_no_prometheus_tells_no_onset() -> None:
 
 def test_one_that_drips_for_ever_holds_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("incidentctl.servers.TIMEOUT_S", 0.5)
-    over = threading.Event()
-
-    def drip(server: socket.socket) -> None:
-        client, _address = server.accept()
-        with client, contextlib.suppress(OSError):
-            client.sendall(b"HTTP/1.1 200 OK\r\n")
-            while not over.wait(0.1):
-                client.sendall(b"X")
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=drip, args=(server,))
-        thread.start()
+    with dripping(b"HTTP/1.1 200 OK\r\n") as place:
         started = time.monotonic()
-        url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        seen = monitoring.look(Monitoring(prometheus=url))
+        seen = monitoring.look(Monitoring(prometheus=f"http://{place}"))
         took = time.monotonic() - started
-        over.set()
-        thread.join()
-    assert seen["problems"] == [f"{url}: no complete answer within 0.5 s"]
+    assert seen["problems"] == [f"http://{place}: no complete answer within 0.5 s"]
     assert took < 60
 
 

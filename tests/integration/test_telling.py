@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.receiver import Receiver
+from tests.receiver import Receiver, dripping
 
 from incidentctl import notify, trackers
 from incidentctl.errors import IncidentctlError
@@ -113,6 +113,38 @@ def test_a_receiver_that_hangs_does_not_hold_up_the_response(
     notify.tell(record, incident(record), ["on_call"], "declared", settings)
     assert (states(record), receiver.answered) == (["queued"], 0)
     notify.wait(PATIENCE_S)
+
+
+# A byte now and then keeps every timeout of a socket: in the status line, in a header, in the body.
+DRIPS = [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n"]
+
+
+@pytest.mark.parametrize("begin", DRIPS, ids=["nothing", "a header", "a body"])
+def test_a_receiver_that_drips_silences_nobody_else(
+    record: Record, settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, begin: bytes
+) -> None:
+    monkeypatch.setattr(notify, "SEND_S", 1.0)
+    with dripping(begin) as place:
+        monkeypatch.setenv("NOT_SET", f"json://{place}/sesame")
+        notify.tell(record, incident(record), ["nobody", "on_call"], "declared", settings)
+        notify.wait(10.0)
+    newest = {row["audience"]: row for row in incident(record).notified}
+    assert (newest["nobody"]["state"], newest["nobody"]["detail"]) == ("failed", "no complete answer within 1 s")
+    assert newest["on_call"]["state"] == "sent"
+
+
+@pytest.mark.parametrize("begin", DRIPS, ids=["nothing", "a header", "a body"])
+def test_a_tracker_that_drips_holds_up_nothing(
+    record: Record, settings: Settings, monkeypatch: pytest.MonkeyPatch, begin: bytes
+) -> None:
+    monkeypatch.setattr("incidentctl.trackers.http.TIMEOUT_S", 1.0)
+    with dripping(begin) as place:
+        monkeypatch.setenv("TRACKER_URL", f"http://{place}/sesame")
+        began = time.monotonic()
+        with pytest.raises(IncidentctlError) as caught:
+            trackers.open_ticket(incident(record), settings)
+        assert time.monotonic() - began < 5
+    assert caught.value.why == "no complete answer within 1 s"
 
 
 def test_one_audience_without_an_address_does_not_silence_the_next(

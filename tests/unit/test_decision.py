@@ -21,6 +21,7 @@ from incidentctl.errors import (
     IncidentctlError,
     LockedError,
     NotRecovered,
+    Partial,
     RefusedError,
     UsageError,
 )
@@ -351,7 +352,7 @@ def test_who_joins_says_that_a_service_is_sick_though_it_says_well(session: Sess
     assert [service.name for service in desk.at_issue()] == ["shop"]
 
 
-@pytest.mark.parametrize("error", [DecisionAwaited, NotRecovered])
+@pytest.mark.parametrize("error", [DecisionAwaited, NotRecovered, Partial, RefusedError])
 def test_who_responds_is_told_what_is_left_open(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, error: type[IncidentctlError]
 ) -> None:

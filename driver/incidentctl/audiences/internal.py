@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from incidentctl.audiences.words import Message, title
 from incidentctl.incident import ENDED, Incident
+from incidentctl.outcome import SUCCESS
 from incidentctl.standing import standing
 from incidentctl.text import plain
 from incidentctl.times import when
@@ -21,6 +22,7 @@ _DOING = {
     "lift_only": "taking a part of the containment back",
     "monitor": "watching the services without containment",
 }
+_MOST_WRONG = 10  # hosts that are named
 
 
 def concerned(_incident: Incident, _about: str) -> bool:
@@ -40,7 +42,7 @@ def message(incident: Incident, about: str) -> Message:
         f"Being done: {_doing(incident)}.",
     ]
     if about == "awaited":
-        lines[1:1] = _awaited(incident)
+        lines[1:1] = [*_awaited(incident), *_wrong(incident)]
     if about == "escalated":
         lines.insert(1, "Nobody has acknowledged this in time: you are asked to take it.")
     if incident.contained:
@@ -70,6 +72,18 @@ def _awaited(incident: Incident) -> list[str]:
     if best and standing(incident).waits_for == "decision":
         told.append(f"Recommended: {best['key']} ({best.get('confidence')} %).")
     return told
+
+
+def _wrong(incident: Incident) -> list[str]:
+    """What was done, and did not go well: where somebody has to answer, that is what they must know."""
+    last = {phase.name: phase for phase in incident.phases if phase.state == "done"}
+    return [
+        plain(f"{name} went wrong on {row['host']}: {row['capability']} {row['outcome']}: {row.get('reason', '')}", 500)
+        for name in ("contain", "recover", "lift")
+        if name in last and last[name].outcome not in (*SUCCESS, "skipped")
+        for row in incident.outcomes.get(name, ())
+        if row["outcome"] not in SUCCESS
+    ][:_MOST_WRONG]
 
 
 def _doing(incident: Incident) -> str:

@@ -12,8 +12,9 @@ from email.message import Message
 from typing import Any
 
 from incidentctl.errors import IncidentctlError
+from incidentctl.patience import within
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 10.0  # for all of it, name and a dripping answer included
 _ANSWER_BYTES = 8 * 1024 * 1024
 
 
@@ -34,8 +35,15 @@ class Answer:
 def ask(method: str, url: str, headers: Mapping[str, str], document: Any = None) -> Answer:
     """Send a request, with a document as JSON, and return the answer, whatever its status.
 
-    Raise IncidentctlError if there was none, never with the address or a header in it: they may be secrets.
+    Raise IncidentctlError if there was none in time, never with the address or a header in it: they may be secrets.
     """
+    try:
+        return within(TIMEOUT_S, lambda: _ask(method, url, headers, document))
+    except TimeoutError as error:
+        raise IncidentctlError("The tracker does not answer.", f"no complete answer within {TIMEOUT_S:g} s") from error
+
+
+def _ask(method: str, url: str, headers: Mapping[str, str], document: Any) -> Answer:
     content = None if document is None else json.dumps(document).encode()
     kind = {} if content is None else {"Content-Type": "application/json"}
     try:
