@@ -25,7 +25,8 @@ def plan_of(rows: Iterable[HostOutcome], hosts: Iterable[str], capabilities: Ite
     """Given what a check said of these hosts and capabilities, return the plan as the record keeps it.
 
     {hash, rows: [{host, capability, target, before, after, before_sha, after_sha}], obstacles: [words], silent: {host: why},
-    proxies: [[host, target, words]]}.
+    proxies: [[host, target, words]], besides: [capabilities]}. `besides` are those that would do something of which nothing is
+    told from where to where, as a backup.
     """
     meant = (set(hosts), set(capabilities))
     mine = [row for row in rows if row.host in meant[0] and row.capability in meant[1]]
@@ -38,7 +39,14 @@ def plan_of(rows: Iterable[HostOutcome], hosts: Iterable[str], capabilities: Ite
     obstacles += [f"{row.host}: {row.reason}" for row in mine if row.outcome == "failed" and not row.actions]
     silent = {row.host: f"{row.outcome}: {row.reason}" for row in mine if is_away(row)}
     proxies = [[r.host, action["target"], action["proxy"]] for r in mine for action in r.actions if action.get("proxy")]
-    return with_hash(_targets(mine), obstacles=obstacles, silent=silent, proxies=proxies)
+    besides = sorted(
+        row.capability
+        for row in mine
+        for action in row.actions
+        if action["outcome"] == "done" and "after" not in action and row.capability not in LIFTABLE
+    )
+    told = {"obstacles": obstacles, "silent": silent, "proxies": proxies, "besides": list(dict.fromkeys(besides))}
+    return with_hash(_targets(mine), **told)
 
 
 def plan_of_playbooks(digests: Mapping[str, str], hosts: Iterable[str]) -> Data:
@@ -75,9 +83,10 @@ def is_away(row: HostOutcome) -> bool:
 
 
 def impossible(plan: Data | None) -> str:
-    """Return why nothing of a plan can be done, as the hosts say; "" where something can, or nobody knows."""
-    known = plan is not None and (plan["rows"] or plan["silent"])
-    return "" if plan is None or known else "; ".join(plan["obstacles"])
+    """Return why nothing of a plan would be done, as the hosts say; "" where something would, or nobody knows."""
+    if plan is None or plan["silent"] or plan.get("besides") or not all(map(_is_there, plan["rows"])):
+        return ""
+    return f"nothing to do: {'; '.join(lines(plan))}" if plan["rows"] else "; ".join(plan["obstacles"])
 
 
 def is_meant(plan: Data | None, typed: str) -> bool:
@@ -181,13 +190,17 @@ def _difference(key: _Target, then: Data | None, now: Data | None, begun: bool, 
 
 
 def _leads_there(then: Data, now: Data, capability: str) -> bool:
-    at_its_end = now["before_sha"] == now["after_sha"]
-    return bool(then["after_sha"] == now["after_sha"]) and (at_its_end or capability in LIFTABLE)
+    return bool(then["after_sha"] == now["after_sha"]) and (_is_there(now) or capability in LIFTABLE)
 
 
 def _ends(row: Data) -> str:
     before, after = _in_words(row["before"]), _in_words(row["after"])
-    return f"{after} already" if row["before_sha"] == row["after_sha"] else f"{before} → {after}"
+    return f"{after} already" if _is_there(row) else f"{before} → {after}"
+
+
+def _is_there(row: Data) -> bool:
+    """Say whether a target is at its end before anything is done."""
+    return bool(row["before_sha"] == row["after_sha"])
 
 
 def _in_words(fact: Any) -> str:

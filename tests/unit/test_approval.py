@@ -106,6 +106,22 @@ def test_where_all_hosts_say_no_nothing_is_possible_and_where_they_are_silent_no
     assert approval.impossible(plan(HostOutcome("web1", "rollback", "unreachable", "gone"))) == ""
 
 
+def test_where_every_host_is_there_already_there_is_nothing_to_do_and_where_one_is_not_there_is() -> None:
+    there = [row(name, RELEASE[1], outcome="unchanged") for name in HOSTS]
+    told = "nothing to do: web1, web2: rollback of shop: 41 already"
+    assert approval.impossible(plan(*there)) == told
+    assert approval.impossible(plan(there[0], row("web2"))) == ""
+    assert approval.impossible(plan(there[0], HostOutcome("web2", "rollback", "unreachable", "gone"))) == ""
+    saved = HostOutcome("web1", "isolation", "done", actions=({"target": "shop", "outcome": "done", "summary": "…"},))
+    assert approval.impossible(plan(*there, saved)) == told  # a silence is for what fires at the moment
+    saved = HostOutcome("web1", "backup", "done", actions=saved.actions)
+    assert approval.impossible(approval.plan_of([*there, saved], HOSTS, ("rollback", "backup"))) == ""
+    refused = row("web2", outcome="refused", summary="no way back")
+    assert approval.impossible(plan(there[0], refused)) == (
+        "nothing to do: web1: rollback of shop: 41 already; web2: no way back (nothing is done there)"
+    )
+
+
 def test_a_plan_is_named_by_enough_of_its_hash() -> None:
     assert approval.is_meant(APPROVED, APPROVED["hash"][:8].upper())
     assert not approval.is_meant(APPROVED, "00000000")
