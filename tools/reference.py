@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 from incidentctl import _settings_outside as outside
 from incidentctl import _settings_values as values
-from incidentctl import guards, settings, single
+from incidentctl import guards, plan, settings
 from incidentctl.cli import cli
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -158,7 +158,7 @@ def role_page(role: str, spec: dict[str, Any], docs: str) -> str:
     lines += [
         "```",
         f"ansible-playbook incidentctl.response.{role} -i inventory -l web{chosen}",
-        *([f"incidentctl play {role}{service} -l web"] if role in single.CAPABILITIES else []),
+        *([f"incidentctl play {role}{service} -l web"] if role in plan.PLAYABLE else []),
         "```",
         "",
         "`--check` says what would be done and changes nothing; with `ansible-playbook`, `--diff` shows before and after.",

@@ -44,6 +44,8 @@ READING = frozenset({"prepare_rollback"})
 # These act on the affected services; the other containments on all services in the scope.
 FOR_AFFECTED = ("enhanced_monitoring", "isolation", "maintenance_mode", "prepare_rollback", "quarantine", "rate_limit")
 TRIAGE = ("health_check", "log_collection")
+# What may be played by itself; `verdict` alone means nothing.
+PLAYABLE = (*CONTAINMENTS, *TRIAGE, "diagnosis", "lift", "hotfix", "restart", "rollback")
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LITERALS = {"name": str, "hosts": str, "essential": bool, "user_facing": bool, "integrations": list}
 

@@ -34,8 +34,6 @@ _NARROW, _AGAIN = "the same with --limit or --service", "the same with"
 # These act also on hosts that do not run the service: the one with Prometheus, any with something in its ledger.
 _ELSEWHERE = ("enhanced_monitoring", "lift")
 _RECOVERIES = ("hotfix", "restart", "rollback")
-# What may be played; `verdict` alone means nothing.
-CAPABILITIES = (*plan.CONTAINMENTS, *plan.TRIAGE, "diagnosis", "lift", *_RECOVERIES)
 
 
 @dataclass(frozen=True)
@@ -159,10 +157,10 @@ def judge(outcome: Outcome, again: str) -> None:
 
 
 def _known(name: str) -> str:
-    if name not in CAPABILITIES:
+    if name not in plan.PLAYABLE:
         raise UsageError(
-            f"There is no playbook {name!r}{nearest(name, CAPABILITIES)}.",
-            fix=f"choose from: {', '.join(sorted(CAPABILITIES))}",
+            f"There is no playbook {name!r}{nearest(name, plan.PLAYABLE)}.",
+            fix=f"choose from: {', '.join(sorted(plan.PLAYABLE))}",
         )
     return name
 

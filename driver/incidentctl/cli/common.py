@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from incidentctl.cli import completing
+
 if TYPE_CHECKING:
     from incidentctl.console import Console
     from incidentctl.desk import Desk
@@ -58,9 +60,14 @@ def _name(_context: click.Context, _option: click.Parameter, value: str | None) 
 
 
 config = click.option(
-    "--config", metavar="FILE", help="Use this incidentctl.yml instead of the one that is looked for."
+    "--config",
+    metavar="FILE",
+    type=click.Path(),
+    help="Use this incidentctl.yml instead of the one that is looked for.",
 )
-inventory = click.option("-i", "--inventory", multiple=True, metavar="PATH", help="Inventory, as for ansible-playbook.")
+inventory = click.option(
+    "-i", "--inventory", multiple=True, metavar="PATH", type=click.Path(), help="Inventory, as for ansible-playbook."
+)
 limit = click.option(
     "-l",
     "--limit",
@@ -72,6 +79,7 @@ override = click.option(
     "--override",
     multiple=True,
     metavar="GUARD",
+    shell_complete=completing.guards,
     callback=_guards,
     help="Do it although this guard refuses it: max_hosts_changed, max_fraction_changed, never_isolate, controller, "
     "last_instance, stale_backup, proxy.",
@@ -79,12 +87,32 @@ override = click.option(
 yes = click.option("--yes", is_flag=True, help="Answer the question before the containment with yes.")
 no_input = click.option("--no-input", is_flag=True, help="Ask nothing, also in a terminal.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print data on stdout instead of words.")
-incident = click.argument("incident", required=False)
+incident = click.argument("incident", required=False, shell_complete=completing.open_incidents)
+any_incident = click.argument("incident", required=False, shell_complete=completing.incidents)
+of_incident = click.option(
+    "--incident",
+    metavar="INCIDENT",
+    shell_complete=completing.open_incidents,
+    help="Which one, unless it is the newest open one.",
+)
+severity = click.option(
+    "-s",
+    "--severity",
+    metavar="LEVEL",
+    shell_complete=completing.severities,
+    help="critical, high, medium, low; or sev1-sev4, p1-p4.",
+)
 recovery = click.option(
-    "--option", metavar="NAME", help="The recovery to carry out: rollback, hotfix, mitigate, custom, wait."
+    "--option",
+    metavar="NAME",
+    shell_complete=completing.options,
+    help="The recovery to carry out: rollback, hotfix, mitigate, custom, wait.",
 )
 playbook = click.option(
-    "--playbook", metavar="NAME", help="With custom: the name under custom_playbooks. Without it, the one that fits."
+    "--playbook",
+    metavar="NAME",
+    shell_complete=completing.playbooks,
+    help="With custom: the name under custom_playbooks. Without it, the one that fits.",
 )
 reviewed_by = click.option(
     "--reviewed-by", metavar="NAME", callback=_name, help="With hotfix: who has reviewed what it deploys; recorded."

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from incidentctl.cli import common, driving
+from incidentctl.cli import common, completing, driving
 
 if TYPE_CHECKING:
     from incidentctl.console import Console
@@ -16,9 +16,21 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Declare an incident and drive it.")
 @click.argument("description", nargs=-1)
-@click.option("-s", "--severity", metavar="LEVEL", help="critical, high, medium, low; or sev1-sev4, p1-p4.")
-@click.option("--service", "services", multiple=True, metavar="NAME", help="Only this service; it counts as affected.")
-@click.option("--join", metavar="INCIDENT", help="Add what you see to this open incident, and go on with it.")
+@common.severity
+@click.option(
+    "--service",
+    "services",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=completing.services,
+    help="Only this service; it counts as affected.",
+)
+@click.option(
+    "--join",
+    metavar="INCIDENT",
+    shell_complete=completing.open_incidents,
+    help="Add what you see to this open incident, and go on with it.",
+)
 @driving.options
 def run(
     description: tuple[str, ...], severity: str | None, services: tuple[str, ...], join: str | None, **how: Any

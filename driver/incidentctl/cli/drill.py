@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from incidentctl.cli import common
+from incidentctl.cli import common, completing
 
 if TYPE_CHECKING:
     from incidentctl.console import Console
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Break hosts that may be broken, and see the response mend them.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.drills)
 @click.option("--all", "every", is_flag=True, help="All drills, one after the other, and a table in the end.")
 @click.option("--clean", is_flag=True, help="Only take back: the drill that was cut off, or NAME.")
 @click.option("--notify", is_flag=True, help="Tell people, as of any incident; each message begins with [DRILL].")

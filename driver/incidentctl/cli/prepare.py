@@ -7,7 +7,16 @@ from dataclasses import asdict
 
 import click
 
-from incidentctl.cli import common
+from incidentctl.cli import common, completing
+
+_services = click.option(
+    "--service",
+    "services",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=completing.services,
+    help="Only this service.",
+)
 
 
 @click.command(short_help="Write a commented incidentctl.yml and inventory.")
@@ -50,8 +59,14 @@ def doctor(inventory: tuple[str, ...], limit: str | None, as_json: bool, config:
 
 
 @click.command(short_help="What a severity would do, on which hosts.")
-@click.option("-s", "--severity", metavar="LEVEL", help="Only this severity; all of them when left out.")
-@click.option("--service", "services", multiple=True, metavar="NAME", help="Only this service.")
+@click.option(
+    "-s",
+    "--severity",
+    metavar="LEVEL",
+    shell_complete=completing.severities,
+    help="Only this severity; all of them when left out.",
+)
+@_services
 @click.option("-C", "--check", is_flag=True, help="Ask the hosts what the containment would do there; change nothing.")
 @click.option("-D", "--diff", is_flag=True, help="With --check: show before and after.")
 @common.inventory
@@ -100,9 +115,14 @@ def plan(
 
 
 @click.command(short_help="Run one playbook of the collection.")
-@click.argument("name")
-@click.option("--service", "services", multiple=True, metavar="NAME", help="Only this service.")
-@click.option("--incident", metavar="INCIDENT", help="Record it there, and lift it with it.")
+@click.argument("name", shell_complete=completing.capabilities)
+@_services
+@click.option(
+    "--incident",
+    metavar="INCIDENT",
+    shell_complete=completing.open_incidents,
+    help="Record it there, and lift it with it.",
+)
 @click.option("--retry", is_flag=True, help="Again, only on the hosts where it last went wrong.")
 @click.option("-C", "--check", is_flag=True, help="Say what would be done and change nothing.")
 @click.option("-D", "--diff", is_flag=True, help="Show before and after.")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Where an incident stands, and how to go on.")
-@common.incident
+@common.any_incident
 @click.option("--watch", is_flag=True, help="Stay, and show each change, until it has ended or Ctrl-C.")
 @common.as_json
 @common.config
@@ -74,7 +74,7 @@ def list_incidents(every: bool, as_json: bool, config: str | None) -> None:
 
 
 @click.command(short_help="Brief somebody: conditions, actions, needs.")
-@common.incident
+@common.any_incident
 @common.as_json
 @common.config
 def brief(incident: str | None, as_json: bool, config: str | None) -> None:
@@ -96,7 +96,7 @@ def brief(incident: str | None, as_json: bool, config: str | None) -> None:
 
 
 @click.command(short_help="Every event of an incident, in order.")
-@common.incident
+@common.any_incident
 @common.as_json
 @common.config
 def timeline(incident: str | None, as_json: bool, config: str | None) -> None:
@@ -115,7 +115,7 @@ def timeline(incident: str | None, as_json: bool, config: str | None) -> None:
 
 
 @click.command(short_help="Write the report of an incident, open or closed.")
-@common.incident
+@common.any_incident
 @common.as_json
 @common.config
 def report(incident: str | None, as_json: bool, config: str | None) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from incidentctl.cli import common, driving
+from incidentctl.cli import common, completing, driving
 
 if TYPE_CHECKING:
     from incidentctl.console import Console
@@ -39,8 +39,13 @@ def resume(incident: str | None, take_over: bool, **how: Any) -> None:
 
 
 @click.command(short_help="Answer the question: which recovery?")
-@click.argument("words", nargs=-1, metavar="[INCIDENT] OPTION")
-@click.option("--instead-of", metavar="OPTION", help="Replace this decision, which nobody is carrying out now.")
+@click.argument("words", nargs=-1, metavar="[INCIDENT] OPTION", shell_complete=completing.decides)
+@click.option(
+    "--instead-of",
+    metavar="OPTION",
+    shell_complete=completing.decided,
+    help="Replace this decision, which nobody is carrying out now.",
+)
 @driving.decides
 def decide(words: tuple[str, ...], instead_of: str | None, **how: Any) -> None:
     """Record your decision; carry it out, unless the one who waits at the question does.
@@ -86,7 +91,11 @@ def decide(words: tuple[str, ...], instead_of: str | None, **how: Any) -> None:
 @common.inventory
 @common.limit
 @click.option(
-    "--only", multiple=True, metavar="ENTRY", help="Take back this alone: an entry's name, or CAPABILITY/TARGET."
+    "--only",
+    multiple=True,
+    metavar="ENTRY",
+    shell_complete=completing.contained,
+    help="Take back this alone: an entry's name, or CAPABILITY/TARGET.",
 )
 @common.as_json
 @common.config

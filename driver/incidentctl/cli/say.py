@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from incidentctl.cli import common
+from incidentctl.cli import common, completing
 
 
 @click.command(short_help="Say that you have it: stops the clock of MTTA.")
@@ -21,7 +21,7 @@ def acknowledge(incident: str | None, as_json: bool, config: str | None) -> None
 
 @click.command(short_help="Add a note to the timeline.")
 @click.argument("text")
-@click.option("--incident", metavar="INCIDENT", help="Which one, unless it is the newest open one.")
+@common.of_incident
 @common.as_json
 @common.config
 def note(text: str, incident: str | None, as_json: bool, config: str | None) -> None:
@@ -34,8 +34,8 @@ def note(text: str, incident: str | None, as_json: bool, config: str | None) -> 
 
 
 @click.command(short_help="Change the severity.")
-@click.argument("level")
-@click.option("--incident", metavar="INCIDENT", help="Which one, unless it is the newest open one.")
+@click.argument("level", shell_complete=completing.severities)
+@common.of_incident
 @common.as_json
 @common.config
 def severity(level: str, incident: str | None, as_json: bool, config: str | None) -> None:
@@ -52,7 +52,7 @@ def severity(level: str, incident: str | None, as_json: bool, config: str | None
 
 @click.command(short_help="It was no incident after all.")
 @click.argument("reason")
-@click.option("--incident", metavar="INCIDENT", help="Which one, unless it is the newest open one.")
+@common.of_incident
 @common.as_json
 @common.config
 def cancel(reason: str, incident: str | None, as_json: bool, config: str | None) -> None:
@@ -65,7 +65,7 @@ def cancel(reason: str, incident: str | None, as_json: bool, config: str | None)
 
 
 @click.command(short_help="Take a closed incident up again.")
-@common.incident
+@click.argument("incident", required=False, shell_complete=completing.ended_incidents)
 @common.as_json
 @common.config
 def reopen(incident: str | None, as_json: bool, config: str | None) -> None:

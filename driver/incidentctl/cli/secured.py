@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from incidentctl.cli import common
+from incidentctl.cli import common, completing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ def evidence() -> None:
 
 
 @evidence.command(short_help="Compare the evidence with the record, the manifest, and each bundle's own.")
-@common.incident
+@common.any_incident
 @common.as_json
 @common.config
 def verify(incident: str | None, as_json: bool, config: str | None) -> None:
@@ -49,7 +49,7 @@ def verify(incident: str | None, as_json: bool, config: str | None) -> None:
 
 
 @evidence.command("copy", short_help="Make a copy for people: without secrets, beside a manifest.")
-@click.argument("words", nargs=-1, metavar="[INCIDENT] FOLDER")
+@click.argument("words", nargs=-1, metavar="[INCIDENT] FOLDER", shell_complete=completing.copied)
 @common.as_json
 @common.config
 def make_copy(words: tuple[str, ...], as_json: bool, config: str | None) -> None:
