@@ -21,12 +21,14 @@ from incidentctl.text import nearest
 # The first asks for what would be missing. In check mode the others connect, become, read the catalogue and look at
 # releases and data, and change nothing.
 _LOOKS = ("readiness", "health_check", "log_collection", "backup", "prepare_rollback")
+_RULES = "enhanced_monitoring"  # where an incident would load rules: Prometheus is asked whether it can
 _FIXES = {
     "readiness": "correct incident_services",
     "health_check": "mend the service, or `health` and `depends_on` in the catalogue",
     "log_collection": "correct `logs` in the catalogue, or make it readable",
     "backup": "correct `data` in the catalogue, or mend what is said",
     "prepare_rollback": "correct `releases` in the catalogue, or mend what is said",
+    _RULES: "correct `alerts` in the catalogue, or what the inventory says of Prometheus",
 }
 _NO_LOGIN = "start it, or see why you cannot log in: ansible HOST -m ping -vvv shows how it is tried"
 _NO_ROOT = "let the login user become root there (sudoers, or ansible_become_password), or set incident_become: false"
@@ -211,10 +213,12 @@ def _hosts(session: Session, hosts: tuple[str, ...], show: Show) -> list[Finding
         if row.capability == "readiness":
             answered.setdefault(row.host, time.time())
 
-    variables, deadline_s = {"incident_continue": True}, session.settings.deadlines.phase
-    step = Step("doctor", _LOOKS, hosts, variables, check=True, deadline_s=deadline_s)
-    show("phase", phase="doctor", capabilities=_LOOKS, hosts=hosts)
-    outcome = engine.run(step, session.sources(), show, session.settings.secret_environment(), landed)
+    settings = session.settings
+    used = {*settings.mitigate, *(name for policy in settings.severities.values() for name in policy.contain)}
+    looks = (*_LOOKS, _RULES) if _RULES in used else _LOOKS
+    step = Step("doctor", looks, hosts, {"incident_continue": True}, check=True, deadline_s=settings.deadlines.phase)
+    show("phase", phase="doctor", capabilities=looks, hosts=hosts)
+    outcome = engine.run(step, session.sources(), show, settings.secret_environment(), landed)
     show("phase_done", outcome=outcome, story=False)  # it is told below, with what to do
     rows = {host: [row for row in outcome.rows if row.host == host] for host in hosts}
     return [finding for host in hosts for finding in _host(host, rows[host], answered.get(host))]

@@ -10,12 +10,17 @@ from ansible_collections.incidentctl.response.plugins.module_utils import _http,
 _TIMEOUT_S = 10.0
 _LIMIT = 16 * 1024 * 1024  # Prometheus before 2.45 tells all its rules, whichever were asked for
 _KEYS = ("url", "secret_ref", "ca_file")
+_NO_QUESTION, _REASON = (400, 422), 300  # it cannot be read, or not be carried out
 
 Server = dict[str, Any]
 
 
 class MonitoringError(OSError):
     """A server did not do what it was asked; the message says which and what it said."""
+
+
+class NotAQuestion(MonitoringError):
+    """What it was asked is nothing that it can be asked; the message is its own reason."""
 
 
 def server(given: dict[str, Any]) -> Server:
@@ -34,12 +39,20 @@ def anything(_answer: Any) -> None:
     """Read nothing out of an answer: that it came, and as JSON, is enough."""
 
 
+def _reason(body: str) -> str:
+    """Return why Prometheus refuses, in its own words on one line; nothing where it does not say."""
+    said = json.loads(body).get("error", "")
+    return "".join(sign if sign.isprintable() else " " for sign in str(said))[:_REASON].strip()
+
+
 def ask(of: Server, path: str, read: Callable[[Any], Any], **request: Any) -> Any:
     """Ask a server for JSON, and return what `read` makes of it. Raise MonitoringError if it is not to be had."""
     answer = _http.call({"timeout_s": _TIMEOUT_S, **of, "url": of["url"] + path, **request}, _LIMIT)
     try:
         if answer["status"] == 200:
             return read(json.loads(answer["body"] or "{}"))
+        if answer["status"] in _NO_QUESTION and (said := _reason(answer["body"])):
+            raise NotAQuestion(said)
         why = _http.in_words(answer)
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         why = "it answers, but not as it should: is it really there?"

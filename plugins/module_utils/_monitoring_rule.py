@@ -11,6 +11,7 @@ import json
 import re
 import shutil
 import time
+import urllib.parse
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,8 @@ def _watch(
                 f"{path.parent} is not there: name the folder of Prometheus's rule_files in rules_dir"
             )
         if check_mode:
+            if unfit := _unfit(prometheus, services):
+                return action(names, "failed", "; ".join(unfit)), []
             return between(action(names, "done", f"{path.name} would be loaded"), *ends), diff
         undo = {"kind": "monitoring_rule", "path": str(path), "sha256": _sha256(text), "group": group, **prometheus}
         entry = _ledger.intend_once(params, CAPABILITY, group, {"file": before is not None}, undo)
@@ -127,6 +130,21 @@ def rules(group: str, services: list[dict[str, Any]], inventory: dict[str, list[
                 }
             )
     return json.dumps({"groups": [{"name": group, "interval": "5s", "rules": found}]}, indent=1) + "\n"
+
+
+def _unfit(prometheus: Server, services: list[dict[str, Any]]) -> list[str]:
+    """Return what Prometheus has against the expressions of services: one that it does not take spoils the whole rule file.
+
+    Each is asked once, as the rule would be every five seconds.
+    """
+    found = []
+    for name, alert in ((service["name"], alert) for service in services for alert in service.get("alerts", [])):
+        query = urllib.parse.urlencode({"query": alert["expr"]})
+        try:
+            _monitoring_api.ask(prometheus, f"/api/v1/query?{query}", _monitoring_api.anything)
+        except _monitoring_api.NotAQuestion as error:
+            found.append(f"{name}: the expression of alert {alert['name']!r} cannot be used: {error}")
+    return found
 
 
 def _hosts(service: dict[str, Any], inventory: dict[str, list[str]]) -> list[str]:

@@ -9,6 +9,7 @@ module: monitoring_rule
 short_description: Load alerting rules into Prometheus for the time of an incident
 description:
   - Writes one rule file for the affected services into a folder that Prometheus reads, checks it, reloads, and sees it loaded.
+  - In check mode Prometheus is asked for each expression, and one that it does not take is failed with its reason.
   - The file is in the host's ledger before it is there. M(incidentctl.response.lift) removes it and reloads.
   - Rules are each service's own C(alerts), and one that fires when a scrape target on the service's hosts is down.
   - In each Alertmanager of O(alertmanager_url) and O(alertmanagers), what fires already for the services (by the label

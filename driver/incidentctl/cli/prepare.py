@@ -45,7 +45,8 @@ def doctor(inventory: tuple[str, ...], limit: str | None, as_json: bool, config:
     """Look for whatever would stand in the way of an incident, say how to mend it, and change nothing.
 
     Settings, record, inventory; guards that would refuse what a severity contains; whether audiences, tracker and
-    monitoring answer (nothing is sent); of every host: login, privilege, disks, clock, programs, backups, releases.
+    monitoring answer (nothing is sent); of every host: login, privilege, disks, clock, programs, backups, releases; of
+    Prometheus there, whether it takes the alert expressions of the catalogue.
     """
     with common.opened(config, inventory) as (session, console):
         from incidentctl import readiness, wording

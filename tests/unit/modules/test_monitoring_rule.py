@@ -129,6 +129,36 @@ def test_a_reload_that_fails_brings_back_the_rules_of_before(tmp_path: Path) -> 
     assert not file.exists()
 
 
+def test_a_check_asks_prometheus_for_each_expression_and_tells_all_that_it_does_not_take(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def serve(method: str, path: str, _body: Any) -> tuple[int, Any]:
+        assert method == "GET", "a check changes nothing"
+        asked.append(path)
+        wrong = {"errors+%3E": (400, "1:9: parse error:\nunexpected end of input"), "a+%2B+b": (422, "many-to-many")}
+        status, said = next((told for query, told in wrong.items() if path.endswith(query)), (200, ""))
+        return status, {"status": "error", "error": said} if said else {"data": {"result": []}}
+
+    alerts = [{"name": name, "expr": expr} for name, expr in (("A", "errors >"), ("B", "a + b"), ("C", "up == 0"))]
+    with endpoint(serve) as server:
+        about = params(tmp_path, server.url, services=[{**SHOP, "alerts": alerts}])
+        block = _monitoring_rule.run(about, True)["incident"]
+        assert block["outcome"] == "failed"
+        assert block["reason"] == (
+            "shop: the expression of alert 'A' cannot be used: 1:9: parse error: unexpected end of input; "
+            "shop: the expression of alert 'B' cannot be used: many-to-many"
+        )
+        assert len(asked) == 3
+        about = params(tmp_path, server.url, services=[{**SHOP, "alerts": alerts[2:]}])
+        assert _monitoring_rule.run(about, True)["incident"]["outcome"] == "done"
+
+
+def test_a_check_of_a_prometheus_that_is_away_says_so_once(tmp_path: Path) -> None:
+    block = _monitoring_rule.run(params(tmp_path, "http://127.0.0.1:1"), True)["incident"]
+    assert block["outcome"] == "failed"
+    assert block["reason"].startswith("http://127.0.0.1:1/api/v1/query: nothing (")
+
+
 @pytest.mark.parametrize("status", [200, 404, 500])
 def test_a_prometheus_that_answers_html_is_failed_and_leaves_nothing(tmp_path: Path, status: int) -> None:
     with endpoint(lambda *_: (status, "<html>")) as server:
