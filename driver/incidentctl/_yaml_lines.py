@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ class Problem:
     path: str
     what: str
     fix: str
+    twice: bool = False  # the key
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,15 @@ class Document:
 
 def parse(text: str) -> Document:
     """Given the text of a file, return what is in it; a text that is no YAML gives data None and one problem."""
+    return _read(text, lambda loader, root: loader.construct_document(root))
+
+
+def nodes(text: str) -> Document:
+    """Return the same without data: of tags that only Ansible knows none can be made."""
+    return _read(text, lambda _loader, _root: None)
+
+
+def _read(text: str, made: Callable[[Any, yaml.Node], Any]) -> Document:
     if len(text) > SIZE_LIMIT:
         return Document(None, None, (Problem(1, "", "the file is larger than 1 MB", "is this the right file?"),))
     loader: Any = None
@@ -53,7 +63,7 @@ def parse(text: str) -> Document:
         root = loader.get_single_node()
         # Before the data is made: making it resolves `<<` within the nodes.
         problems = tuple(_key_problems(root))
-        return Document(None if root is None else loader.construct_document(root), root, problems)
+        return Document(None if root is None else made(loader, root), root, problems)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = " ".join(word for word in (error.context, error.problem) if word)
@@ -69,6 +79,12 @@ def parse(text: str) -> Document:
     finally:
         if loader is not None:
             loader.dispose()
+
+
+def not_utf8(error: UnicodeDecodeError) -> Problem:
+    """Return where a file is not in the only encoding that YAML is read in here."""
+    line = error.object.count(b"\n", 0, error.start) + 1
+    return Problem(line, "", f"is not UTF-8: byte 0x{error.object[error.start]:02x}", "save the file as UTF-8")
 
 
 def _broken(line: int, what: str) -> Problem:
@@ -93,7 +109,8 @@ def _key_problems(root: yaml.Node | None) -> Iterator[Problem]:
                     yield Problem(line, below, f"the key {name} is not text to YAML", "put it in quotes")
                 earlier = first.get((key.tag, str(key.value)))
                 if earlier is not None and name != "<<":
-                    yield Problem(line, below, f"is there twice (first in line {earlier})", "keep one of the two")
+                    what = f"is there twice (first in line {earlier})"
+                    yield Problem(line, below, what, "keep one of the two", twice=True)
                 first.setdefault((key.tag, str(key.value)), line)
         elif isinstance(node, yaml.SequenceNode):
             waiting.extend((item, f"{path}.{index}") for index, item in enumerate(node.value))

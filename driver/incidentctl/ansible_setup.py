@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from incidentctl import inventory_files
 from incidentctl.errors import ConfigurationError
 
 # Ours where the user's own ansible.cfg says nothing: (section, option), environment, value. Pipelining saves round trips.
@@ -57,9 +58,10 @@ def read_inventory(sources: tuple[str, ...], within_s: float) -> dict[str, Any]:
             "ansible-inventory --list -i INVENTORY shows the same; deadlines.phase in incidentctl.yml is how long it may take",
         ) from None
     if done.returncode != 0:
+        broken, _twice = inventory_files.wrong(source for source in sources if "," not in source)
         raise ConfigurationError(
             "Ansible cannot read the inventory.",
-            done.stderr.strip()[-2000:],
+            "\n".join(broken) or done.stderr.strip()[-2000:],
             "ansible-inventory --list -i INVENTORY shows the same",
         )
     answer: dict[str, Any] = json.loads(done.stdout)

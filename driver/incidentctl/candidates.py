@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
+from incidentctl import inventory_files
 from incidentctl.incident import ENDED, Incident
 from incidentctl.record import Record, open_record
 from incidentctl.settings import Settings, load
@@ -18,7 +18,6 @@ from incidentctl.text import readable
 Named = Iterator[tuple[str, str]]
 
 _MOST = 30  # incidents
-_FILES, _LARGEST = 200, 1_000_000  # of an inventory, and bytes of one
 _SHOWN = 60
 _SQLITE = "sqlite:///"
 
@@ -51,10 +50,9 @@ def the_incident(config: str | None, prefix: str | None) -> Incident:
 
 def services(config: str | None, sources: Iterable[str]) -> Named:
     """Give the services of the catalogue, as far as its files say them without Ansible."""
-    named = tuple(sources) or (settings(config).inventory or "",)
-    for service in (one for path in named if path for one in _catalogue(Path(path))):
-        if isinstance(service, dict) and isinstance(service.get("name"), str):
-            yield service["name"], readable(f"on {service.get('hosts')}", _SHOWN)
+    named = tuple(sources) or (str(settings(config).inventory or ""),)
+    for entry in inventory_files.entries(source for source in named if source and "," not in source):
+        yield entry.name, entry.hosts and readable(f"on {entry.hosts}", _SHOWN)
 
 
 def _record(config: str | None) -> Record:
@@ -63,36 +61,3 @@ def _record(config: str | None) -> Record:
     if url.startswith(_SQLITE):
         Path(url.removeprefix(_SQLITE)).stat()
     return open_record(url)
-
-
-def _catalogue(inventory: Path) -> Iterator[Any]:
-    folder = inventory if inventory.is_dir() else inventory.parent
-    beside = [path for name in ("group_vars", "host_vars") for path in (folder / name).rglob("*")]
-    named = [inventory] if inventory.is_file() else list(inventory.glob("*"))
-    for path in [*named, *beside][:_FILES]:
-        if path.is_file() and path.stat().st_size < _LARGEST:
-            text = path.read_text(encoding="utf-8", errors="replace")
-            if "incident_services" in text:
-                yield from _services_in(_parsed(text))
-
-
-def _parsed(text: str) -> Any:
-    """Return what is in YAML, whatever its tags; None if it is none, as an inventory of another form."""
-    import yaml  # noqa: PLC0415 - not for every word
-
-    class Lenient(yaml.SafeLoader):
-        """What is in a vault need not be known."""
-
-    Lenient.add_multi_constructor("!", lambda _loader, _tag, _node: None)
-    try:
-        return yaml.load(text, Lenient)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError:
-        return None
-
-
-def _services_in(data: Any) -> Iterator[Any]:
-    for key, value in data.items() if isinstance(data, dict) else ():
-        if key == "incident_services" and isinstance(value, list):
-            yield from value
-        else:
-            yield from _services_in(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,7 +47,18 @@ TRIAGE = ("health_check", "log_collection")
 # What may be played by itself; `verdict` alone means nothing.
 PLAYABLE = (*CONTAINMENTS, *TRIAGE, "diagnosis", "lift", "hotfix", "restart", "rollback")
 _HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_KINDS = {str: "a string", bool: "true or false", list: "a list"}
 _LITERALS = {"name": str, "hosts": str, "essential": bool, "user_facing": bool, "integrations": list}
+
+
+class InventoryError(ConfigurationError):
+    """The inventory cannot be used: its `problems`, a sentence each, and the `services` as it describes them."""
+
+    def __init__(self, what: str, problems: tuple[str, ...], services: list[Any], fix: str) -> None:
+        """Keep them apart, so that it can be said where each stands."""
+        super().__init__(what, "\n".join(f"- {text}" for text in problems), fix)
+        self.problems = problems
+        self.services = services
 
 
 @dataclass(frozen=True)
@@ -111,25 +122,31 @@ def parse_inventory(listed: Mapping[str, Any]) -> Inventory:
     # Ansible loses a host without a group that has the name of one.
     problems += [f"{name!r} is a host and also a group: rename one" for name in variables if name not in hosts]
     catalogue: dict[str, Mapping[str, Any]] = {}
+    lists: list[list[Any]] = []  # of most sites the same one for all hosts
     for host in hosts:
         specs = (variables.get(host) or {}).get("incident_services")
         if specs is not None and not isinstance(specs, list):
             problems.append(f"{host}: incident_services must be a list of services")
-            continue
-        for spec in specs or []:
-            problems += _literal_problems(spec)
+        elif specs and specs not in lists:
+            lists.append(specs)
+    for specs in lists:
+        problems += _list_problems(specs)
+        for spec in specs:
             if isinstance(spec, dict):
                 catalogue.setdefault(str(spec.get("name")), spec)
     services = [_service(spec, hosts) for spec in catalogue.values()]
-    problems += [
-        f"service {s.name}: no host or group is named {s.spec.get('hosts')!r}" for s in services if not s.hosts
-    ]
-    if not catalogue:
+    known = {"all", *hosts, *(group for groups in hosts.values() for group in groups)}
+    for one in services:
+        place = one.spec.get("hosts")
+        if isinstance(place, str) and "{{" not in place and not one.hosts:
+            problems.append(f"{one.name}: hosts: no host or group is named {place!r}{nearest(place, known)}")
+    if not (catalogue or problems):
         problems.append("no host has incident_services, the catalogue of what runs where")
     if problems:
-        raise ConfigurationError(
+        raise InventoryError(
             "The inventory cannot be used.",
-            "\n".join(f"- {text}" for text in dict.fromkeys(problems)),
+            tuple(dict.fromkeys(problems)),
+            [spec for specs in lists for spec in specs],
             "mend incident_services in group_vars/all (docs/contracts.md, 1); a host's name has letters, digits, . _ and -, "
             "an address of another form is its ansible_host",
         )
@@ -251,19 +268,23 @@ def _hosts_with_groups(listed: Mapping[str, Any]) -> dict[str, frozenset[str]]:
     }
 
 
-def _literal_problems(spec: Any) -> list[str]:
-    if not isinstance(spec, dict) or not isinstance(spec.get("name"), str):
-        return ["incident_services: every service needs a name"]
-    problems = []
-    for key, kind in _LITERALS.items():
-        value = spec.get(key)
-        if key == "hosts" and value is None:
-            problems.append(f"service {spec['name']}: hosts is missing")
-        elif "{{" in str(value):
-            problems.append(f"service {spec['name']}: {key} must be a literal, not a template")
-        elif value is not None and not isinstance(value, kind):
-            problems.append(f"service {spec['name']}: {key} must be a {kind.__name__}")
-    return problems
+def _list_problems(specs: list[Any]) -> Iterator[str]:
+    """Yield what is wrong with the keys that are read here, in the words of the collection's own schema (_catalogue.py)."""
+    names = [spec.get("name") for spec in specs if isinstance(spec, dict)]
+    for number, spec in enumerate(specs, 1):
+        if not isinstance(spec, dict):
+            yield f"entry {number} must be a mapping"
+            continue
+        label = spec.get("name", f"entry {number}")
+        for key, kind in _LITERALS.items():
+            value = spec.get(key)
+            if key in ("name", "hosts") and key not in spec:
+                yield f"{label}: {key} is missing"
+            elif "{{" in str(value):
+                yield f"{label}: {key} must be a literal, not a template"
+            elif key in spec and not isinstance(value, kind):
+                yield f"{label}: {key} must be {_KINDS[kind]}, not {value!r}"
+    yield from (f"{name}: is there twice" for name in dict.fromkeys(map(str, names)) if names.count(name) > 1)
 
 
 def _service(spec: Mapping[str, Any], hosts: Mapping[str, frozenset[str]]) -> Service:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from incidentctl import addresses, engine, gate, mitigation, monitoring, notify, plan, reasons
+from incidentctl import addresses, engine, gate, inventory_files, mitigation, monitoring, notify, plan, reasons
 from incidentctl.desk import Show
 from incidentctl.errors import IncidentctlError, UsageError
 from incidentctl.guards import Refusal
@@ -70,6 +70,12 @@ def check(session: Session, limit: str | None, show: Show) -> list[Finding]:
     inventory = session.hosts()
     hosts = plan.narrow(inventory, limit)
     found.append(Finding("inventory", True, f"{len(hosts)} host(s), {len(inventory.services)} service(s)"))
+    found += [
+        Finding(
+            "inventory", True, f"{told}; Ansible takes the last one and says nothing", "keep one of them", warning=True
+        )
+        for told in inventory_files.wrong(source for source in session.sources() if "," not in source)[1]
+    ]
     found += _guards(settings, inventory, hosts)
     found += _addresses(settings)
     found += _monitoring(settings, [service.name for service in inventory.services])

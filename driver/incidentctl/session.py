@@ -62,8 +62,13 @@ def sources_of(settings: Settings, named: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def hosts_of(settings: Settings, sources: tuple[str, ...]) -> Inventory:
-    """Read the inventory. Raise ConfigurationError if it cannot be used."""
-    return plan.parse_inventory(ansible_setup.read_inventory(sources, settings.deadlines.phase))
+    """Read the inventory. Raise ConfigurationError if it cannot be used, with all that is wrong with its services."""
+    listed = ansible_setup.read_inventory(sources, settings.deadlines.phase)
+    try:
+        return plan.parse_inventory(listed)
+    except plan.InventoryError as error:
+        wrong = [*error.problems, *(catalogue.problems(error.services) if error.services else ())]
+        raise ConfigurationError(error.what, catalogue.in_lines(wrong, sources), error.fix) from error
 
 
 @contextlib.contextmanager
@@ -102,7 +107,7 @@ def declare(
     named = tuple(services)
     severity = incidents.parse_severity(severity, session.settings.severities)
     inventory = session.hosts()
-    catalogue.unless_wrong(service.spec for service in inventory.services)
+    catalogue.unless_wrong((service.spec for service in inventory.services), session.sources())
     hosts = plan.narrow(inventory, limit)
     scope = plan.in_scope(inventory, hosts, named)
     sources = session.sources()
@@ -265,7 +270,7 @@ def plans(
     policies = session.settings.severities
     names = list(policies) if severity is None else [incidents.parse_severity(severity, policies)]
     inventory = session.hosts()
-    catalogue.unless_wrong(service.spec for service in inventory.services)
+    catalogue.unless_wrong((service.spec for service in inventory.services), session.sources())
     hosts = plan.narrow(inventory, limit)
     scope = plan.in_scope(inventory, hosts, services)
     made = [plan.make(name, policies[name].contain, hosts, scope) for name in names]

@@ -268,6 +268,8 @@ def _merge(default: Any, given: Any) -> Any:
 def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise _settings_problems.as_error(file, [_yaml_lines.not_utf8(error)]) from error
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        why = getattr(error, "strerror", None) or str(error)
         raise ConfigurationError(f"{file} cannot be read", why, "name another file with --config") from error

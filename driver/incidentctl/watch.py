@@ -52,7 +52,7 @@ def suggest(session: Session, limit: str | None, names: Iterable[str], show: Sho
     Raise ConfigurationError if the catalogue is wrong: nothing would be seen, and be taken for down.
     """
     inventory = session.hosts()
-    catalogue.unless_wrong(service.spec for service in inventory.services)
+    catalogue.unless_wrong((service.spec for service in inventory.services), session.sources())
     hosts = plan.narrow(inventory, limit)
     services = plan.in_scope(inventory, hosts, names)
     hosts = tuple(host for host in hosts if any(host in service.hosts for service in services))

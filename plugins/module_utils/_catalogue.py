@@ -121,18 +121,26 @@ def check(services: Any) -> list[str]:
 
 def _check_service(service: dict[str, Any]) -> list[str]:
     problems = _check_keys(service, tuple(_SERVICE), ("name", "hosts"))
-    for key, kind in _SERVICE.items():
-        if key in service and not isinstance(service[key], _TYPES[kind]):
-            problems.append(f"{key} must be {kind}")
-    if problems:
-        return problems
-    if not _NAME.fullmatch(service["name"]):
+    mistaken = [key for key, kind in _SERVICE.items() if key in service and not isinstance(service[key], _TYPES[kind])]
+    problems += [f"{key} must be {_SERVICE[key]}{_given(service[key])}" for key in mistaken]
+    given, service = service, {key: value for key, value in service.items() if key not in mistaken}
+    if "name" in service and not _NAME.fullmatch(service["name"]):
         problems.append("name must be lower-case letters, digits and dashes, 63 at most")
     manager = service.get("manager")
     if manager is not None and manager not in _MANAGERS:
         problems.append(f"manager must be one of {', '.join(_MANAGERS)}, not {manager!r}{_nearest(manager, _MANAGERS)}")
-    elif manager is not None and _MANAGERS[manager] not in service:
+    elif manager is not None and _MANAGERS[manager] not in given:
         problems.append(f"manager {manager} needs {_MANAGERS[manager]}")
+    problems += [
+        f"ports must be numbers from 1 to 65535, not {port!r}"
+        for port in service.get("ports", [])
+        if not _is_port(port)
+    ]
+    problems += [
+        f"integrations must be names, not {name!r}"
+        for name in service.get("integrations", [])
+        if not isinstance(name, str)
+    ]
     if "control" in service:
         problems += _check_keys(
             service["control"], ("start", "stop", "status"), ("start", "stop", "status"), "control."
@@ -209,7 +217,10 @@ def _check_probes(service: dict[str, Any]) -> list[str]:
     for dependency in service.get("depends_on", []):
         problems += _check_dependency(dependency)
     for alert in service.get("alerts", []):
-        problems += _check_keys(alert, ("name", "expr"), ("name", "expr"), "alerts.")
+        wrong = _check_keys(alert, ("name", "expr"), ("name", "expr"), "alerts.")
+        problems += wrong or [
+            f"alerts.{key} must be a string{_given(alert[key])}" for key in alert if not _is_text(alert[key])
+        ]
     return problems
 
 
@@ -286,6 +297,15 @@ def _check_keys(item: Any, allowed: tuple[str, ...], needed: tuple[str, ...], pr
         return [f"{prefix.rstrip('.')} must be a mapping"]
     unknown = [f"unknown key {prefix}{key}{_nearest(key, allowed)}" for key in item if key not in allowed]
     return unknown + [f"{prefix}{key} is missing" for key in needed if key not in item]
+
+
+def _given(value: Any) -> str:
+    """Say what stands there, where that is short: a list or a mapping is told by its lack of one."""
+    return f", not {value!r}" if isinstance(value, (str, int, float, type(None))) else ""
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
 def _is_figure(value: Any) -> bool:

@@ -57,6 +57,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     mail = {"name": "mail", "hosts": "web", "manager": "command", "control": {**ARGV, "stop": "b"}}
     assert told(shop, mail) == [
         "- shop: unknown key prots (did you mean ports?)",
+        "- shop: manager must be one of compose, systemd, command, not 'systmed' (did you mean systemd?)",
         "- mail: control.stop must be a list of words (argv)",
     ]
 
@@ -115,7 +116,7 @@ def test_no_plan_is_made_of_what_no_host_will_understand(tmp_path: Path, monkeyp
     listed = {"_meta": {"hostvars": {"web1": {"incident_services": [shop]}}}, "ungrouped": {"hosts": ["web1"]}}
     monkeypatch.setattr(Session, "hosts", lambda _self: plan.parse_inventory(listed))
     with open_record(f"sqlite:///{tmp_path}/record.db") as record:
-        session = Session(Settings(state_dir=tmp_path, memory_bank=tmp_path), record, "ann")
+        session = Session(Settings(state_dir=tmp_path, memory_bank=tmp_path), record, "ann", (str(tmp_path),))
         with pytest.raises(ConfigurationError) as caught:
             sessions.plans(session, "high", None, ())
         assert caught.value.why == "- shop: manager systemd needs unit"

@@ -129,7 +129,7 @@ def test_all_errors_of_an_inventory_come_at_once() -> None:
     ]
     with pytest.raises(ConfigurationError) as caught:
         plan.parse_inventory(listed("a/../b", services=services))
-    for told in ("a/../b", "'wbe'", "must be a literal", "essential must be", "needs a name"):
+    for told in ("a/../b", "'wbe'", "must be a literal", "essential must be", "entry 4: name is missing"):
         assert told in caught.value.why
 
 
