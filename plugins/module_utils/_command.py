@@ -14,6 +14,7 @@ from typing import BinaryIO
 from ansible_collections.incidentctl.response.plugins.module_utils import _procfs, _turn
 
 _LOOK_S = 0.02  # between two looks whether a command may go on
+_MIND_S = 0.2  # the same, once we are gone
 _LEAVE_S = 3.0  # to clear up, for one that may not
 OUTPUT_LIMIT = 4000  # bytes kept of what a command says: enough for an error, too little to hurt
 
@@ -48,11 +49,14 @@ def run(
     A pipe would stay open for as long as a daemon that the command started keeps it, and hang us.
     It reads the file `source`, if one is given; the file `into` takes its output, and only its errors are kept.
     When `keep`, which is called before it starts and while it runs, raises, it is interrupted, then killed, and that is raised.
+    Should we be killed, `keep` is minded all the same, or it is ended, where nobody would wait for its end.
     A command that cannot be started at all ends with code 127.
     """
     if keep is not None:
         keep()
-    with tempfile.TemporaryFile() as output:
+    with tempfile.TemporaryFile() as output, _minded(keep) as begin:
+        note = _turn.noting(timeout_s)
+        steps = [step for step in (note, begin) if step is not None]
         try:
             process = subprocess.Popen(
                 list(argv),
@@ -61,7 +65,7 @@ def run(
                 stderr=output,
                 start_new_session=True,
                 cwd=folder,
-                preexec_fn=_turn.noting(timeout_s),  # noqa: PLW1509 - from the main thread alone
+                preexec_fn=(lambda: [step() for step in steps]) if steps else None,  # noqa: PLW1509 - from the main thread alone
             )
         except OSError as error:
             return Finished(argv, 127, str(error))
@@ -87,27 +91,81 @@ def _watched(process: subprocess.Popen[bytes], timeout_s: float, keep: Callable[
         try:
             keep()
         except OSError:
-            _interrupt(process)
+            _interrupt(process.pid)
+            process.wait()
             raise
 
 
-def _interrupt(process: subprocess.Popen[bytes]) -> None:
+@contextlib.contextmanager
+def _minded(keep: Callable[[], None] | None) -> Iterator[Callable[[], None] | None]:
+    """Have a fork of us mind a command as we do, should we be killed: it would fill the disk with nobody looking.
+
+    What whoever comes next knows of, and waits for, may come to its end; anything else is ended. Give what the new process
+    of the command has to do before it is that command: tell who it is, so that none begins that is not minded.
+    """
+    if keep is None:
+        yield None
+        return
+    theirs, ours = os.pipe()
+    minder = os.fork()
+    if minder == 0:
+        try:
+            os.close(ours)
+            _mind(theirs, keep)
+        finally:
+            os._exit(0)
+    os.close(theirs)
+
+    def tell() -> None:
+        os.write(ours, b"%d\n" % os.getpid())
+
+    try:
+        yield tell
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(minder, signal.SIGKILL)
+        os.waitpid(minder, 0)
+        os.close(ours)
+
+
+def _mind(theirs: int, keep: Callable[[], None]) -> None:
+    os.setsid()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):  # else the login would not end with us
+        os.dup2(nothing, descriptor)
+    may_end = _turn.is_noted()
+    _turn.leave()
+    with os.fdopen(theirs) as said:
+        pid = int(said.readline() or 0)  # it comes back empty once we are gone
+        since = _turn.born(pid)
+        said.read()
+    try:
+        while since and _turn.born(pid) == since:
+            if not may_end:
+                raise OSError("nobody would know of it")
+            keep()
+            time.sleep(_MIND_S)
+    except OSError:
+        _interrupt(pid)
+
+
+def _interrupt(group: int) -> None:
     """End a command and all that it started; a chance to clear up behind itself comes first.
 
     What an engine builds with runs in a group of its own, and goes on when the engine is ended before it can end that. So
     the engine is held still, and starts no more of it.
     """
-    os.killpg(process.pid, signal.SIGSTOP)
-    for pid in _strays(process.pid):
+    os.killpg(group, signal.SIGSTOP)
+    for pid in _strays(group):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     for number in (signal.SIGINT, signal.SIGCONT):
-        os.killpg(process.pid, number)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(_LEAVE_S)
+        os.killpg(group, number)
+    until = time.monotonic() + _LEAVE_S
+    while _turn.born(group) and time.monotonic() < until:  # who minds it for us cannot wait for it
+        time.sleep(_LOOK_S)
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+        os.killpg(group, signal.SIGKILL)
 
 
 def _strays(group: int) -> Iterator[int]:

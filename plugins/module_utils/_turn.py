@@ -62,9 +62,21 @@ def noting(timeout_s: float) -> Callable[[], None] | None:
 
     def note() -> None:
         pid = os.getpid()
-        _say(**{**_said, "command": {"pid": pid, "born": _born(pid), "until": until}})
+        _say(**{**_said, "command": {"pid": pid, "born": born(pid), "until": until}})
 
     return note
+
+
+def is_noted() -> bool:
+    """Say whether whoever comes next learns of a command that is begun now, and waits for its end, should we be killed."""
+    return bool(_held)
+
+
+def leave() -> None:
+    """Let go of what a fork of this process holds of its turn: it is not at work."""
+    for descriptor in _held:
+        os.close(descriptor)
+    _held.clear()
 
 
 def _open(params: dict[str, Any], acts: bool) -> list[int]:
@@ -122,7 +134,7 @@ def try_lock(descriptor: int) -> bool:
 def _still_runs(descriptor: int) -> bool:
     """Say whether a command still runs that an act has started which was killed: its effect is yet to come."""
     left = _read(descriptor).get("command")
-    return left is not None and _born(left["pid"]) == left["born"] and time.monotonic() < left["until"]
+    return left is not None and born(left["pid"]) == left["born"] and time.monotonic() < left["until"]
 
 
 def _may_take_longer(descriptor: int, incident: str) -> bool:
@@ -138,7 +150,7 @@ def _holder(files: list[int]) -> str:
     if not told:
         return ""
     since = told["since"][:19].replace("T", " ")
-    ended = "" if _born(told["pid"]) else ", which was killed, but what it started goes on"
+    ended = "" if born(told["pid"]) else ", which was killed, but what it started goes on"
     return f"{told['capability']} of {told['incident']} (pid {told['pid']}, since {since} UTC{ended})"
 
 
@@ -166,7 +178,7 @@ def _say(**told: Any) -> None:
             os.ftruncate(descriptor, len(text))
 
 
-def _born(pid: int) -> str:
+def born(pid: int) -> str:
     """Return what tells a process from a later one of the same number; nothing if it has ended."""
     try:
         state, *rest = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,17 +28,18 @@ class Database:
 
     def back_up(self, *flags: str, **variables: Any) -> dict[str, Any]:
         """Play the role; return the incident block, with the data item's facts as `fact`."""
-        play = self.hosts.play("backup", DB, *flags, **{**self._variables(), **variables})
+        play = self.hosts.play("backup", DB, *flags, **{**self.variables(), **variables})
         block = play.block(DB)
         return {**block, "changed": play.results[DB]["changed"], "fact": block["facts"]["services"]["database"][0]}
 
     def since_backup(self) -> dict[str, Any]:
         """Play a diagnosis; return what it says of the data."""
-        block = self.hosts.play("diagnosis", DB, **self._variables()).block(DB)
+        block = self.hosts.play("diagnosis", DB, **self.variables()).block(DB)
         (row,) = block["facts"]["services"]["database"]["since_backup"]
         return dict(row)
 
-    def _variables(self) -> dict[str, Any]:
+    def variables(self) -> dict[str, Any]:
+        """What the role is told."""
         data = [{"kind": "postgresql", "database": self.name, "user": "postgres"}]
         return {
             "incident_services": [{"name": "database", "hosts": "db", "data": data}],
@@ -132,6 +134,26 @@ def test_a_dump_that_comes_out_damaged_is_not_verified(database: Database) -> No
     assert (seen["outcome"], seen["fact"]["verified"]) == ("failed", False)
     assert "restore" not in seen["fact"]
     assert database.scratch_databases() == ""
+
+
+def test_a_killed_backup_leaves_nothing_that_goes_on_and_the_next_one_is_whole(database: Database) -> None:
+    own, module = "/usr/local/sbin/pg_dump", "^/usr/bin/python3 -I -S -B -"
+    lab.ssh(DB, f"sudo tee {own} >/dev/null && sudo chmod 755 {own}", feed=b"#!/bin/sh\nexec sleep 121\n")
+    kill = f"until pgrep -f '[s]leep 121'; do sleep 0.05; done; sleep 0.5; pkill --signal KILL --oldest -f '{module}'"
+    lab.ssh(DB, f"sudo tee {database.folder}.sh >/dev/null", feed=kill.encode())
+    try:
+        database.hosts.run(DB, "systemd-run", "--quiet", "--collect", "sh", f"{database.folder}.sh")
+        killed = database.hosts.play("backup", DB, **database.variables())
+        until = time.monotonic() + 10
+        while left := database.hosts.says(DB, "pgrep", "--list-full", "--full", f"'[s]leep 121|{module}'"):
+            assert time.monotonic() < until, left
+    finally:
+        database.hosts.run(DB, "rm", own, f"{database.folder}.sh")
+    assert "ended before it answered" in killed.said
+    done = database.back_up()
+    assert (done["outcome"], done["fact"]["verified"]) == ("done", True)
+    assert database.scratch_databases() == ""
+    assert "work-" not in database.hosts.run(DB, "ls", f"{database.folder}/state/backups")
 
 
 def test_a_disk_without_room_is_refused_with_figures(database: Database) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -29,6 +30,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _restic,
     _sqlite,
     _tree,
+    _turn,
 )
 
 Params = dict[str, Any]
@@ -576,6 +578,58 @@ def test_a_command_that_may_not_go_on_is_ended_with_all_that_it_started(tmp_path
             return  # as a zombie it waits for nobody here
         time.sleep(0.05)
     pytest.fail("what it started goes on")
+
+
+def is_gone(pid: str) -> bool:
+    stat = Path("/proc") / pid / "stat"
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return stat.read_text().rpartition(")")[2].split()[0] == "Z"  # it waits for nobody here
+    return True
+
+
+def within(seconds: float, reached: Callable[[], bool]) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and not reached():
+        time.sleep(0.02)
+    return reached()
+
+
+@pytest.fixture
+def killed(params: Params, tmp_path: Path) -> Callable[[bool], str]:
+    """Kill a process that runs a command, in its turn or without one; return the command's process id."""
+
+    def keep() -> None:
+        if (tmp_path / "full").exists():
+            raise OSError("the disk is full")
+
+    def kill(in_turn: bool) -> str:
+        turn = _turn.held({**params, "incident_id": "INC-1"}, "hotfix", acts=True)
+        module = os.fork()
+        if module == 0:
+            with turn if in_turn else contextlib.nullcontext():
+                _command.run(["sh", "-c", f"echo $$ > {tmp_path}/begun; exec sleep 60"], 90, keep=keep)
+            os._exit(0)
+        assert within(10, lambda: (tmp_path / "begun").exists() and (tmp_path / "begun").read_text() != "")
+        os.kill(module, signal.SIGKILL)
+        os.waitpid(module, 0)
+        return (tmp_path / "begun").read_text().strip()
+
+    return kill
+
+
+def test_the_command_of_a_killed_backup_ends_with_it(killed: Callable[[bool], str]) -> None:
+    pid = killed(False)
+    assert within(10, lambda: is_gone(pid)), "it goes on with nobody who would look at the disk, or wait for its end"
+
+
+def test_the_command_of_a_killed_act_goes_on_until_the_disk_is_full(
+    killed: Callable[[bool], str], params: Params, tmp_path: Path
+) -> None:
+    pid = killed(True)
+    assert not within(1.0, lambda: is_gone(pid)), "whoever comes next waits for it"
+    assert _turn._still_runs(os.open(tmp_path / "state" / "turn", os.O_RDONLY))
+    (tmp_path / "full").touch()
+    assert within(10, lambda: is_gone(pid))
 
 
 def test_nothing_to_do_is_skipped(params: Params, tmp_path: Path) -> None:
