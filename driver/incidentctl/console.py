@@ -146,7 +146,7 @@ class Console:
         self.close()
         columns = [_stem(name) for name in capabilities]
         cells = {host: dict.fromkeys(columns, "") for host in hosts}
-        self._phase = {"name": phase, "columns": columns, "cells": cells, "told": {}}
+        self._phase = {"name": phase, "columns": columns, "cells": cells, "told": {}, "sums": {}}
         if self._rich.is_terminal:
             self._live = Live(self._matrix(), console=self._rich, refresh_per_second=8, transient=True)
             self._live.start()
@@ -158,6 +158,12 @@ class Console:
             self._phase["told"][host, capability] = told
             if self._live is not None:
                 self._live.update(self._matrix())
+
+    def _show_sum(self, capability: str, told: str) -> None:
+        """Say of all hosts together how far they are, where there are too many for a row each."""
+        self._phase.setdefault("sums", {})[capability] = told
+        if self._live is not None:
+            self._live.update(self._matrix())
 
     def _show_phase_done(self, outcome: Any, story: bool = True) -> None:
         self.close()
@@ -203,7 +209,11 @@ class Console:
             table.add_row(plain(host), *row)
         if rest := [row for host, row in cells.items() if host not in shown]:
             name = f"{len(rest)} {'more' if shown else 'hosts'}"
-            table.add_row(name, *(_tally([row.get(column, "") for row in rest]) for column in self._phase["columns"]))
+            sums = self._phase["sums"] if seconds is None else {}
+            tallies = {column: _tally([row.get(column, "") for row in rest]) for column in self._phase["columns"]}
+            table.add_row(
+                name, *(plain(f"{tally}  {sums.get(column, '')}".rstrip()) for column, tally in tallies.items())
+            )
         return table
 
     def _show_monitoring(self, seen: Mapping[str, Any]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import shlex
 import shutil
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,8 @@ class ActionModule(_carrier.Carrier):
             answer = self._gone_on_with(left)
             if answer is not None:
                 return answer
-        answer = super().run(tmp, task_vars)
+        with self._told_that_it_collects():
+            answer = super().run(tmp, task_vars)
         if "bundle" not in answer or answer.get("failed"):
             return answer
         try:
@@ -42,6 +45,27 @@ class ActionModule(_carrier.Carrier):
             raise  # the host is gone: there is nothing to be asked of it, and its next collection removes the bundle
         except (_homecoming.NotHomeError, AnsibleError, OSError) as error:
             return self._undelivered(answer["bundle"], str(error), task_vars)
+
+    @contextlib.contextmanager
+    def _told_that_it_collects(self) -> Iterator[None]:
+        """Leave a note where the bundle will land for as long as the host collects; what cannot be written holds nothing up."""
+        part = _resumption.part_of(Path(str(self._task.args.get("dest", ""))))
+        if self._task.check_mode or not self._has_a_place():
+            yield
+            return
+        with contextlib.suppress(OSError, ValueError, _homecoming.NotHomeError):
+            _homecoming.make_private(part.parent.parent)
+            _homecoming.make_private(part.parent)
+            _resumption.write_collecting(part, self._cap("max_seconds"), self._cap("max_bytes"))
+        try:
+            yield
+        finally:
+            _resumption.remove(part)
+            with contextlib.suppress(OSError):  # as long as nothing else is in it
+                part.parent.rmdir()
+
+    def _cap(self, name: str) -> int:
+        return int(self._task.args.get(name) or evidence.ARGUMENT_SPEC[name]["default"])
 
     def _left(self) -> _resumption.Left | None:
         """Return what is left here of an earlier bundle of this host, for the same wish."""
@@ -90,7 +114,7 @@ class ActionModule(_carrier.Carrier):
                 raise _homecoming.NotHomeError("the host sends zstd, where gzip was asked for")
             target = f"{target.removesuffix('.tar.gz')}.tar.zst"
         told = next(iter(answer["incident"]["files"]), None)
-        most = int(self._task.args.get("max_bytes") or evidence.ARGUMENT_SPEC["max_bytes"]["default"]) + _BESIDE
+        most = self._cap("max_bytes") + _BESIDE
         if not _resumption.is_large(told):
             return _homecoming.bring(self._connection.fetch_file, source, Path(target), told, most)
         wish = _resumption.asked(self._task.args)

@@ -58,8 +58,8 @@ def bring(
     or `fetch` raises CutOffError. `left` is such a part of an earlier transfer: `fetch` gets a copy of it, and it is removed.
     """
     size, digest = _promised(told, most)
-    _make_private(target.parent.parent)
-    _make_private(target.parent)
+    make_private(target.parent.parent)
+    make_private(target.parent)
     if os.path.lexists(target):
         raise NotHomeError(f"{target} is there already")
     part = _resumption.part_of(target)
@@ -111,7 +111,8 @@ def _promised(told: Any, most: int) -> tuple[int, str]:
     return size, digest
 
 
-def _make_private(folder: Path) -> None:
+def make_private(folder: Path) -> None:
+    """Make a folder, and those above it, for its owner alone. Raise NotHomeError if something else is there."""
     for part in reversed([folder, *folder.parents]):
         with contextlib.suppress(FileExistsError):
             part.mkdir(mode=0o700)

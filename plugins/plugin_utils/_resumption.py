@@ -67,7 +67,16 @@ def write_note(part: Path, wish: str, answer: Mapping[str, Any], at: float | Non
     """Note what the host says of the bundle that grows in `part`, which was collected now, or `at`."""
     kept = {key: answer[key] for key in ("bundle", "incident")}
     size = answer["incident"]["files"][0]["bytes"]
-    text = json.dumps({"format": _FORMAT, "asked": wish, "at": at or time.time(), "bytes": size, "answer": kept})
+    _write(part, {"asked": wish, "at": at or time.time(), "bytes": size, "answer": kept})
+
+
+def write_collecting(part: Path, seconds: int, size: int) -> None:
+    """Note, before there is a part, that the host collects from now on, and what it may take: for who waits for it."""
+    _write(part, {"collecting": {"since": time.time(), "seconds": seconds, "bytes": size}})
+
+
+def _write(part: Path, said: Mapping[str, Any]) -> None:
+    text = json.dumps({"format": _FORMAT, **said})
     path = note_of(part)
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w") as stream:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from incidentctl.console import Console
+from incidentctl.console_diagnosis import MANY_HOSTS
+from incidentctl.outcome import HostOutcome, Outcome, Step
 
 
 def show(console: Console) -> None:
@@ -33,3 +35,22 @@ def test_in_a_log_file_nothing_of_it_is_said(capsys: pytest.CaptureFixture[str])
     show(console)
     console.close()
     assert capsys.readouterr() == ("", "")
+
+
+def test_where_there_are_many_hosts_a_sum_is_told_in_their_row_until_it_has_ended(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    console = Console(interactive=False)
+    hosts = [f"h{n}" for n in range(MANY_HOSTS)]
+    console.show("phase", phase="triage", capabilities=["log_collection"], hosts=hosts)
+    for host in hosts:
+        console.show("cell", host=host, capability="log_collection", outcome="running", told="7 of 90 MB")
+    console.show("sum", capability="log_collection", told=f"{7 * MANY_HOSTS} of {90 * MANY_HOSTS} MB")
+    console.close()
+    (row,) = [line for line in capsys.readouterr().err.splitlines() if f"{MANY_HOSTS} hosts" in line][-1:]
+    assert f"…{MANY_HOSTS}  {7 * MANY_HOSTS} of {90 * MANY_HOSTS} MB" in row
+    step = Step("triage", ("log_collection",), tuple(hosts), deadline_s=1.0)
+    rows = tuple(HostOutcome(host, "log_collection", "done") for host in hosts)
+    console.show("phase_done", outcome=Outcome(step, rows, 1.0))
+    assert " MB" not in capsys.readouterr().err
