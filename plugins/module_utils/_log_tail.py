@@ -33,7 +33,9 @@ def read(stream: BinaryIO, allowance: Allowance, lines: int, since: float) -> Co
         notes.append("it was cut off while it was read")
     if since:
         begin, note = _since(text, since, status.st_mtime)
-        kept, cut_by = text[begin:], "since" if begin else cut_by
+        # Where the bytes that fit begin with a line that is young enough, others before it did not fit.
+        cut_by = "since" if begin and not (start and (_timed(text, 1) or (0,))[0] == begin) else cut_by
+        kept = text[begin:]
         notes += [note] if note else []
     if lines and (fewer := last_lines(kept, lines)) != kept:
         kept, cut_by = fewer, "lines"

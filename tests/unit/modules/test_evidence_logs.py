@@ -101,6 +101,19 @@ def test_lines_older_than_asked_for_are_left(form: str, zone_h: int, params: Par
     assert (row["cut_by"], row["source"]["offset"]) == ("since", len(content) - len(kept))
 
 
+@pytest.mark.parametrize(("room", "cut_by"), [(20_000, "bytes"), (200_000, "since")])
+def test_young_lines_that_the_cap_leaves_out_are_told_as_lost(
+    room: int, cut_by: str, params: Params, tmp_path: Path
+) -> None:
+    log = write(tmp_path / "app.log", lines_of(2 * HOUR, 2 * HOUR), 1)
+    block, members, manifest = collect(of_logs(params, log, since_s=HOUR // 3, max_file_bytes=room))
+    row = row_of(manifest, "logs/shop/01-app.log")
+    assert row["cut_by"] == cut_by
+    assert any(str(log) in told for told in block["facts"]["cut"]) is (cut_by == "bytes")
+    assert log.read_bytes().endswith(members["logs/shop/01-app.log"])
+    assert len(members["logs/shop/01-app.log"]) > 15_000
+
+
 def test_lines_without_a_time_are_all_kept_and_that_is_said(params: Params, tmp_path: Path) -> None:
     log = write(tmp_path / "app.log", b"no time\n" * 5000)
     _block, members, manifest = collect(of_logs(params, log, since_s=60))
