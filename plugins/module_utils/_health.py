@@ -70,7 +70,7 @@ def hold(
                 took.append(last["latency_ms"])
             held_since = now if held_since is None else held_since
         held = held_since is not None and now - held_since >= window_s
-        if held or (now >= deadline and held_since is None) or now >= deadline + window_s:
+        if held or (now >= deadline and held_since is None):
             times = {"p50_ms": _median(took), "max_ms": max(took, default=None)}
             return {**last, "healthy": held, "probes": probes, "failures": failures, **times}
         time.sleep(INTERVAL_S)

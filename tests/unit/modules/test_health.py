@@ -16,6 +16,8 @@ from ansible_collections.incidentctl.response.plugins.module_utils import _diagn
 from ansible_collections.incidentctl.response.plugins.module_utils._catalogue import CatalogueError
 from tests.certificates import Authority
 from tests.small_service import endpoint
+from tests.unit.modules import own_clock
+from tests.unit.modules.own_clock import OwnClock
 
 COMMON = {
     "capability": "health_check",
@@ -176,7 +178,7 @@ def test_many_services_that_hang_take_the_time_of_one(shop: Any) -> None:
 
 def test_answer_that_never_comes_is_given_up() -> None:
     release = threading.Event()
-    answers = _parallel.each(lambda item: release.wait(20) if item else "there", [0, 1], 0.2)
+    answers = _parallel.each(lambda item: release.wait(20) if item else "there", [0, 1], 2.0)
     release.set()
     assert answers == ["there", _parallel.LATE]
 
@@ -269,26 +271,45 @@ def test_health_and_dependencies_over_tls_are_asked_under_an_authority_of_their_
         assert told in str(caught.value)
 
 
-def test_health_that_holds_passes_the_window(shop: Any) -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> OwnClock:
+    return own_clock.given(monkeypatch, _health)
+
+
+def test_health_that_holds_passes_the_window(shop: Any, clock: OwnClock) -> None:
     incident = check(service(shop.url), window_s=1, within_s=1)
     assert incident["outcome"] == "unchanged"
     assert "held for 1 s" in seen(incident)["detail"]
-    assert len(shop.asked) >= 3
+    assert (len(shop.asked), clock.now) == (3, 1.0)
 
 
-def test_window_waits_for_a_service_that_is_still_starting() -> None:
+@pytest.mark.parametrize("within_s", [0.0, 0.3, 5.0])
+def test_health_that_came_when_the_time_to_wait_was_over_may_hold_as_long_as_any(
+    clock: OwnClock, within_s: float
+) -> None:
+    def slow(_health_check: dict[str, Any]) -> dict[str, Any]:
+        clock.sleep(0.3)
+        return {"healthy": True, "status": 200, "latency_ms": 300.0, "detail": "200"}
+
+    found = _health.hold({}, window_s=1.0, within_s=within_s, ask=slow)
+    assert (found["healthy"], found["failures"]) == (True, 0)
+    assert 1.3 <= clock.now < 2.0
+
+
+def test_window_waits_for_a_service_that_is_still_starting(clock: OwnClock) -> None:
     with web(503, 503, 200) as shop:
         assert check(service(shop.url), window_s=0.6, within_s=5)["outcome"] == "unchanged"
 
 
-def test_health_that_fails_midway_in_the_window_does_not_pass() -> None:
+def test_health_that_fails_midway_in_the_window_does_not_pass(clock: OwnClock) -> None:
     with web(200, 200, 500) as shop:
         incident = check(service(shop.url), window_s=3, within_s=0.1)
+    assert clock.now == 1.0
     assert incident["outcome"] == "failed"
     assert "not healthy for 3 s on end" in incident["reason"]
 
 
-def test_of_what_only_its_manager_says_no_latency_is_known() -> None:
+def test_of_what_only_its_manager_says_no_latency_is_known(clock: OwnClock) -> None:
     seen = {"healthy": True, "status": None, "latency_ms": None, "detail": "running"}
     found = _health.hold({}, window_s=0.3, within_s=1.0, ask=lambda _health_check: seen)
     assert found["probes"] > 1
