@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import random
 import signal
 import socket
 import ssl
@@ -79,7 +80,7 @@ class SmallService:
         """Return the service as the catalogue has it, with the optional `parts` that are named."""
         url = f"http://127.0.0.1:{self.port}"
         all_parts: dict[str, Any] = {
-            "health": {"url": f"{url}/health", "timeout_s": 1},
+            "health": {"url": f"{url}/health", "timeout_s": 10},
             "releases": {"kind": "symlink", "root": str(self.home / "releases"), "current": str(self.current)},
             "maintenance": {
                 "on": {"url": f"{url}/maintenance", "json": {"enabled": True}},
@@ -122,7 +123,7 @@ class SmallService:
     def start(self) -> None:
         """Start it and wait until it runs."""
         subprocess.run(["sh", str(self.home / "start.sh")], check=True)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not self.running():
             assert time.monotonic() < deadline, (self.home / "log").read_text()
             time.sleep(0.02)
@@ -138,11 +139,28 @@ class SmallService:
             self.pid.unlink()
 
 
+_PORTS = range(20000, 32000)  # the kernel gives out those from 32768 on
+_OURS: list[socket.socket] = []  # the names of ports, which are given back when this process ends
+
+
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of 127.0.0.1 that nothing listens on, and that nobody else is given while this process lives.
+
+    The kernel, which gives ports out by itself, would give it to another by the time that ours comes to listen. Other tests
+    know it by a name, which belongs to a network as ports do.
+    """
+    draw = random.SystemRandom()  # what a test draws from may be seeded, alike in each process
+    while True:
+        port = draw.choice(_PORTS)
+        ours = socket.socket(socket.AF_UNIX)
+        try:
+            ours.bind(f"\0incidentctl-test-port-{port}")
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            ours.close()
+            continue
+        _OURS.append(ours)
+        return port
 
 
 @contextmanager

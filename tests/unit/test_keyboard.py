@@ -22,8 +22,11 @@ class Keys:
         self._keys, self.stdin = os.openpty()
 
     def type(self, keys: bytes) -> None:
+        """Type, and wait until the terminal shows it: so long the kernel takes to bring it."""
         os.write(self._keys, keys)
-        time.sleep(0.05)  # through the kernel's line discipline
+        shown = keys.replace(END, b"").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+        while shown:
+            shown = shown.removeprefix(os.read(self._keys, len(shown)))
 
     def hang_up(self) -> None:
         os.close(self._keys)
@@ -45,8 +48,8 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[Keys]:
 
 
 def asked() -> str | None:
-    """What is answered by who waits at most five seconds."""
-    until = time.monotonic() + 5
+    """What is answered by who waits at most half a minute."""
+    until = time.monotonic() + 30
     return keyboard.line(lambda: time.monotonic() > until)
 
 

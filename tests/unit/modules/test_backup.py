@@ -573,7 +573,7 @@ def test_a_command_that_may_not_go_on_is_ended_with_all_that_it_started(tmp_path
     with pytest.raises(OSError, match="enough"):
         _command.run(["sh", "-c", script], 30, keep=keep)
     left = Path("/proc") / (tmp_path / "begun").read_text().strip() / "stat"
-    for _try in range(100):
+    for _try in range(1000):
         if not left.exists() or left.read_text().rpartition(")")[2].split()[0] == "Z":
             return  # as a zombie it waits for nobody here
         time.sleep(0.05)

@@ -351,7 +351,7 @@ def test_no_source_is_asked_when_the_time_is_up(machine: Machine, monkeypatch: p
 
 def test_disk_that_never_answers_holds_nobody(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     never = threading.Event()
-    monkeypatch.setattr(_changes, "TIME_S", 0.1)
+    monkeypatch.setattr(_changes, "TIME_S", 2.0)
     monkeypatch.setattr(_changes_files, "look", lambda *_given: never.wait())
     machine.packages("install a:all <none> 1")
     looked = machine.look()

@@ -192,7 +192,7 @@ def test_a_part_that_hangs_costs_its_own_time_and_is_named(
         return real(stream, *rest)
 
     monkeypatch.setattr(_log_tail, "read", read)
-    monkeypatch.setattr(_evidence_bundle, "_PART_S", 0.2)
+    monkeypatch.setattr(_evidence_bundle, "_PART_S", 2.0)
     monkeypatch.setattr(_evidence_bundle, "_GRACE_S", 0.2)
     try:
         _block, members, manifest = collect(of_logs(params, hanging, log))

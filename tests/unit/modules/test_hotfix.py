@@ -38,7 +38,7 @@ while not pid.exists():
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallService]:
     monkeypatch.setattr(_ledger, "VOLATILE_DIR", str(tmp_path / "run"))
-    monkeypatch.setattr(_control, "WAIT_S", 1.0)
+    monkeypatch.setattr(_control, "WAIT_S", 3.0)
     monkeypatch.setattr(_health, "INTERVAL_S", 0.05)
     service = SmallService(tmp_path / "shop")
     yield service
@@ -53,7 +53,7 @@ def params(shop: SmallService, hotfix: list[str] | None, **more: Any) -> dict[st
         "state": "hotfixed",
         "to": None,
         "remember": False,
-        "within_s": 0.6,
+        "within_s": 1.0,
         "window_s": 0.2,
         "build_within_s": 60.0,
         "reserve_mb": 0,

@@ -420,9 +420,9 @@ def test_a_clock_past_half_time_is_set_anew(tools: Path, params: dict[str, Any])
 
 
 def test_a_clock_that_was_set_anew_does_not_strike_at_its_old_time(tools: Path, params: dict[str, Any]) -> None:
-    _traffic_rule.run({**params, "expires_after": 4}, False)
+    _traffic_rule.run({**params, "expires_after": 8}, False)
     assert row(_traffic_rule.run(params, False))[0] == "done"
-    time.sleep(5)
+    time.sleep(9)
     assert table(tools)
     assert row(_lift.run(params, False)) == ("done", REMOVED)
 
@@ -496,11 +496,14 @@ def test_a_confirmation_that_comes_while_the_clock_strikes_is_told_so(
 ) -> None:
     acted = _traffic_rule.run({**params, "confirm_within": 60}, False)["incident"]["actions"]
     (entry,), _unreadable = _ledger.entries(params)
-    slow = tools / "iptables-restore"
-    slow.write_text(slow.read_text().replace("import pathlib, sys\n", "import pathlib, sys, time\ntime.sleep(1)\n"))
+    slow, striking = tools / "iptables-restore", tools / "striking"
+    begins = f"import pathlib, sys, time\npathlib.Path({str(striking)!r}).touch()\ntime.sleep(1)\n"
+    slow.write_text(slow.read_text().replace("import pathlib, sys\n", begins))
     token = _clocks.token(entry["clock"], "confirm")
     process = subprocess.Popen([sys.executable, "-I", "-B", entry["clock"]["script"], "confirm", token.read_text()])
-    time.sleep(0.7)
+    while not striking.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
     monkeypatch.setattr(_ssh_session, "connection", lambda: LOGIN.replace("50000", "50001"))
     outcome, summary = row(_traffic_rule.run({**params, "state": "confirmed", "acted": acted}, False))
     assert (outcome, "not confirmed in time: the host took the rules back" in summary) == ("failed", True), summary

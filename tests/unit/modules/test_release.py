@@ -28,7 +28,7 @@ from tests.small_service import SmallService, as_nobody, open_folder
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallService]:
     monkeypatch.setattr(_ledger, "VOLATILE_DIR", str(tmp_path / "run"))
-    monkeypatch.setattr(_control, "WAIT_S", 1.0)
+    monkeypatch.setattr(_control, "WAIT_S", 3.0)
     monkeypatch.setattr(_health, "INTERVAL_S", 0.05)
     service = SmallService(tmp_path / "shop")
     yield service
@@ -48,7 +48,7 @@ def params(shop: SmallService, state: str = "rolled_back", **more: Any) -> dict[
         "state": state,
         "to": None,
         "remember": False,
-        "within_s": 0.4,
+        "within_s": 1.0,
         "window_s": 0.2,
         "services": [shop.entry("health", "releases")],
         "only": ["shop"],

@@ -148,12 +148,15 @@ def test_one_that_ran_and_comes_up_no_more_is_left_for_lift_to_start(
 
 
 def test_one_that_ends_later_than_it_was_given_time_for_is_started_by_lift(
-    shop: SmallService, params: dict[str, Any]
+    shop: SmallService, params: dict[str, Any], tmp_path: Path
 ) -> None:
-    params["services"][0]["control"]["stop"] = ["sh", "-c", f"(sleep 1; kill $(cat {shop.pid})) >/dev/null 2>&1 &"]
+    later = tmp_path / "later"
+    ends = f"until [ -e {later} ]; do sleep 0.02; done; kill $(cat {shop.pid})"
+    params["services"][0]["control"]["stop"] = ["sh", "-c", f"({ends}) >/dev/null 2>&1 &"]
     shop.start()
     outcome, summary = restart({**params, "grace_s": 0.1})
     assert (outcome, "may yet go down" in summary) == ("failed", True), summary
+    later.touch()
     while shop.running():
         time.sleep(0.05)
     assert _lift.run({**params, "only": []}, False)["incident"]["outcome"] == "done"

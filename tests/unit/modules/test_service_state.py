@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.incidentctl.response.plugins.module_utils import _ledger, _lift, _service_state
+from ansible_collections.incidentctl.response.plugins.module_utils import _health, _ledger, _lift, _service_state
 from tests.small_service import SmallService
+from tests.unit.modules import own_clock
 
 
 @pytest.fixture
@@ -192,6 +193,7 @@ def test_those_that_stay_sick_hold_up_a_lift_for_a_time_only(
     monkeypatch.setattr(_service_state, "HEALTH_WITHIN_S", 0.4)
     monkeypatch.setattr(_service_state, "HEALTH_IN_ALL_S", 0.6)
     monkeypatch.setattr(_service_state, "_waited", [])
+    clock = own_clock.given(monkeypatch, _health, _service_state)
     sick = [SmallService(tmp_path / name, name) for name in ("one", "two", "three")]
     for service in sick:
         service.release("1", health="500")
@@ -203,7 +205,7 @@ def test_those_that_stay_sick_hold_up_a_lift_for_a_time_only(
         rows = lift(params)["incident"]["actions"]
         assert [row["outcome"] for row in rows] == ["done"] * 3
         assert all("but not healthy within" in row["summary"] for row in rows)
-        assert sum(_service_state._waited) < 0.4 + 3 * 0.6
+        assert (sum(_service_state._waited), clock.now) == (1.0, 1.0)  # of two, half a second each
     finally:
         for service in sick:
             service.end()

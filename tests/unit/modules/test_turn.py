@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,27 @@ def start(params: dict[str, Any]) -> Iterator[Start]:
             end(pid)
 
 
+class Held:
+    """A command that goes on until whoever waits here for the turn of its act has looked for it so many times."""
+
+    def __init__(self, go_on: Path) -> None:
+        self.go_on, self.looks, self.most = go_on, 0, 5
+        self.command = ["sh", "-c", f"until [ -e {go_on} ]; do sleep 0.02; done"]
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+        self.looks += 1
+        if self.looks % self.most == 0:
+            self.go_on.touch()
+
+
+@pytest.fixture
+def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Held:
+    held = Held(tmp_path / "go-on")
+    monkeypatch.setattr(_turn, "time", types.SimpleNamespace(monotonic=time.monotonic, sleep=held.sleep))
+    return held
+
+
 def end(pid: int) -> None:
     try:
         os.kill(pid, signal.SIGKILL)
@@ -72,7 +94,7 @@ def end(pid: int) -> None:
 
 def command_of(params: dict[str, Any]) -> int:
     """Wait until the holder says which command it runs; return that one's id."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         told = json.loads(Path(params["state_dir"], "turn").read_text() or "{}")
         if "command" in told:
@@ -83,13 +105,12 @@ def command_of(params: dict[str, Any]) -> int:
 
 @pytest.mark.parametrize("acts", [True, False])
 def test_who_comes_while_an_act_is_under_way_waits_for_its_end_and_says_for_whom(
-    params: dict[str, Any], start: Start, acts: bool
+    params: dict[str, Any], start: Start, held: Held, acts: bool
 ) -> None:
-    other = start(["sleep", "0.7"])
-    began = time.monotonic()
+    other = start(held.command)
     with _turn.held(params, "lift", acts) as waited:
-        assert time.monotonic() - began > 0.4
-        assert other.wait(5) == 0
+        assert held.go_on.exists()
+        assert other.wait(60) == 0
     assert waited is not None
     assert waited["seconds"] >= 0.4
     assert f"isolation of INC-1 (pid {other.pid}, since " in waited["for"]
@@ -113,11 +134,13 @@ def test_an_act_that_does_not_end_is_told_by_its_name(
 
 
 def test_who_resumes_an_incident_waits_as_long_as_what_it_began_may_take(
-    params: dict[str, Any], start: Start, monkeypatch: pytest.MonkeyPatch
+    params: dict[str, Any], start: Start, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_turn, "_WAIT_S", 1.0)
+    held.most = 15
     for is_killed in (False, True):
-        other = start(["sleep", "2"])
+        held.go_on.unlink(missing_ok=True)
+        other = start(held.command)
         command_of(params)
         if is_killed:
             other.kill()
@@ -128,19 +151,21 @@ def test_who_resumes_an_incident_waits_as_long_as_what_it_began_may_take(
 
 
 def test_a_moment_in_which_the_holder_has_no_name_ends_no_wait(
-    params: dict[str, Any], start: Start, monkeypatch: pytest.MonkeyPatch
+    params: dict[str, Any], start: Start, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_turn, "_WAIT_S", 1.0)
-    start(["sleep", "3"])
+    held.most = 25
+    start(held.command)
     command_of(params)
-    began, read = time.monotonic(), _turn._may_take_longer
+    read = _turn._may_take_longer
 
     def once_lost(descriptor: int, incident: str) -> bool:  # as when it has cleared its name, and not yet let go
-        return not 1.5 < time.monotonic() - began < 1.8 and read(descriptor, incident)
+        return not 15 < held.looks < 18 and read(descriptor, incident)
 
     monkeypatch.setattr(_turn, "_may_take_longer", once_lost)
     with _turn.held({**params, "incident_id": "INC-1"}, "hotfix", True) as waited:
         assert waited is not None
+    assert held.looks >= 25
 
 
 def test_no_one_waits_for_ever_whatever_the_file_says(
@@ -170,10 +195,10 @@ def test_who_is_killed_is_replaced_at_once_twenty_times(params: dict[str, Any], 
 
 
 def test_the_command_that_a_killed_act_left_running_is_waited_for(
-    params: dict[str, Any], start: Start, tmp_path: Path
+    params: dict[str, Any], start: Start, held: Held, tmp_path: Path
 ) -> None:
     ended = tmp_path / "ended"
-    other = start(["sh", "-c", f"sleep 1; touch {ended}"])
+    other = start(["sh", "-c", f"{held.command[-1]}; touch {ended}"])
     command_of(params)
     other.kill()
     other.wait()
@@ -275,8 +300,8 @@ def test_another_user_has_a_ledger_and_a_turn_of_its_own() -> None:
             assert json.loads(as_nobody(ask))["capability"] == "isolation"
 
 
-def test_what_was_waited_for_is_in_the_facts(params: dict[str, Any], start: Start) -> None:
-    start(["sleep", "0.5"])
+def test_what_was_waited_for_is_in_the_facts(params: dict[str, Any], start: Start, held: Held) -> None:
+    start(held.command)
     answer = _act.act(lambda _p, _c: {"incident": {"outcome": "done", "facts": {}}}, "lift", params, True)
     assert "isolation of INC-1" in answer["incident"]["facts"]["waited"]["for"]
 
