@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
 SEARCHED = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
@@ -22,7 +24,10 @@ def lacking(tools: Mapping[str, str]) -> str:
         env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         wait = ("-o", "DPkg::Lock::Timeout=300")
         packages = sorted({tools[tool] for tool in missing})
-        for words in (("update",), ("install", "--yes", "--no-install-recommends", *packages)):
-            subprocess.run(["apt-get", *wait, *words], env=env, capture_output=True, check=False)
+        # For an update nobody waits who finds another at it: then nothing would be found to install.
+        with Path(__file__).open() as one_at_a_time:
+            fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+            for words in (("update",), ("install", "--yes", "--no-install-recommends", *packages)):
+                subprocess.run(["apt-get", *wait, *words], env=env, capture_output=True, check=False)
         missing = [tool for tool in missing if find(tool) is None]
     return f"not installed, and could not be: {', '.join(missing)}" if missing else ""

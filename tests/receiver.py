@@ -6,7 +6,6 @@ import contextlib
 import json
 import socketserver
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -18,14 +17,15 @@ class Receiver:
     def __init__(self) -> None:
         self.status, self.headers, self.body, self.delay_s = 200, {}, b"{}", 0.0
         self.got: list[tuple[str, dict[str, str], Any]] = []
-        self.answered = 0  # that is after `delay_s`
+        self.answered = 0  # that is after `delay_s`, or what is left of it when `enough` is set
+        self.enough = threading.Event()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 receiver.got.append((self.path, dict(self.headers), json.loads(content)))
-                time.sleep(receiver.delay_s)
+                receiver.enough.wait(receiver.delay_s)
                 receiver.answered += 1
                 self.send_response(receiver.status)
                 for name, value in receiver.headers.items():

@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,15 +16,11 @@ from typing import Any
 
 import pexpect
 import yaml
+from tests.small_service import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = ROOT / "demo" / "shop"
 INVENTORY = ROOT / "inventories" / "demo"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @dataclass

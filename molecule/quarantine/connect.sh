@@ -16,7 +16,7 @@ server=$!
 until ip netns exec stranger ss --no-header --listening --tcp --numeric | grep -q :9100; do sleep 0.1; done
 ask() {
   code=0
-  "$@" --silent --globoff --output /dev/null --max-time 1 || code=$?
+  "$@" --silent --globoff --output /dev/null --connect-timeout 1 --max-time 10 || code=$?
   echo "$code"
 }
 ask ip netns exec stranger curl http://198.51.100.1:9100/

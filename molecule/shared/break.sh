@@ -7,7 +7,7 @@ order() {
     --data '{"sku": "mug", "quantity": 1}' http://127.0.0.1:8000/checkout
 }
 ready() {
-  for _ in $(seq 100); do
+  for _ in $(seq 600); do
     if curl --silent --output /dev/null http://127.0.0.1:8000/orders/count; then return; fi
     sleep 0.1
   done

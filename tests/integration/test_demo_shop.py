@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.small_service import free_port
 
 SHOP = Path(__file__).parents[2] / "demo" / "shop"
 CART = {"sku": "mug", "quantity": 2}
@@ -24,8 +25,7 @@ class Demo:
     def __init__(self, root: Path) -> None:
         """Lay the shop out under `root`."""
         self.root = root
-        with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.deploy("lay-out")
 
     def deploy(self, *words: str) -> None:
@@ -39,7 +39,7 @@ class Demo:
             [sys.executable, SHOP / "control.py", *words],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=120,
             check=False,
         )
 
@@ -81,7 +81,7 @@ def shop(demo: Demo) -> Demo:
 
 
 def _eventually(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.05)
     return condition()

@@ -20,8 +20,9 @@ from incidentctl import ansible_setup, engine
 from incidentctl.errors import ConfigurationError, IncidentctlError
 from incidentctl.outcome import Outcome, Step
 
-# A deadline must leave Ansible time to begin, also on a machine on which many other programs stand in line.
-SLOWER = 1 if os.getloadavg()[0] < 2 * (os.cpu_count() or 1) else 5
+# A deadline must leave Ansible time to begin, also on a slow machine on which many other programs stand in line. It takes a
+# second on a quiet one.
+BEGUN_S = 15
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def run(sources: tuple[str, ...], *capabilities: str, **step: Any) -> Outcome:
     hosts = step.pop("hosts", ("here",))
     hide, landed = step.pop("hide", frozenset()), step.pop("landed", None)
     variables = {"incident_id": "INC-1", "incident_continue": True, **step.pop("variables", {})}
-    whole = Step("contain", capabilities, hosts, variables, **{"deadline_s": 60, **step})
+    whole = Step("contain", capabilities, hosts, variables, **{"deadline_s": 300, **step})
     return engine.run(whole, sources, lambda *_, **__: None, hide, landed)
 
 
@@ -87,7 +88,7 @@ def outcomes(outcome: Outcome) -> dict[tuple[str, str], str]:
 
 def still_running(work: Path) -> list[bytes]:
     """What of our own ansible-playbook processes is alive; a killed one may take a moment to go."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while (found := _running(work)) and time.monotonic() < deadline:
         time.sleep(0.1)
     return found
@@ -146,20 +147,20 @@ def test_a_step_without_hosts_reaches_none_of_the_inventory(work: Path) -> None:
 
 
 def test_the_deadline_ends_the_run_and_what_was_begun_is_unknown(work: Path) -> None:
-    nap = playbook(work, "nap", {"ansible.builtin.command": {"argv": ["sleep", str(40 * SLOWER)]}})
-    started, deadline_s = time.monotonic(), 3 * SLOWER
-    outcome = run(inventory(work, here={}), nap, deadline_s=deadline_s)
-    assert time.monotonic() - started < deadline_s + 30 * SLOWER
+    nap = playbook(work, "nap", {"ansible.builtin.command": {"argv": ["sleep", "600"]}})
+    started = time.monotonic()
+    outcome = run(inventory(work, here={}), nap, deadline_s=BEGUN_S)
+    assert time.monotonic() - started < 300
     assert outcome.timed_out
     assert outcomes(outcome) == {("here", "nap"): "unknown"}
-    assert outcome.rows[0].reason.startswith(f"timed out after {deadline_s} s in the middle")
+    assert outcome.rows[0].reason.startswith(f"timed out after {BEGUN_S} s in the middle")
     assert not still_running(work)
 
 
 def test_a_host_that_hangs_leaves_the_others_time_for_what_comes_next(work: Path) -> None:
     nap = playbook(work, "nap", {"ansible.builtin.command": {"argv": ["sleep", "{{ seconds }}"]}})
-    hosts = {"here": {"seconds": 0}, "hung": {"seconds": 25 * SLOWER}}
-    outcome = run(inventory(work, **hosts), nap, "lift", hosts=tuple(hosts), deadline_s=20 * SLOWER)
+    hosts = {"here": {"seconds": 0}, "hung": {"seconds": 600}}
+    outcome = run(inventory(work, **hosts), nap, "lift", hosts=tuple(hosts), deadline_s=2 * BEGUN_S)
     assert outcomes(outcome) == {
         ("here", "nap"): "done",
         ("here", "lift"): "unchanged",
@@ -190,7 +191,7 @@ def test_an_outcome_that_cannot_be_kept_ends_the_run(work: Path) -> None:
     later = playbook(
         work,
         "later",
-        {"ansible.builtin.command": {"argv": ["sleep", "20"]}},
+        {"ansible.builtin.command": {"argv": ["sleep", "120"]}},
         {"ansible.builtin.file": {"path": str(work / "next"), "state": "touch", "mode": "0600"}},
     )
 
@@ -209,7 +210,7 @@ from pathlib import Path
 from incidentctl import engine
 from incidentctl.outcome import Step
 work, nap = sys.argv[1:]
-step = Step("contain", (nap,), ("here",), {"incident_id": "INC-1", "incident_continue": True}, deadline_s=60)
+step = Step("contain", (nap,), ("here",), {"incident_id": "INC-1", "incident_continue": True}, deadline_s=300)
 engine.run(step, (f"{work}/inventory.yml",), lambda *_, **__: None, home=Path(work))
 """
 
@@ -220,7 +221,7 @@ def test_what_a_killed_driver_left_running_is_ended_before_the_next_run(work: Pa
         work,
         "nap",
         {"ansible.builtin.file": {"path": str(begun), "state": "touch", "mode": "0600"}},
-        {"ansible.builtin.command": {"argv": ["sleep", "30"]}},
+        {"ansible.builtin.command": {"argv": ["sleep", "120"]}},
     )
     look = playbook(work, "look", {"ansible.builtin.command": {"argv": [sys.executable, "-c", LOOK, str(work)]}})
     driver = subprocess.Popen([sys.executable, "-c", KILLED, str(work), nap])
@@ -230,7 +231,7 @@ def test_what_a_killed_driver_left_running_is_ended_before_the_next_run(work: Pa
     driver.kill()
     driver.wait()
     assert _running(work), "nothing was left running: the test shows nothing"
-    whole = Step("contain", (look,), ("here",), {"incident_id": "INC-1", "incident_continue": True}, deadline_s=60)
+    whole = Step("contain", (look,), ("here",), {"incident_id": "INC-1", "incident_continue": True}, deadline_s=300)
     outcome = engine.run(whole, sources, lambda *_, **__: None, home=work)
     assert outcomes(outcome) == {("here", "look"): "done"}, outcome.rows
     assert not still_running(work)
@@ -259,7 +260,7 @@ def test_a_stop_request_ends_the_run_and_comes_back_as_an_outcome(work: Path, nu
         work,
         "nap",
         {"ansible.builtin.file": {"path": str(mark), "state": "touch", "mode": "0600"}},
-        {"ansible.builtin.command": {"argv": ["sleep", "20"]}},
+        {"ansible.builtin.command": {"argv": ["sleep", "600"]}},
     )
 
     def stop_when_begun() -> None:
@@ -270,7 +271,7 @@ def test_a_stop_request_ends_the_run_and_comes_back_as_an_outcome(work: Path, nu
     threading.Thread(target=stop_when_begun, daemon=True).start()
     outcome = run(inventory(work, here={}), nap, "lift")
     assert outcome.interrupted
-    assert outcome.seconds < 15
+    assert outcome.seconds < 300
     assert outcomes(outcome) == {("here", "nap"): "unknown", ("here", "lift"): "not_attempted"}
     assert not still_running(work)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 
@@ -11,8 +10,8 @@ from tests import fleet, light_hosts
 from tests.fleet import Fleet
 
 FAULTS = {"h17": "refusing", "h18": "silent", "h19": "hangs", "h20": "no privilege"}
-# Twenty hosts are done within 6 s on a quiet machine of two cores.
-DEADLINE_S = 20 if os.getloadavg()[0] < (os.cpu_count() or 1) else 60
+# Twenty hosts are done within 6 s on a quiet machine of two cores; one that is slow, or does other things too, has time as well.
+DEADLINE_S = 60
 AFTER_S = 10
 
 pytestmark = pytest.mark.skipif(bool(light_hosts.missing()), reason=light_hosts.missing())

@@ -79,12 +79,13 @@ class Run:
 
 
 def test_a_laptop_that_sleeps_goes_on_where_it_was(hosts: light_hosts.LightHosts, tmp_path: Path) -> None:
-    act = "echo begun >> acts; sleep 3; echo ended >> acts"
+    act = "echo begun >> acts; until [ -e asleep ]; do sleep 0.1; done; echo ended >> acts"
     run = Run(hosts, tmp_path, act, "echo later >> acts", variables=hosts.variables("h1"))
     acts = Path("/home/free/acts")
     while "begun" not in hosts.inside("h1", "sh", "-c", f"cat {acts} || true"):
         time.sleep(0.1)
     assert run.signal(signal.SIGSTOP) >= 3, "driver, ansible-playbook and ssh"
+    hosts.inside("h1", "touch", "/home/free/asleep")
     time.sleep(ASLEEP_S)
     assert hosts.inside("h1", "cat", str(acts)).split() == ["begun", "ended"], "the host does not sleep"
     run.signal(signal.SIGCONT)
@@ -105,12 +106,20 @@ def test_an_agent_that_goes_in_the_middle_is_named(hosts: light_hosts.LightHosts
         subprocess.run(
             ["ssh-add", "-q", key], env={**os.environ, "SSH_AUTH_SOCK": address}, stdin=subprocess.DEVNULL, check=True
         )
-        run = Run(hosts, tmp_path, "touch reached; sleep 4", "true", variables=variables, SSH_AUTH_SOCK=address)
+        run = Run(
+            hosts,
+            tmp_path,
+            "touch reached; until [ -e gone ]; do sleep 0.1; done",
+            "true",
+            variables=variables,
+            SSH_AUTH_SOCK=address,
+        )
         while "reached" not in hosts.inside("h1", "ls", "/home/free"):
             time.sleep(0.1)
     finally:
         agent.kill()
         agent.wait()
+    hosts.inside("h1", "touch", "/home/free/gone")
     outcome, reason = run.end()
     assert outcome == "unreachable"
     assert "the ssh-agent here is gone" in reason

@@ -21,7 +21,8 @@ from typing import Any
 import pytest
 import yaml
 from tests.receiver import Receiver
-from tests.shop import ROOT, Shop, free_port
+from tests.shop import ROOT, Shop
+from tests.small_service import free_port
 
 from incidentctl import _database, alerts, intake, listener, watch
 from incidentctl.errors import IncidentctlError, UsageError
@@ -220,6 +221,7 @@ def test_on_call_is_told_as_the_severity_says_and_the_answer_does_not_wait(
         with listening(shop) as there:
             assert there.alert(group()).status == 200
             assert receiver.answered == 0, "the answer waited for it"
+            receiver.enough.set()
             there.alert(group())
             until(
                 lambda: "notified" in {event["kind"] for event in shop.events() if event["data"].get("state") == "sent"}

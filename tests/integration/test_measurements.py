@@ -220,17 +220,17 @@ def test_of_ten_megabytes_of_series_little_is_kept(made: Made, monkeypatch: pyte
 def test_one_that_hangs_takes_no_longer_than_the_look_beside_it_and_no_turn_of_another(
     made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("incidentctl.servers.TIMEOUT_S", 2.0)
+    monkeypatch.setattr("incidentctl.servers.TIMEOUT_S", 6.0)
     with socket.create_server(("127.0.0.1", 0)) as hangs, endpoint(prometheus) as server:
         silent = f"http://127.0.0.1:{hangs.getsockname()[1]}"
         desk = made(silent, server.url)
         with measurements.asked(desk):
-            time.sleep(2.0)  # as long as the look beside it, which the silent one holds up, too
+            time.sleep(6.0)  # as long as the look beside it, which the silent one holds up, too
             began = time.monotonic()
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 5.0  # asked after the look it would take six more
     row = desk.incident().measured[-1]
     assert row["servers"] == [server.url]
-    assert f"{silent}: no complete answer within 2 s" in row["problems"]
+    assert f"{silent}: no complete answer within 6 s" in row["problems"]
 
 
 def test_a_server_is_asked_little_beside_what_it_is_asked_already(made: Made) -> None:

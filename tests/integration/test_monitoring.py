@@ -209,9 +209,8 @@ def test_a_prometheus_that_is_away_leaves_the_figures_unknown_and_says_so() -> N
     assert problems == ["http://127.0.0.1:1: Connection refused"]
 
 
-def ranges(*series: tuple[str, list[float]]) -> dict[str, Any]:
+def ranges(now: float, *series: tuple[str, list[float]]) -> dict[str, Any]:
     """An answer to a query of a range: of each target the moments (seconds before now) at which it was down."""
-    now = time.time()
     rows = [
         {
             "metric": {"job": "shop", "instance": where},
@@ -222,15 +221,16 @@ def ranges(*series: tuple[str, list[float]]) -> dict[str, Any]:
     return {"data": {"resultType": "matrix", "result": rows}}
 
 
-def down(answer: Any) -> tuple[list[str], list[str]]:
+def down(answer: Any, now: float = 0.0) -> tuple[list[str], list[str]]:
     with endpoint(lambda _method, _path, _body: answer) as server:
         found, problems = monitoring.down_since(Monitoring(prometheus=server.url), {"web1", "10.0.0.2"})
-    return [f"{time.time() - datetime.fromisoformat(one.at).timestamp():.0f} {one.source}" for one in found], problems
+    return [f"{now - datetime.fromisoformat(one.at).timestamp():.0f} {one.source}" for one in found], problems
 
 
 def test_target_that_went_down_tells_since_when() -> None:
-    steps = [30.0 * n for n in range(20)]
-    found, problems = down((200, ranges(("web1:8000", [*steps, 9000.0]), ("10.0.0.2:8000", steps[:4]))))
+    now, steps = time.time(), [30.0 * n for n in range(20)]
+    answer = ranges(now, ("web1:8000", [*steps, 9000.0]), ("10.0.0.2:8000", steps[:4]))
+    found, problems = down((200, answer), now)
     assert (found, problems) == (
         ["570 Prometheus misses shop web1:8000", "90 Prometheus misses shop 10.0.0.2:8000"],
         [],
@@ -247,7 +247,7 @@ def test_target_that_went_down_tells_since_when() -> None:
     ids=["of another host", "up again", "down for ever"],
 )
 def test_target_that_says_nothing_of_this_onset_is_left_out(where: str, moments: list[float]) -> None:
-    assert down((200, ranges((where, moments)))) == ([], [])
+    assert down((200, ranges(time.time(), (where, moments)))) == ([], [])
 
 
 @pytest.mark.parametrize(

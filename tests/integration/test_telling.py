@@ -109,9 +109,10 @@ def test_what_was_not_accepted_is_told_again_at_the_next_event(
 def test_a_receiver_that_hangs_does_not_hold_up_the_response(
     record: Record, settings: Settings, receiver: Receiver
 ) -> None:
-    receiver.delay_s = 3
+    receiver.delay_s = 30
     notify.tell(record, incident(record), ["on_call"], "declared", settings)
     assert (states(record), receiver.answered) == (["queued"], 0)
+    receiver.enough.set()
     notify.wait(PATIENCE_S)
 
 
@@ -461,7 +462,7 @@ def test_killed_while_it_tells_it_tells_again_under_the_same_key(
     until(lambda: len(receiver.got) == 1)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    receiver.delay_s = 0
+    receiver.enough.set()
     assert run_followup(settings)[0] == 0
     assert len(receiver.got) == 2
     assert all("Message: INC-1:declared:on_call" in m["message"] for _path, _headers, m in receiver.got)
