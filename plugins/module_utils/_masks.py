@@ -85,6 +85,9 @@ _LAST = (
     ((", ",), re.compile(rf"(?<![^\s(:]){_NAME}(?:, {_NAME}){{2,}}(?![\w-])"), _LIST),
 )
 _DECODER = json.JSONDecoder()
+_NO_JSON = (
+    50  # what looks like the beginning of an object and is none is read to its end, so often and no more in a message
+)
 _CORE = re.compile(r"([:.'`*#@+-]*)(.*?)([:.'`*#%]*)", re.DOTALL)
 _DOMAINS = (
     "com|net|org|edu|gov|io|dev|app|cloud|info|biz|local|internal|localdomain|lan|corp|home|svc|arpa|example|test"
@@ -121,11 +124,11 @@ def is_mask(word: str) -> bool:
 
 def _without_json(message: str) -> str:
     """Return a message with each JSON object in it masked; one that was cut off is masked to the end."""
-    parts, at = [], 0
-    while True:
+    parts, at, none = [], 0, 0
+    while none < _NO_JSON:
         begin = message.find('{"', at)
         if begin < 0:
-            return "".join((*parts, message[at:]))
+            break
         try:
             end = _DECODER.raw_decode(message, begin)[1]
         except RecursionError:
@@ -134,10 +137,11 @@ def _without_json(message: str) -> str:
             end = len(message) if message.endswith("…") else begin
         if end == begin:
             parts.append(message[at : begin + 2])
-            at = begin + 2
+            at, none = begin + 2, none + 1
         else:
             parts += (message[at:begin], _JSON)
             at = end
+    return "".join((*parts, message[at:]))
 
 
 def _replaced(message: str, masks: Iterable[_Mask]) -> str:

@@ -85,7 +85,7 @@ def test_fields_after_a_message_may_be_others_in_another_order() -> None:
     "text",
     [
         '{"' * 4000,
-        '{"a":' * 4000,
+        '{"a":' * 8000,
         "[" * 8000,
         "[a," * 4000,
         "a, " * 4000,
