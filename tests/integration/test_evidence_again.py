@@ -73,6 +73,6 @@ def test_what_the_host_does_not_have_is_asked_for_once_and_who_is_away_holds_not
     done, touched = sick.touched("resume", "--no-input")
     assert touched == {"h2"}
     assert "h2 was partial, is partial" in done.stderr
-    assert sick.seconds()["log_collection"] < 20, "ten seconds for a login, for both at once"
+    assert sick.seconds()["log_collection"] < sick.deadline_s - 10, "ten seconds for a login, for both at once"
     done, touched = sick.touched("resume", "--no-input")
     assert (done.returncode, touched) == (10, set()), done.stderr

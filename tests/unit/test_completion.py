@@ -125,7 +125,7 @@ def test_a_database_that_is_away_does_not_keep_the_terminal(tmp_path: Path) -> N
     (tmp_path / "incidentctl.yml").write_text("record_url: postgresql+psycopg://nobody@192.0.2.1/none\n")
     begun = time.monotonic()
     assert offered(tmp_path, "resume ") == []
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 60  # the kernel gives up after two minutes
 
 
 def test_it_needs_no_ansible(site: Path) -> None:
