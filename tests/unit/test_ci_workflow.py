@@ -34,6 +34,13 @@ def test_a_job_runs_the_target_of_its_name(job: str) -> None:
     assert job in TARGETS
 
 
+def test_what_runs_the_tests_as_root_lets_them_know_that_it_is_ci() -> None:
+    """Else they try random cases: what those find is for a developer, and not red for whoever changed something else."""
+    told = [step["run"] for job in JOBS.values() for step in job["steps"] if "make test" in step.get("run", "")]
+    assert told
+    assert all(line.startswith('sudo env "PATH=$PATH" "CI=$CI" ') for line in told)
+
+
 @pytest.mark.parametrize("job", JOBS)
 def test_a_job_ends_within_the_hour(job: str) -> None:
     assert JOBS[job]["timeout-minutes"] <= 60
