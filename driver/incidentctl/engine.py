@@ -17,12 +17,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import ansible_runner
 import yaml
 
-from incidentctl import ansible_setup, processes, reasons
+from incidentctl import ansible_setup, processes, reasons, stopping
 from incidentctl.arrivals import Watch
 from incidentctl.errors import IncidentctlError
 from incidentctl.files import private_folder
@@ -210,8 +211,13 @@ def _stop_requests() -> Iterator[threading.Event]:
         yield stopped
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        stopping.note(number)
+        stopped.set()
+
     for number in before:
-        signal.signal(number, lambda *_: stopped.set())
+        signal.signal(number, stop)
     try:
         yield stopped
     finally:

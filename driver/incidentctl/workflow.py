@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from incidentctl import incident as incidents
-from incidentctl import ledgers, notify
+from incidentctl import ledgers, notify, stopping
 from incidentctl.desk import Desk, tell
 from incidentctl.errors import (
     AlreadyOpen,
@@ -29,7 +29,7 @@ from incidentctl.incident import Data, Event, Incident, phase_done
 from incidentctl.outcome import SUCCESS, Outcome
 from incidentctl.phases import decision, investigation, recovery, verification
 from incidentctl.record import Record, RecordError
-from incidentctl.steps import ask_hosts
+from incidentctl.steps import Interrupted, ask_hosts
 from incidentctl.times import when
 
 PHASES: tuple[tuple[str, Callable[[Desk], None]], ...] = (
@@ -119,6 +119,8 @@ def at_work(desk: Desk) -> Iterator[Event]:
                 desk.note("resumed", phase=cut_off.name if cut_off is not None else "what came between two phases")
                 _settle(desk, ask_hosts(desk))
             yield locked
+    except KeyboardInterrupt as stopped:
+        raise stopped if stopped.args else Interrupted("the middle") from None
     except RecordError as error:
         raise _without_record(desk.incident_id, error.what, error.why, error.fix) from error
     except OSError as error:
@@ -152,11 +154,31 @@ def drive(desk: Desk) -> Incident:
     try:
         return _drive(desk)
     except (DecisionAwaited, NotRecovered, Partial, PlanChangedError, RefusedError):
-        incident = desk.incident()
-        if incident.status not in incidents.ENDED and incident.drill is None:  # a drill answers by itself
-            tell(desk, "awaited")
-            notify.wait()
+        _tell_what_is_left(desk)
         raise
+    except KeyboardInterrupt:
+        if stopping.terminated():  # whoever pressed Ctrl-C knows
+            desk.note("note", text=f"{desk.actor} was told to end (SIGTERM)")
+            _tell_what_is_left(desk)
+        raise
+    finally:
+        _note_if_unseen(desk)
+
+
+def _tell_what_is_left(desk: Desk) -> None:
+    incident = desk.incident()
+    if incident.status not in incidents.ENDED and incident.drill is None:  # a drill answers by itself
+        tell(desk, "awaited")
+        notify.wait()
+
+
+def _note_if_unseen(desk: Desk) -> None:
+    """A terminal or a reader that went away ends nothing (docs/decisions/0055); who looks at the record learns of it."""
+    if stopping.unseen():
+        with contextlib.suppress(RecordError):  # it is told by what it broke
+            desk.note(
+                "note", text=f"nobody sees any more what this tells {desk.actor}: the terminal, or a pipe, is gone"
+            )
 
 
 def _drive(desk: Desk) -> Incident:
@@ -177,6 +199,7 @@ def _drive(desk: Desk) -> Incident:
                 if _needed(name, desk.incident()):
                     desk.hear()
                     act(desk)
+                _note_if_unseen(desk)
         notify.wait()
         incident = desk.incident()
         left = _left_behind(incident)

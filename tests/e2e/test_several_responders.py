@@ -14,6 +14,7 @@ import pytest
 from tests.shop import Shop
 
 from incidentctl.record import Record, open_record
+from incidentctl.times import when
 
 ELSEWHERE = {"pid": 4711, "host": "web9.example", "machine": "another", "boot_id": "another", "started": 1}
 
@@ -131,7 +132,7 @@ def decide_at_once(shop: Shop, child: pexpect.spawn[str]) -> None:
     child.expect(pexpect.EOF, timeout=300)
     child.close()
     assert (code, other) == (0, 13), (said, told)
-    assert f"{decided['actor']} decided {decided['data']['option']} at {decided['at']}" in told
+    assert f"{decided['actor']} decided {decided['data']['option']} at {when(decided['at'])}" in told
     begun = [event["data"] for event in kinds(shop, "step_started") if event["data"]["phase"] == "recover"]
     mitigated = decided["data"]["option"] == "mitigate"
     assert [data["capabilities"] for data in begun] == [["maintenance_mode"] if mitigated else ["rollback"]]

@@ -24,6 +24,8 @@ _DOING = {
 }
 _MOST_WRONG = 10  # hosts that are named
 
+_WAITS = {"approval": "an approval", "resume": "somebody to go on", "recovery": "somebody to go on"}
+
 
 def concerned(_incident: Incident, _about: str) -> bool:
     """Those who respond are told everything."""
@@ -63,7 +65,7 @@ def _title(incident: Incident, about: str) -> str:
     waits_for = standing(incident).waits_for
     if about != "awaited" or waits_for == "nothing":
         return about.replace("_", " ")
-    return f"waits for {'an' if waits_for == 'approval' else 'a'} {waits_for}"
+    return f"waits for {_WAITS.get(waits_for, f'a {waits_for}')}"
 
 
 def _awaited(incident: Incident) -> list[str]:

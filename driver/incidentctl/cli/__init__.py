@@ -57,9 +57,7 @@ def main() -> None:
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Abort as stopped:
-        if stopped.__cause__ is not None and stopped.__cause__.args:  # the phase: Click turned Interrupted into this
-            told = f"Interrupted in {stopped.__cause__}. The same command again goes on; the hosts know what was done."
-            click.echo(told, err=True)
+        click.echo(_interrupted(stopped.__cause__), err=True)
         sys.exit(130)
     except click.ClickException as error:
         error.show()
@@ -85,6 +83,15 @@ def main() -> None:
         usual = "incidentctl status says how to go on; INCIDENTCTL_DEBUG=1 shows where it broke"
         _say(IncidentctlError(what, fix=fix or usual))
         sys.exit(1)
+
+
+def _interrupted(cause: BaseException | None) -> str:
+    """Say what a Ctrl-C ended: Click has turned it into an Abort."""
+    if cause is None:
+        return "Nothing was done."  # at one of Click's own questions, which come before all else
+    if type(cause) is KeyboardInterrupt or not cause.args:
+        return f"Interrupted. {cause}".strip()
+    return f"Interrupted in {cause}. The same command again goes on; the hosts know what was done."  # the phase
 
 
 def _fix(option: str) -> str:

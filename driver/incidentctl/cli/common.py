@@ -126,6 +126,13 @@ plan = click.option(
 )
 
 
+def acts() -> None:
+    """Say at the beginning of a command that acts on hosts that it is not to be ended in the middle."""
+    from incidentctl import stopping
+
+    stopping.withstand()
+
+
 def confirm(text: str, default: bool) -> bool:
     """Ask for a yes or no; what was typed before the question does not count."""
     from incidentctl import keyboard

@@ -49,6 +49,7 @@ def run(
     incidentctl run -s sev1 --yes --option rollback -l web "orders are lost"
     incidentctl run --join INC-20260101-0300-abcd "the basket is empty, too"
     """
+    common.acts()
     with common.opened(how["config"], how["inventory"], how["no_input"], how["as_json"]) as (session, console):
         driving.known(how["option"])
         title = " ".join(description)

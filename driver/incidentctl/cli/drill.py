@@ -47,14 +47,12 @@ def drill(
     incidentctl drill --all --json
     incidentctl drill --clean
     """
-    import signal
-
     if clean + every + (name is not None and not clean) > 1:
         raise click.UsageError("One of NAME, --all and --clean; --clean may have a NAME.")
+    common.acts()  # whatever ends it, it takes back what it has broken first
     with common.opened(config, inventory, quiet=as_json) as (session, console):
         from incidentctl import drill as drilling
 
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # it takes back what it has broken first
         if not (clean or every or name is not None):
             _list(session, console, as_json)
             return
@@ -68,8 +66,7 @@ def drill(
             console.close()
             left = drilling.left_behind(session)
             told = f"{left} is not taken back: {drilling.CLEAN}" if left else "Nothing is left broken."
-            console.say(console.plain(f"Interrupted. {told}"))
-            raise KeyboardInterrupt from None
+            raise KeyboardInterrupt(console.plain(told)) from None
 
 
 def _list(session: Session, console: Console, as_json: bool) -> None:

@@ -68,8 +68,8 @@ def drive(desk: Desk, session: Session, console: Console, *, as_json: bool, **ho
         workflow.drive(replace(desk, contain_approved=how.get("yes", False), **answers))
     except (Interrupted, KeyboardInterrupt):
         console.close()
-        console.say(f"\nInterrupted. The record is true up to here; to go on: incidentctl resume {desk.incident_id}")
-        raise KeyboardInterrupt from None
+        told = f"The record is true up to here; to go on: incidentctl resume {desk.incident_id}"
+        raise KeyboardInterrupt(told) from None
     finally:
         print_facts(session, console, desk.incident_id, as_json)
 

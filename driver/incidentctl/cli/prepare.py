@@ -151,6 +151,7 @@ def play(
     incidentctl play isolation --service checkout -l web1 --check --diff
     incidentctl play isolation --retry
     """
+    common.acts()
     with common.opened(config, inventory, quiet=as_json) as (session, console):
         from incidentctl import session as sessions
         from incidentctl import single

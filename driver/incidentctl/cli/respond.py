@@ -28,6 +28,7 @@ def resume(incident: str | None, take_over: bool, **how: Any) -> None:
     """
     from dataclasses import replace
 
+    common.acts()
     with common.opened(how["config"], how["inventory"], how["no_input"], how["as_json"]) as (session, console):
         driving.known(how["option"])
         desk = common.take_up(session, console, incident)
@@ -61,6 +62,7 @@ def decide(words: tuple[str, ...], instead_of: str | None, **how: Any) -> None:
 
     if len(words) not in (1, 2):
         raise click.UsageError("decide takes the option, and before it the incident unless it is the newest open one.")
+    common.acts()
     with common.opened(how["config"], how["inventory"], False, how["as_json"]) as (session, console):
         from incidentctl import standing
         from incidentctl.phases import decision
@@ -120,6 +122,7 @@ def lift(
     from incidentctl.record import RecordError
 
     known = None
+    common.acts()
     with unrecorded.room():
         try:
             with common.opened(config, inventory, True, as_json) as (session, console):
@@ -156,6 +159,7 @@ def close(incident: str | None, leave_contained: str | None, inventory: tuple[st
     \b
     incidentctl close INC-20260101-0300-abcd --leave-contained "the worker moves to another host tomorrow"
     """
+    common.acts()
     with common.opened(config, inventory, True, False) as (session, console):
         from incidentctl import workflow
         from incidentctl.phases import recovery
