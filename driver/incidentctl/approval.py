@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from incidentctl.errors import UsageError
@@ -26,7 +26,7 @@ def plan_of(rows: Iterable[HostOutcome], hosts: Iterable[str], capabilities: Ite
 
     {hash, rows: [{host, capability, target, before, after, before_sha, after_sha}], obstacles: [words], silent: {host: why},
     proxies: [[host, target, words]], besides: [capabilities]}. `besides` are those that would do something of which nothing is
-    told from where to where, as a backup.
+    told from where to where, as a backup; `skipped` says of each that every host skips why.
     """
     meant = (set(hosts), set(capabilities))
     mine = [row for row in rows if row.host in meant[0] and row.capability in meant[1]]
@@ -46,7 +46,18 @@ def plan_of(rows: Iterable[HostOutcome], hosts: Iterable[str], capabilities: Ite
         if action["outcome"] == "done" and "after" not in action and row.capability not in LIFTABLE
     )
     told = {"obstacles": obstacles, "silent": silent, "proxies": proxies, "besides": list(dict.fromkeys(besides))}
-    return with_hash(_targets(mine), **told)
+    return with_hash(_targets(mine), **told, skipped=list(_skipped(mine)))
+
+
+def _skipped(rows: Sequence[HostOutcome]) -> Iterator[str]:
+    """Give each capability that every host skips, with the reasons that they give. That some do is how it is meant."""
+    for capability in dict.fromkeys(row.capability for row in rows):
+        mine = [row for row in rows if row.capability == capability]
+        if any(row.outcome != "skipped" for row in mine):
+            continue
+        for reason in dict.fromkeys(row.reason for row in mine):
+            hosts = [row.host for row in mine if row.reason == reason]
+            yield f"{few(hosts)}: {capability} is skipped: {reason or 'no reason is given'}"
 
 
 def plan_of_playbooks(digests: Mapping[str, str], hosts: Iterable[str]) -> Data:
@@ -86,7 +97,10 @@ def impossible(plan: Data | None) -> str:
     """Return why nothing of a plan would be done, as the hosts say; "" where something would, or nobody knows."""
     if plan is None or plan["silent"] or plan.get("besides") or not all(map(_is_there, plan["rows"])):
         return ""
-    return f"nothing to do: {'; '.join(lines(plan))}" if plan["rows"] else "; ".join(plan["obstacles"])
+    if plan["obstacles"] and not plan["rows"]:
+        return "; ".join(plan["obstacles"])
+    idle = [*lines(plan), *plan.get("skipped", ())]
+    return f"nothing to do: {'; '.join(idle)}" if idle else ""
 
 
 def is_meant(plan: Data | None, typed: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from incidentctl import approval, engine
@@ -66,15 +66,4 @@ def _plan(outcome: Outcome, step: PlannedStep) -> Data:
         if row.capability in step.capabilities and "after" not in action
         if action["outcome"] == "done" or action.get("news")
     ]
-    return {**found, "besides": besides, "skipped": list(_skipped(outcome, step))}
-
-
-def _skipped(outcome: Outcome, step: PlannedStep) -> Iterator[str]:
-    """Give each capability that every host skips, with the reasons that they give. That some do is how it is meant."""
-    for capability in step.capabilities:
-        rows = [row for row in outcome.rows if row.capability == capability and row.host in step.hosts]
-        if any(row.outcome != "skipped" for row in rows):
-            continue
-        for reason in dict.fromkeys(row.reason for row in rows):
-            hosts = [row.host for row in rows if row.reason == reason]
-            yield f"{approval.few(hosts)}: {capability} is skipped: {reason or 'no reason is given'}"
+    return {**found, "besides": besides}

@@ -223,7 +223,7 @@ def _hosts(session: Session, hosts: tuple[str, ...], show: Show) -> list[Finding
     used = {*settings.mitigate, *(name for policy in settings.severities.values() for name in policy.contain)}
     looks = (*_LOOKS, _RULES) if _RULES in used else _LOOKS
     step = Step("doctor", looks, hosts, {"incident_continue": True}, check=True, deadline_s=settings.deadlines.phase)
-    show("phase", phase="doctor", capabilities=looks, hosts=hosts)
+    show("phase", phase="doctor", capabilities=_LOOKS, hosts=hosts)  # the rules are told below: the table has no room
     outcome = engine.run(step, session.sources(), show, settings.secret_environment(), landed)
     show("phase_done", outcome=outcome, story=False)  # it is told below, with what to do
     rows = {host: [row for row in outcome.rows if row.host == host] for host in hosts}

@@ -122,6 +122,13 @@ def test_where_every_host_is_there_already_there_is_nothing_to_do_and_where_one_
     )
 
 
+def test_what_every_host_skips_is_nothing_to_do() -> None:
+    skipped = [HostOutcome(name, "isolation", "skipped", "no such service") for name in HOSTS]
+    assert approval.impossible(plan(*skipped)) == "nothing to do: web1, web2: isolation is skipped: no such service"
+    assert approval.impossible(plan(*skipped, row("web1"))) == ""
+    assert approval.impossible(plan()) == ""  # nothing was said at all
+
+
 def test_a_plan_is_named_by_enough_of_its_hash() -> None:
     assert approval.is_meant(APPROVED, APPROVED["hash"][:8].upper())
     assert not approval.is_meant(APPROVED, "00000000")
