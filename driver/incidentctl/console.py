@@ -267,14 +267,19 @@ class Console:
         self._rich.print(Text("Containment, as the severity allows", style="bold"))
         for host, capability, service in step.targets:
             self._rich.print(f"  {host}: {capability} ({service})")
-        answer = self._read(f"{incident.severity} allows it. Contain now? [Y/n] ")
-        if answer is None:
-            return None
-        return "yes" if answer.strip().lower() in ("", "y", "yes") else "no"
+        return self._yes_or_no(f"{incident.severity} allows it. Contain now? [Y/n] ", "yes")
 
     def _ask_forward(self, named: str) -> str | None:
-        answer = self._read(f"The rollback made it worse. Go forward again, {plain(named)}? [y/N] ")
-        return answer and ("yes" if answer.strip().lower() in ("y", "yes") else "no")
+        return self._yes_or_no(f"The rollback made it worse. Go forward again, {plain(named)}? [y/N] ", "no")
+
+    def _yes_or_no(self, question: str, default: str) -> str | None:
+        """Ask until the answer is one: a word that means neither is no no."""
+        words = {"": default, "y": "yes", "yes": "yes", "n": "no", "no": "no"}
+        while (answer := self._read(question)) is not None:
+            if (word := answer.strip().lower()) in words:
+                return words[word]
+            self._rich.print(f"Neither yes nor no: {plain(answer)}")
+        return None
 
     def _ask_decide(self, options: Sequence[Mapping[str, Any]], poll: Callable[[], Incident]) -> str | None:
         able = {o["letter"].lower(): o["key"] for o in options if o["feasible"]}
@@ -301,7 +306,13 @@ class Console:
                 self._lines(console_options.facts(options, asked, self._rich.width))
                 self._lines(console_options.plan(next(o for o in options if o["letter"] == asked), self._plans))
                 continue
-            self._rich.print(f"Not one of {', '.join(letter.upper() for letter in sorted(able))}.")
+            why = next((o["why_not"] for o in options if word in (o["letter"].lower(), o["key"])), None)
+            told = (
+                f"{word} is not possible: {plain(why)}"
+                if why
+                else f"Not one of {', '.join(map(str.upper, sorted(able)))}."
+            )
+            self._rich.print(told)
 
     def _ask_playbook(self, names: Sequence[str], poll: Callable[[], Incident]) -> str | None:
         told = ", ".join(f"{number} = {plain(name)}" for number, name in enumerate(names, 1))
