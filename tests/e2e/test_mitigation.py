@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,7 +32,9 @@ def test_a_mitigation_stays_says_so_and_is_lifted_by_a_person(shop: Shop) -> Non
     assert [c["capability"] for c in incident["contained"]] == ["maintenance_mode"]
     assert "Schedule the proper fix" in incident["follow_ups"][0]["text"]
     assert shop.run("close", inventory=False).returncode == 15
-    assert shop.run("lift", inventory=False).returncode == 0
+    lifted = shop.run("lift", "--json", inventory=False)
+    assert lifted.returncode == 0, lifted.stderr
+    assert json.loads(lifted.stdout)["contained"] == []
     assert mode(shop) == "disabled"
     closed = shop.run("close", inventory=False)
     assert closed.returncode == 0, closed.stderr

@@ -135,11 +135,14 @@ def lift(
                 if limit is not None:
                     desk = desk.limited(limit)
                 known = unrecorded.of_desk(desk)
-                with workflow.at_work(desk):
-                    if only:
-                        recovery.lift_only(desk, only)
-                    else:
-                        recovery.lift(desk)
+                try:
+                    with workflow.at_work(desk):
+                        if only:
+                            recovery.lift_only(desk, only)
+                        else:
+                            recovery.lift(desk)
+                finally:
+                    driving.print_facts(session, console, desk.incident_id, as_json)
         except RecordError as error:
             with common.without_record(config, as_json) as (settings, console):
                 known = known or unrecorded.of_id(settings, incident, inventory, limit, error)
