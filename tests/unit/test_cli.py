@@ -55,7 +55,10 @@ def incidentctl(*words: str) -> subprocess.CompletedProcess[str]:
     [
         (["frobnicate"], "No such command"),
         (["run", "--sevrity", "high", "x"], "Did you mean"),
-        (["run", "--severity", "high", "-rf"], "Fix: put -- before a description"),
+        (["run", "--severity", "high", "-rf"], "Fix: put -- before a text"),
+        (["status", "--al"], "Fix: incidentctl status --help shows which there are"),
+        (["note", " "], "The text is empty: nothing is recorded."),
+        (["cancel", ""], "The reason is empty: nothing is recorded."),
         (["run", "--dry-run", "x"], "Fix: incidentctl plan --check shows"),
         (["watch", "--times", "0"], "--times"),
         (["decide"], "decide takes the option"),

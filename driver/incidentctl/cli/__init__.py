@@ -33,6 +33,7 @@ Exit codes:
 """
 
 
+_TAKE_TEXT = ("run", "note", "cancel")  # what a person types may begin with a dash
 _SIGNS = {"✓": "+", "✗": "x", "⌀": "x", "–": "-", "·": ".", "…": "...", "→": "->"}  # where these cannot be shown
 
 
@@ -62,7 +63,7 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         if isinstance(error, click.NoSuchOption):
-            click.echo(f"Fix: {_fix(error.option_name)}", err=True)
+            click.echo(f"Fix: {_fix(error)}", err=True)
         sys.exit(error.exit_code)
     except IncidentctlError as error:
         _say(error)
@@ -94,10 +95,16 @@ def _interrupted(cause: BaseException | None) -> str:
     return f"Interrupted in {cause}. The same command again goes on; the hosts know what was done."  # the phase
 
 
-def _fix(option: str) -> str:
-    if option in ("--dry-run", "--check", "-C"):
+def _fix(error: click.NoSuchOption) -> str:
+    if error.option_name in ("--dry-run", "--check", "-C"):
         return "incidentctl plan --check shows what would be done, and changes nothing"
-    return "put -- before a description that begins with a dash"
+    if error.ctx is not None and error.ctx.info_name in _TAKE_TEXT:
+        return "put -- before a text that begins with a dash"
+    names: list[str] = []
+    context = error.ctx
+    while context is not None and context.parent is not None:
+        names, context = [str(context.info_name), *names], context.parent
+    return f"{' '.join(['incidentctl', *names])} --help shows which there are"
 
 
 def _show_what_can_be_shown() -> None:

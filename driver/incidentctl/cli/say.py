@@ -10,6 +10,13 @@ import click
 from incidentctl.cli import common, completing
 
 
+def _not_empty(context: click.Context, argument: click.Parameter, value: str) -> str:
+    """An empty "$WHAT" must not end an incident, nor stand in its timeline."""
+    if not value.strip() and not context.resilient_parsing:
+        raise click.UsageError(f"The {argument.name} is empty: nothing is recorded.")
+    return value
+
+
 @click.command(short_help="Say that you have it: stops the clock of MTTA.")
 @common.incident
 @common.as_json
@@ -20,7 +27,7 @@ def acknowledge(incident: str | None, as_json: bool, config: str | None) -> None
 
 
 @click.command(short_help="Add a note to the timeline.")
-@click.argument("text")
+@click.argument("text", callback=_not_empty)
 @common.of_incident
 @common.as_json
 @common.config
@@ -51,7 +58,7 @@ def severity(level: str, incident: str | None, as_json: bool, config: str | None
 
 
 @click.command(short_help="It was no incident after all.")
-@click.argument("reason")
+@click.argument("reason", callback=_not_empty)
 @common.of_incident
 @common.as_json
 @common.config
