@@ -51,15 +51,18 @@ class Console:
     def __init__(self, interactive: bool | None = None, quiet: bool = False) -> None:
         """Ask questions only when `interactive` (default: stdin and stderr are terminals)."""
         # A log file has no edge to wrap at.
-        width = None if sys.stderr.isatty() else 160
+        # Not as rich says: FORCE_COLOR makes a pipe a terminal for it, and what is drawn in place would stay there.
+        self._at_screen = sys.stderr.isatty()
+        width = None if self._at_screen else 160
         self._rich = RichConsole(stderr=True, markup=False, highlight=False, emoji=False, quiet=quiet, width=width)
-        at_terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()  # None: it was closed
+        at_terminal = sys.stdin is not None and sys.stdin.isatty() and self._at_screen  # None: it was closed
         self.interactive = at_terminal if interactive is None else interactive and at_terminal
         self._live: Live | None = None
         self._busy = False
         self._phase: dict[str, Any] = {}
         self._plans: Mapping[str, Any] = {}
         self._heard = 0
+        self._speak: Callable[[], None] = lambda: None
 
     def show(self, kind: str, **facts: Any) -> None:
         """Show one thing that happened; `kind` names it (the workflow's words)."""
@@ -82,11 +85,11 @@ class Console:
 
     def in_place(self, text: str) -> bool:
         """Show a text where the one before it stood, shortened to the terminal; False where nothing stays in place."""
-        if not (sys.stdout.isatty() and self._rich.is_terminal):
+        if not (sys.stdout.isatty() and self._at_screen):
             return False
         if self._live is None:
-            self._live = Live(console=self._rich, auto_refresh=False)
-            self._live.start()
+            self._draw(Live(console=self._rich, auto_refresh=False))
+        assert self._live is not None  # noqa: S101 - it was begun
         self._live.update(Text(fitted(text, self._rich.width, self._rich.height)), refresh=True)
         return True
 
@@ -119,6 +122,12 @@ class Console:
         if self._live is not None:
             self._live.stop()
             self._live, self._busy = None, False
+            self._speak()
+
+    def _draw(self, live: Live) -> None:
+        """Draw in place; what is typed meanwhile is not shown, for it would be left standing there."""
+        self._live, self._speak = live, keyboard.hush()
+        live.start()
 
     # --- what happened ---------------------------------------------------------------------------
 
@@ -138,18 +147,17 @@ class Console:
     def _show_busy(self, text: str) -> None:
         """Say at a terminal what takes a moment, until something is shown again. A log needs no such line."""
         self.close()
-        if self._rich.is_terminal:
-            self._live, self._busy = Live(Text(f"… {text}", style="dim"), console=self._rich, transient=True), True
-            self._live.start()
+        if self._at_screen:
+            self._draw(Live(Text(f"… {text}", style="dim"), console=self._rich, transient=True))
+            self._busy = True
 
     def _show_phase(self, phase: str, capabilities: Sequence[str], hosts: Sequence[str]) -> None:
         self.close()
         columns = [_stem(name) for name in capabilities]
         cells = {host: dict.fromkeys(columns, "") for host in hosts}
         self._phase = {"name": phase, "columns": columns, "cells": cells, "told": {}, "sums": {}}
-        if self._rich.is_terminal:
-            self._live = Live(self._matrix(), console=self._rich, refresh_per_second=8, transient=True)
-            self._live.start()
+        if self._at_screen:
+            self._draw(Live(self._matrix(), console=self._rich, refresh_per_second=8, transient=True))
 
     def _show_cell(self, host: str, capability: str, outcome: str, told: str = "") -> None:
         row = self._phase.get("cells", {}).get(host)
@@ -169,7 +177,7 @@ class Console:
         self.close()
         for row in outcome.rows:
             self._phase["cells"].setdefault(row.host, {})[row.capability] = row.outcome
-        if self._rich.is_terminal:
+        if self._at_screen:
             self._rich.print(self._matrix(outcome.seconds, [r.host for r in outcome.rows if r.outcome not in _FINE]))
         else:
             self._plain_phase(outcome)
@@ -234,7 +242,7 @@ class Console:
             self._rich.print(line)
 
     def _show_findings(self, judged: Judgement, history: History, current: str | None = None) -> None:
-        height = self._rich.height if self._rich.is_terminal else _LOG_HEIGHT
+        height = self._rich.height if self._at_screen else _LOG_HEIGHT
         for line in console_diagnosis.screen(judged, history, current, self._rich.width, height):
             self._rich.print(line)
 
@@ -243,7 +251,7 @@ class Console:
             self._rich.print(line)
 
     def _show_options(self, options: Sequence[Mapping[str, Any]], judged: Mapping[str, Any] | None = None) -> None:
-        at_screen = self._rich.is_terminal
+        at_screen = self._at_screen
         height = self._rich.height if at_screen else None
         self._lines(console_options.screen(options, self._rich.width, height, judged))
         if not at_screen and (best := next((o["letter"] for o in options if o["recommended"]), None)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import sys
 import termios
@@ -15,6 +16,23 @@ def forget() -> None:
     """Throw away what was typed before: nobody can have meant a question that was not there yet."""
     with contextlib.suppress(termios.error, OSError, ValueError):  # no terminal, or none any more
         termios.tcflush(sys.stdin, termios.TCIFLUSH)
+
+
+def hush() -> Callable[[], None]:
+    """Have the terminal not show what is typed; return what has it shown again."""
+    try:
+        before = termios.tcgetattr(sys.stdin)
+        if os.tcgetpgrp(sys.stdin.fileno()) != os.getpgrp():  # in the background, to change a terminal is to be stopped
+            return lambda: None
+        termios.tcsetattr(sys.stdin, termios.TCSANOW, [*before[:3], before[3] & ~termios.ECHO, *before[4:]])
+    except (AttributeError, termios.error, OSError, ValueError):  # no terminal, or none any more
+        return lambda: None
+
+    def speak() -> None:
+        with contextlib.suppress(termios.error, OSError, ValueError):
+            termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
+
+    return speak
 
 
 def line(answered: Callable[[], bool]) -> str | None:

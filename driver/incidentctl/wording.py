@@ -12,6 +12,7 @@ from incidentctl.evidence_check import Checked
 from incidentctl.guards import Refusal
 from incidentctl.incident import ENDED, Data, Incident
 from incidentctl.redaction import for_people
+from incidentctl.report import held_back
 from incidentctl.standing import Standing, standing
 from incidentctl.text import readable as plain
 from incidentctl.times import when
@@ -39,9 +40,7 @@ def status(incident: Incident) -> str:
         lines.append(f"  {option['letter']} {option['key']}: {_how(option)}")
         lines += _plan_of(incident, option["key"]) if option["feasible"] else []
     lines += _plan_of(incident, str((incident.decision or {}).get("option"))) if stands.waits_for == "approval" else []
-    lines += [
-        f"  contained on {c['host']}: {c['capability']} {c['target']}{ledgers.damage(c)}" for c in incident.contained
-    ]
+    lines += _contained(incident)
     for row in notify.pending(incident):
         lines.append(f"  not told yet: {row['audience']} about {row['about']}: {row.get('detail') or 'on its way'}")
     if incident.holder:
@@ -51,6 +50,17 @@ def status(incident: Incident) -> str:
         )
     lines += [f"Waits for {_waits(stands)}", f"Next: {'; or '.join(stands.next)}"]
     return "\n".join(plain(line, _LONG) for line in lines)  # targets and paths are what hosts say
+
+
+def _contained(incident: Incident) -> list[str]:
+    """What is contained, with how much it held back when a host was last asked."""
+    counted, lines = held_back.standing(incident), []
+    for row in incident.contained:
+        lines.append(f"  contained on {row['host']}: {row['capability']} {row['target']}{ledgers.damage(row)}")
+        if found := counted.get((str(row["host"]), str(row["entry"]))):
+            since = f" since {when(found['since'])}" if found.get("since") else ""
+            lines.append(f"    {held_back.told(found)}{since}, as last looked at")
+    return lines
 
 
 def _how(option: Data) -> str:

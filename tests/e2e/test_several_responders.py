@@ -109,7 +109,12 @@ def test_who_joins_a_running_incident_is_heard_at_its_terminal_and_looked_after(
         assert joined.returncode == 0, joined.stderr
         child.expect("Somebody joined", timeout=60)
         child.expect("joined: recommendations are empty", timeout=60)
+        child.expect("asking the hosts", timeout=60)
+        child.send("xyzzy\r")  # by who is impatient
         child.expect("Which way", timeout=300)
+        assert child.before is not None
+        assert "xyzzy" not in child.before, "it is left standing among what is drawn in place"
+        assert child.getecho(), "who is asked sees what they type"
         child.sendline("a")
         child.expect(pexpect.EOF, timeout=300)
         child.close()

@@ -159,6 +159,9 @@ def test_a_flood_is_seen_held_back_counted_and_the_incident_closed(shop: None, d
         (limit,) = json.loads(look.stdout)[0]["facts"]["limits"]
         assert limit["counted"]["busiest"][0]["source"] == attacker()
         standing = report(driver)
+        status = driver("status").stdout
+        assert "rate_limit small-shop\n    " in status
+        assert " attempts to connect dropped" in status
     assert driver("lift").returncode == 0
     lifted = next(e for e in events(driver) if e["kind"] == "containment_lifted")["data"]
     counted = lifted["counted"]

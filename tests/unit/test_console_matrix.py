@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from incidentctl.console import Console
@@ -21,6 +25,7 @@ def test_in_a_terminal_it_says_how_far_a_transfer_is_until_that_has_ended(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     console = Console(interactive=False)
     show(console)
     console.close()  # shows it as it is by then, once
@@ -41,6 +46,7 @@ def test_where_there_are_many_hosts_a_sum_is_told_in_their_row_until_it_has_ende
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     console = Console(interactive=False)
     hosts = [f"h{n}" for n in range(MANY_HOSTS)]
     console.show("phase", phase="triage", capabilities=["log_collection"], hosts=hosts)
@@ -54,3 +60,15 @@ def test_where_there_are_many_hosts_a_sum_is_told_in_their_row_until_it_has_ende
     rows = tuple(HostOutcome(host, "log_collection", "done") for host in hosts)
     console.show("phase_done", outcome=Outcome(step, rows, 1.0))
     assert " MB" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("forced", ["", "1"])
+def test_what_is_drawn_in_place_is_never_in_a_pipe(forced: str) -> None:
+    script = (
+        "import time; from incidentctl.console import Console; c = Console(); c.show('busy', text='asking'); "
+        "time.sleep(0.2); c.show('phase', phase='triage', capabilities=['x'], hosts=['web1']); c.show('note', text='done'); "
+        "c.close()"
+    )
+    env = {**os.environ, "FORCE_COLOR": forced}
+    done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "done\n")

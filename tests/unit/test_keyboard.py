@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import termios
 import time
 from collections.abc import Iterator
 
@@ -45,6 +46,24 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[Keys]:
         monkeypatch.setattr(keyboard, "_POLL_S", 0.05)
         yield found
         found.end()
+
+
+def echoes(keys: Keys) -> bool:
+    return bool(termios.tcgetattr(keys.stdin)[3] & termios.ECHO)
+
+
+def test_what_is_typed_is_not_shown_while_something_is_drawn(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "tcgetpgrp", lambda _stdin: os.getpgrp())  # it is at this terminal
+    speak = keyboard.hush()
+    assert not echoes(keys)
+    speak()
+    assert echoes(keys)
+
+
+def test_who_is_in_the_background_leaves_the_terminal_as_it_is(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "tcgetpgrp", lambda _stdin: os.getpgrp() + 1)
+    keyboard.hush()()
+    assert echoes(keys)
 
 
 def asked() -> str | None:

@@ -45,6 +45,12 @@ def test_values_and_times_stand_where_they_are() -> None:
     assert it.during == (it.times[1].x, pytest.approx((it.left + it.right) / 2))
 
 
+@pytest.mark.parametrize(("low", "high"), [(3.61e18, 3.79e18), (-3.79e18, -3.61e18), (1.0, 1.00002), (2e-9, 3e-9)])
+def test_each_line_across_reads_otherwise_than_the_next(low: float, high: float) -> None:
+    texts = [label.text for _y, label in plot.drawn(made((0, low), (600, high))).values]
+    assert len(set(texts)) == len(texts) > 2, texts
+
+
 def test_a_line_breaks_where_nothing_is_known_and_one_point_alone_is_seen() -> None:
     ((_name, path),) = plot.drawn(made((0, 1.0), (10, 1.0), (100, 2.0), (200, 1.0), (215, 1.0))).paths
     assert [part[0] + part[-2:] * ("h3" in part) for part in re.findall(r"[ML][^ML]+", path)] == [

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from incidentctl import report, times
+from incidentctl import report, times, wording
 from incidentctl.desk import Desk
 from incidentctl.incident import Event, fold
 from incidentctl.ledgers import record
@@ -73,6 +73,11 @@ def test_what_was_held_back_is_told_by_host_and_port_with_who_it_was_from_when_t
     assert "| still there, as last looked at | 9 sources in all |" in rows
     assert "| db1 | quarantine host | 7 packets dropped | " in rows
     assert "Held back" not in report.write(events[:2], tmp_path).read_text()
+    status = wording.status(fold(events))
+    assert (
+        "contained on web2: rate_limit front\n    2 of 2 attempts to connect dropped since 2026-01-01 00:00:01 UTC"
+        in status
+    )
 
 
 def test_onset_and_what_changed_before_it_are_in_the_report(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ LATENCY = Question(QUERY, "latency", "shop", 'p90(rate(took_seconds_bucket{job="
 ERRORS = Question(QUERY, "error_rate", "shop", "rate(errors[1m])")
 TARGET = Question(TARGETS, "targets_up", "", "avg by (job) (up)")
 FIRES = Question(ALERT, "ShopSlow", "shop", "took > 1")
+FLAPS = Question(ALERT, "ShopFlaps", "shop", "took > 1.05")
 SECRET = "sesame7-and-more"  # noqa: S105 - of nobody
 STEP = 10
 
@@ -87,22 +88,24 @@ def test_before_at_worst_and_at_the_end_stand_on_one_line_for_each_query_with_ti
         answer(ERRORS, one({}, (20, 290, 1.5))),
         answer(TARGET, one({"job": "node"}, (-1800, 400, 1)), one({"job": "shop"}, (-1800, 50, 1), (50, 80, 0.5), (80, 400, 1))),
         answer(FIRES, one({}, (10, 290, 1.1))),
+        answer(FLAPS, one({}, (10, 50, 1.1), (100, 290, 1.1))),
     )  # fmt: skip
     markdown, html, post_mortem = incident.report()
     for line in (
         "| shop latency | 12 ms | 700 ms (03:02:30) | 11 ms (03:06:30) |",
         "| shop error_rate | none | 1.5 (03:00:20) | none |",
         "| targets that answer | 1 | 0.5 (03:00:50) | 1 (03:06:30) |",
-        "| shop ShopSlow (alert) | did not hold | held at times from 03:00:10 to 03:04:40 | did not hold |",
+        "| shop ShopSlow (alert) | did not hold | held from 03:00:10 to 03:04:40 | did not hold |",
+        "| shop ShopFlaps (alert) | did not hold | held at times from 03:00:10 to 03:04:40 | did not hold |",
     ):
         assert line in markdown
         assert line in post_mortem
     assert "<svg" not in markdown
-    assert html.count("<svg viewBox=") == 4 + 2  # and two lines of a legend
+    assert html.count("<svg viewBox=") == 5 + 2  # and two lines of a legend
     marked = "onset 03:00:00, declared 03:01:00, contained 03:01:40, decided: rollback 03:03:20, recovered 03:05:00."
     assert f"Marked: {marked}" in markdown
     for text in ("onset", "declared", "contained", "decided: rollback", "recovered"):
-        assert html.count(f">{text}</text>") == 4
+        assert html.count(f">{text}</text>") == 5
     assert LATENCY.query in markdown
     assert "http://mon1:9090" in markdown
     assert incident.events[-1].data["measured"]["sha256"] in markdown

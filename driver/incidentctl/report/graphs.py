@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -156,7 +157,9 @@ def _figures(question: Question, answers: Sequence[Answer], course: _Course) -> 
 def _held(during: Sequence[float], course: _Course) -> str:
     if not during:
         return "did not hold"
-    return f"held at times from {course.clock(min(during))} to {course.clock(max(during))}"
+    moments = sorted(during)
+    gone = any(later - before > course.gap_s for before, later in itertools.pairwise(moments))
+    return f"held {'at times ' if gone else ''}from {course.clock(moments[0])} to {course.clock(moments[-1])}"
 
 
 def _told(value: float, question: Question) -> str:

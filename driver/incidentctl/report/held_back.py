@@ -29,16 +29,22 @@ def _lifted(events: Sequence[Event]) -> Iterator[tuple[str, ...]]:
             yield _row(event.data, counted, when(event.at))
 
 
-def _standing(incident: Incident) -> Iterator[tuple[str, ...]]:
-    """What is still contained, by the newest look at it."""
+def standing(incident: Incident) -> dict[tuple[str, str], Data]:
+    """Return by host and entry what is counted of all that is still contained, by the newest look at it."""
     seen: dict[tuple[str, str], Data] = {}
     for rows in incident.outcomes.values():
         for row in rows:
             facts = row.get("facts")
             for found in _looks(facts) if isinstance(facts, Mapping) else ():
                 seen[str(row.get("host")), str(found.get("entry"))] = found["counted"]
+    there = [(str(row["host"]), str(row["entry"])) for row in incident.contained]
+    return {key: seen[key] for key in there if key in seen}
+
+
+def _standing(incident: Incident) -> Iterator[tuple[str, ...]]:
+    found = standing(incident)
     for contained in incident.contained:
-        counted = seen.get((str(contained["host"]), str(contained["entry"])))
+        counted = found.get((str(contained["host"]), str(contained["entry"])))
         if counted is not None:
             yield _row(contained, counted, "still there, as last looked at")
 

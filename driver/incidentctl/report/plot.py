@@ -148,5 +148,6 @@ def _told(ticks: Sequence[float]) -> Iterator[tuple[float, str]]:
     step, most = ticks[1] - ticks[0], max(map(abs, ticks))
     scale, sign = _scale(most)
     decimals = max(0, -math.floor(math.log10(step / scale) + 1e-9))
+    digits = 1 + max(0, math.floor(math.log10(most)) - math.floor(math.log10(step) + 1e-9))  # each reads otherwise
     for value in ticks:
-        yield value, f"{value / scale:,.{decimals}f}{sign}" if decimals <= 4 and most < 1e15 else figure(value)
+        yield value, f"{value / scale:,.{decimals}f}{sign}" if decimals <= 4 and most < 1e15 else f"{value:.{digits}g}"
