@@ -108,6 +108,10 @@ def test_a_rule_that_prometheus_would_refuse_is_never_loaded(monitoring: Monitor
     before = monitoring.files()
     bad = {**SHOP, "alerts": [{"name": "bad", "expr": "this is ( not promql"}]}
     variables = {"incident_id": monitoring.id, "incident_services": [bad], "incident_continue": True}
+    looked = monitoring.hosts.play("enhanced_monitoring", "mon1", "--check", **variables).block("mon1")
+    assert looked["outcome"] == "failed"
+    assert "shop: the expression of alert 'bad' cannot be used: " in looked["reason"]
+    assert "parse error" in looked["reason"]
     block = monitoring.hosts.play("enhanced_monitoring", "mon1", **variables).block("mon1")
     assert block["outcome"] == "failed"
     assert "promtool" in block["reason"]
