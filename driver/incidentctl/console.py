@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console as RichConsole
 from rich.live import Live
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -41,6 +42,7 @@ _SIGNS = {
     "not_attempted": ("·", "dim"),
 }
 _LOG_HEIGHT = 1000  # a log file has no last line
+_ENDLESS = 10_000  # columns
 _FINE = ("done", "unchanged", "skipped")
 _ELSEWHERE = "Answered elsewhere."
 
@@ -222,6 +224,10 @@ class Console:
             table.add_row(
                 name, *(plain(f"{tally}  {sums.get(column, '')}".rstrip()) for column, tally in tallies.items())
             )
+        room = self._rich.options.update(max_width=_ENDLESS)
+        if Measurement.get(self._rich, room, table).maximum > self._rich.width:
+            for head in table.columns:  # a name that is cut off cannot be typed
+                head.header = str(head.header).replace("_", "_\n")
         return table
 
     def _show_monitoring(self, seen: Mapping[str, Any]) -> None:

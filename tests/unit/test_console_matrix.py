@@ -72,3 +72,19 @@ def test_what_is_drawn_in_place_is_never_in_a_pipe(forced: str) -> None:
     env = {**os.environ, "FORCE_COLOR": forced}
     done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "done\n")
+
+
+@pytest.mark.parametrize(("width", "whole"), [(160, True), (70, False)])
+def test_names_that_have_no_room_beside_each_other_are_broken_and_not_cut(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int, whole: bool
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    console = Console(interactive=False)
+    console._rich.width = width
+    names = ("health_check", "log_collection", "prepare_rollback", "enhanced_monitoring")
+    console.show("phase", phase="contain", capabilities=names, hosts=["web1"])
+    console.show("phase_done", outcome=Outcome(Step("contain", names, ("web1",), deadline_s=1.0), (), 1.0))
+    shown = capsys.readouterr().err
+    assert all(name in shown for name in names) is whole
+    assert all(part in shown for name in names for part in name.split("_")), shown
