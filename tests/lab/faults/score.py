@@ -1,6 +1,7 @@
 """How often the cause of a fault is found: each is injected, diagnosed as a person would, and the three likeliest causes read.
 
 score.py [NAME…]      these faults, by default all that lie here; what was measured is kept in tests/faults/results
+score.py --further    those in further/, which came when the rules were there already
 score.py --inject NAME / --lift NAME    only that, to look at it by hand; the site must be laid out: site_on_lab.py
 
 A fault is a folder with the drill.yml of `incidentctl drill`, and what it has in common with the others stands in drills.yml:
@@ -30,6 +31,7 @@ sys.path.insert(0, str(HERE.parents[1] / "faults"))
 from machine import LabError
 from results_file import Results, until_told
 
+FURTHER = "further"
 TOP = 3
 SYMPTOM_S, HEALTHY_S = 180, 180  # how long each is waited for
 STANDS_S = 10  # a fault has been there for so long when somebody looks
@@ -74,9 +76,9 @@ def measure(name: str, quiet_s: float) -> Score:
     return Score(next((n for n, cause in enumerate(causes, 1) if is_right(cause, truth)), None), causes, seconds)
 
 
-def known() -> list[str]:
-    """Return the names of all faults."""
-    return sorted(path.parent.name for path in HERE.glob("*/drill.yml"))
+def known(place: str = "") -> list[str]:
+    """Return the names of all faults that lie here, or in a folder beside them."""
+    return sorted(str(path.parent.relative_to(HERE)) for path in (HERE / place).glob("*/drill.yml"))
 
 
 def told(name: str) -> dict[str, Any]:
@@ -173,15 +175,17 @@ def main() -> int:
     """Read the words of the command, measure; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known()))
+    parser.add_argument("--further", action="store_true", help="without names: those in further/")
     parser.add_argument("--inject", action="store_true", help="only inject")
     parser.add_argument("--lift", action="store_true", help="only take back")
     parser.add_argument(
         "--quiet", type=float, default=QUIET_S, metavar="SECONDS", help=f"before each fault ({QUIET_S})"
     )
     options = parser.parse_args()
-    if unknown := set(options.names) - set(known()):
-        parser.error(f"no such fault: {', '.join(sorted(unknown))}. There are {', '.join(known())}")
-    names = options.names or known()
+    there = [*known(), *known(FURTHER)]
+    if unknown := set(options.names) - set(there):
+        parser.error(f"no such fault: {', '.join(sorted(unknown))}. There are {', '.join(there)}")
+    names = options.names or known(FURTHER if options.further else "")
     if options.inject or options.lift:
         for name in names:
             (lift if options.lift else inject)(told(name))

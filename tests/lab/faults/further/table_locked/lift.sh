@@ -1,0 +1,1 @@
+! systemctl is-active --quiet lunch.service || systemctl stop lunch.service

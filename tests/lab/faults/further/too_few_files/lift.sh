@@ -1,0 +1,4 @@
+rm -rf /etc/systemd/system/nginx.service.d
+systemctl daemon-reload
+systemctl reset-failed nginx.service || true
+systemctl restart nginx.service
