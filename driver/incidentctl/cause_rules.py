@@ -60,6 +60,7 @@ RULES: Mapping[str, Rule] = {
     "certificate": _rule(30, "certificate", "name path host"),
     "login": _rule(30, "login", "name"),
     "database_connections": _rule(36, "too_many_connections timeout", "name host port"),
+    "lock": _rule(36, "lock timeout too_many_connections", "name user peer"),
     "dependency_slow": _rule(30, "timeout", "name"),
     "not_running": _rule(32, "connection_refused", symptom=True),
     "dependency": _rule(26, "connection_refused timeout", "name check", symptom=True),

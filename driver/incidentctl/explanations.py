@@ -60,6 +60,11 @@ def _of_state(deep: Suspect, shallow: Suspect, said: Said, case: Case) -> bool:
     return (deep.severity == "critical" and _together(deep, shallow)) or _is_said(deep, said, case)
 
 
+def _of_connections(deep: Suspect, shallow: Suspect, _said: Said, _case: Case) -> bool:
+    """Who waits for a lock holds a connection meanwhile, and takes the next one for the next request."""
+    return deep.kind == "lock" and _together(deep, shallow)
+
+
 def _says_the_same(deep: Suspect, shallow: Suspect) -> bool:
     said = deep.about.get("meaning")
     return said is not None and said not in rules.VAGUE and said == shallow.about.get("meaning")
@@ -85,6 +90,7 @@ _BY_KIND: Mapping[str, Callable[[Suspect, Suspect, Said, Case], bool]] = {
     "errors": _of_errors,
     "release": _of_errors,
     "dependency": _of_dependency,
+    "database_connections": _of_connections,
     "unhealthy": _of_state,
     "not_running": _of_state,
 }

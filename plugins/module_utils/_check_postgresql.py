@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import ssl
 import struct
+from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.incidentctl.response.plugins.module_utils import _scram
+from ansible_collections.incidentctl.response.plugins.module_utils import _certificates, _scram
 from ansible_collections.incidentctl.response.plugins.module_utils._check_address import Check, Needs
 from ansible_collections.incidentctl.response.plugins.module_utils._line import Clock, Failure, Line, connect
 
@@ -51,11 +52,12 @@ class _Said(Failure):
 def ask(check: Check, needs: Needs, clock: Clock) -> dict[str, Any]:
     """Log in as far as it goes without a password, or with the secret, and ask a question.
 
-    Return {detail, connections: {used, max} where it could be asked}. That a password is wanted which we have not is
-    an answer as well: the server lives. Raise Failure.
+    Return {detail, connections: {used, max} where it could be asked, certificate: {days} where it showed one}.
+    That a password is wanted which we have not is an answer as well: the server lives. Raise Failure.
     """
     with connect(check.host, check.port, clock) as line:
         verified = _secured(line, check, needs)
+        shown = _shown(line)
         line.step = "answer"
         user = check.user or _NOBODY
         wanted = {"user": user, "database": check.database, "application_name": "incidentctl"}
@@ -65,16 +67,17 @@ def ask(check: Check, needs: Needs, clock: Clock) -> dict[str, Any]:
             entered = _log_in(line, user, needs.secret, verified)
         except _Said as said:
             if said.state == "28000" and not check.user and needs.secret is None:  # a user of our own choice: who knows
-                return {"detail": f"answers in {clock.passed_ms:.0f} ms; whether a login works was not seen"}
+                return {"detail": f"answers in {clock.passed_ms:.0f} ms; whether a login works was not seen", **shown}
             raise
         if not entered:
-            return {"detail": f"answers in {clock.passed_ms:.0f} ms and asks for a password; login not tried"}
+            return {"detail": f"answers in {clock.passed_ms:.0f} ms and asks for a password; login not tried", **shown}
         used, most = _count(line)
         took = clock.passed_ms
         line.send(b"X\0\0\0\4")
     return {
         "detail": f"answers in {took:.0f} ms, {used} of {most} connections",
         "connections": {"used": used, "max": most},
+        **shown,
     }
 
 
@@ -94,6 +97,17 @@ def _secured(line: Line, check: Check, needs: Needs) -> bool:
         raise Failure("tls", "the server has no TLS, and sslmode or ca_file asks for it")
     line.secure(check.host, needs.trust)
     return needs.trust.verify_mode != ssl.CERT_NONE
+
+
+def _shown(line: Line) -> dict[str, Any]:
+    """Return for how many days the certificate is valid that the server showed, whether or not we verify it: others may."""
+    encoded = line.sock.getpeercert(binary_form=True) if isinstance(line.sock, ssl.SSLSocket) else None
+    try:
+        shown = _certificates.read(encoded) if encoded else None
+    except _certificates.CertificateError:
+        return {}
+    days = _certificates.days_left(shown, datetime.now(timezone.utc)) if shown else None
+    return {} if days is None else {"certificate": {"days": round(days, 1)}}
 
 
 def _log_in(line: Line, user: str, password: str | None, verified: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Who holds the connections of a PostgreSQL database of this host: asked as the data of a service say (`data`)."""
+"""Who holds the connections and the locks of a PostgreSQL database of this host: asked as `data` of a service says."""
 
 from __future__ import annotations
 
@@ -20,6 +20,20 @@ SELECT json_build_array(usename, coalesce(host(client_addr), 'this host'), coale
 FROM pg_catalog.pg_stat_activity WHERE datid IS NOT NULL AND pid <> pg_backend_pid()
 GROUP BY usename, client_addr, state ORDER BY count(*) DESC, usename;
 """
+# Of those that wait for a lock the first fifty, and who keeps them from it and waits for nobody.
+_ASK_LOCKS = """
+WITH waiting AS (
+  SELECT pid, extract(epoch FROM clock_timestamp() - query_start) AS for_s FROM pg_catalog.pg_stat_activity
+  WHERE wait_event_type = 'Lock' ORDER BY query_start LIMIT 50
+)
+SELECT json_build_array(a.usename, coalesce(host(a.client_addr), 'this host'), coalesce(a.state, 'unknown'),
+  (SELECT count(*) FROM waiting), (SELECT round(max(for_s)) FROM waiting),
+  round(extract(epoch FROM clock_timestamp() - a.xact_start)))
+FROM pg_catalog.pg_stat_activity a
+WHERE a.wait_event_type IS DISTINCT FROM 'Lock'
+  AND a.pid IN (SELECT unnest(pg_catalog.pg_blocking_pids(pid)) FROM waiting)
+ORDER BY a.xact_start LIMIT 5;
+"""
 
 Seen = dict[str, Any]
 
@@ -27,7 +41,8 @@ Seen = dict[str, Any]
 def look(services: list[dict[str, Any]]) -> dict[str, tuple[list[Seen], list[str]]]:
     """Given services, return by name what their databases' connections are, and what could not be asked.
 
-    Each is {database, used, max, clients: [{user, address, state, count, longest_s}]}, the most first. Five seconds at most.
+    Each is {database, used, max, clients: [{user, address, state, count, longest_s}], locks: [{user, address, state, waiting,
+    longest_s, held_s}]}, the most first, of locks who has been at it for the longest. Five seconds at most.
     """
     items = [
         (service["name"], item)
@@ -57,6 +72,7 @@ def _ask(item: dict[str, Any]) -> Seen | str:
     try:
         with Psql(argv, WITHIN_S) as psql:
             (most,), *rows = psql.ask(_ASK)
+            held = psql.ask(_ASK_LOCKS)
     except (OSError, ValueError) as error:
         return clean(str(error), _CHARS)
     clients = [
@@ -70,4 +86,16 @@ def _ask(item: dict[str, Any]) -> Seen | str:
         for user, address, state, count, longest_s in rows
     ]
     used = sum(client["count"] for client in clients)
-    return {"database": str(item["database"]), "used": used, "max": int(most), "clients": clients[:_SHOWN]}
+    locks = [
+        {
+            "user": clean(str(user), _CHARS),
+            "address": str(address),
+            "state": str(state),
+            "waiting": int(waiting),
+            "longest_s": longest_s or 0,
+            "held_s": held_s or 0,
+        }
+        for user, address, state, waiting, longest_s, held_s in held
+    ]
+    seen = {"database": str(item["database"]), "used": used, "max": int(most), "clients": clients[:_SHOWN]}
+    return {**seen, "locks": locks}

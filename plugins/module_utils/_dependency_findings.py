@@ -11,6 +11,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._finding impo
 # What of an answer joins it with what else is known.
 _ABOUT = ("name", "check", "detail", "failing", "host", "port", "resolver", "connections", "certificate", "latency_ms")
 _NEARLY_ALL = 0.9  # of the connections of a database
+_LONG_AGO = -7.0  # days: nobody who verified it would have come so far
 _DAYS = ((2.0, "warning"), (14.0, "info"))  # until a certificate ends: while it is valid, nothing fails because of it
 
 
@@ -42,9 +43,14 @@ def _short(name: str, answer: Mapping[str, Any], about: dict[str, Any]) -> Itera
         yield finding("warning", "database_connections", text, name, **about, **seen)
     days = (answer.get("certificate") or {}).get("days")
     if answer["ok"] and days is not None:
-        severity = next((severity for least, severity in _DAYS if days < least), None)
+        severity = "info" if days < _LONG_AGO else next((severity for least, severity in _DAYS if days < least), None)
         if severity:
-            text = f"{name}: the certificate of its dependency {answer['name']} ends in {days:.1f} days"
+            how = (
+                f"ends in {days:.1f} days"
+                if days >= 0
+                else f"expired {-days:.1f} days ago, and who verifies it turns away"
+            )
+            text = f"{name}: the certificate of its dependency {answer['name']} {how}"
             yield finding(severity, "certificate", text, name, **about, days=days)
 
 

@@ -164,6 +164,8 @@ incident:
               max: 97
               clients:
                 - {user: shop, address: this host, state: idle, count: 12, longest_s: 31}
+              locks:
+                - {user: ann, address: 10.0.0.9, state: idle in transaction, waiting: 3, longest_s: 12, held_s: 90}
           since_backup:
             - kind: postgresql
               path: shop

@@ -340,6 +340,20 @@ def test_a_check_that_is_refused_is_explained_by_the_kill_of_what_it_asks() -> N
     assert refused.against[0].startswith("db1: explained by 'database: postgres was killed")
 
 
+def test_connections_that_run_out_while_all_wait_for_a_lock_are_explained_by_it() -> None:
+    full = finding(
+        "critical", "database_connections", "database: 37 of 37 connections are in use", "database", name="orders"
+    )
+    held = finding("critical", "lock", "database: 36 sessions wait for a lock", "database", name="database", user="ann")
+    late = error("too many clients already", "too_many_connections")
+    hosts = {"web1": facts(late), "db1": facts(full, held, healthy=True, service="database", needs=())}
+    first, second, *_rest = weigh(hosts)
+    assert (first.kind, second.kind) == ("lock", "database_connections")
+    assert second.against[0] == "db1: explained by 'database: 36 sessions wait for a lock'"
+    alone = weigh({**hosts, "db1": facts(full, healthy=True, service="database", needs=())})
+    assert (alone[0].kind, alone[0].against) == ("database_connections", ())
+
+
 def test_files_of_the_host_that_nothing_speaks_of_are_less_likely_than_a_slow_dependency() -> None:
     slow = finding("warning", "dependency_slow", "shop: its dependency database is slow", "shop", name="database")
     late = error("read timed out", "timeout")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import struct
 import threading
@@ -18,6 +19,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (
     _dependencies,
     _line,
     _resolvers,
+    _state_findings,
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -26,7 +28,7 @@ from tests.certificates import Authority, Certificate
 from tests.peers import peer, reply, resolver, says, silent
 from tests.postgresql_server import BIN, Server
 from tests.small_service import open_folder
-from tests.unit.modules import own_clock
+from tests.unit.modules import made_certificates, own_clock
 from tests.unit.modules.own_clock import OwnClock
 
 ENDLESS_MS = 30_000  # what has no clock of its own takes longer, and nothing else does, however busy the machine is
@@ -323,6 +325,37 @@ def test_wrong_password_is_told_and_not_shown(server: Server, tmp_path: Path) ->
     answer = ask(f"postgresql://shop@127.0.0.1:{server.port}/shop", secret_ref={"file": str(tmp_path / "secret")})
     assert told(answer) == (False, "login", 'login refused: password authentication failed for user "shop"')
     assert "hunter2" not in str(answer)
+
+
+@pytest.mark.parametrize("user", ["open", "shop"])
+def test_certificate_that_has_expired_is_told_though_we_do_not_verify_it(
+    server: Server, user: str, tmp_path: Path
+) -> None:
+    """Who does verify it is turned away: that the server answers us says nothing of that."""
+    shown = server.data / "shown.pem"
+    shown.write_bytes(made_certificates.expired(tmp_path).read_bytes())
+    shown.chmod(0o600)
+    os.chown(shown, server.data.stat().st_uid, -1)
+    for name, value in (("ssl_cert_file", shown), ("ssl_key_file", shown), ("ssl", "on")):
+        server.sql(f"ALTER SYSTEM SET {name} = '{value}'")
+    server.sql("SELECT pg_reload_conf()")
+    try:
+        until = time.monotonic() + 10
+        while "certificate" not in (answer := ask(f"postgresql://{user}@127.0.0.1:{server.port}/shop")):
+            assert time.monotonic() < until, answer
+            time.sleep(0.2)
+    finally:
+        server.sql("ALTER SYSTEM RESET ALL")
+        server.sql("SELECT pg_reload_conf()")
+    assert answer["ok"] is True
+    assert -1.1 < answer["certificate"]["days"] < -0.9
+    told_of = {**answer, "name": "database"}
+    health = {"healthy": True, "running": True, "detail": "", "depends_on": [told_of]}
+    (finding,) = _state_findings.of_state("shop", {"health": health}, {})
+    assert (finding["severity"], finding["kind"]) == ("warning", "certificate")
+    assert "the certificate of its dependency database expired 1.0 days ago, and who verifies it" in finding["text"]
+    told_of["certificate"] = {"days": -400.0}
+    assert [each["severity"] for each in _state_findings.of_state("shop", {"health": health}, {})] == ["info"]
 
 
 def test_too_many_clients_are_told(server: Server) -> None:
