@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import threading
@@ -12,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import packages
 from tests.bundle import contents
 from tests.lab.play import Hosts, Play
 
-NAME = "web1"
+no_zstd = packages.lacking({"zstd": "zstd"})
+needs_zstd = pytest.mark.skipif(bool(no_zstd), reason=no_zstd)
+NAME = "web1"  # it has zstd, and db1 has none
 LOG = "/var/log/incidentctl-test.log"
 SIZE = 60_000_000  # of what no program can make smaller
 CAME = 15_000_000  # bytes, after which the transfer is cut off
@@ -133,6 +137,40 @@ def test_a_bundle_that_is_not_what_it_was_is_collected_anew(collection: Collecti
     collection.is_whole(play)
     assert "gone on" not in play.block(NAME)["actions"][0]["summary"]
     assert "It is collected anew" in play.said
+
+
+@needs_zstd
+@pytest.mark.parametrize(("name", "suffix"), [("web1", ".tar.zst"), ("db1", ".tar.gz")])
+def test_where_a_host_has_zstd_it_is_packed_with_that_else_with_gzip(
+    name: str, suffix: str, hosts: Hosts, tmp_path: Path
+) -> None:
+    hosts.need(name)
+    assert bool(hosts.says(name, "which", "zstd")) is (suffix == ".tar.zst")
+    play = hosts.play("log_collection", name, incident_services=[], incident_evidence_dir=str(tmp_path))
+    assert play.code == 0, play.said
+    (bundle,) = (tmp_path / name).iterdir()
+    assert bundle.name.endswith(suffix)
+    found = contents(bundle)
+    manifest = json.loads(found.pop("manifest.json"))
+    said = {row["name"]: row["sha256"] for row in manifest["members"]}
+    assert said == {part: hashlib.sha256(content).hexdigest() for part, content in found.items()}
+    assert "note" not in manifest
+
+
+@needs_zstd
+def test_where_zstd_is_killed_in_the_middle_the_log_comes_with_gzip(collection: Collection) -> None:
+    # Once something is packed: not the trial, which packs nothing.
+    begun = "until test -s /var/tmp/incidentctl-evidence-*/evidence.tar.zst; do sleep 0.02; done"
+    kill = ("timeout", "120", "sh", "-c", f"'{begun}; pkill -KILL -x zstd'")
+    killer = threading.Thread(target=collection.hosts.says, args=(NAME, *kill))
+    killer.start()
+    play = collection.run()
+    killer.join()
+    collection.is_whole(play)
+    (bundle,) = collection.folder.iterdir()
+    assert bundle.name.endswith(".tar.gz"), "it was not killed"
+    note = json.loads(contents(bundle)["manifest.json"])["note"]
+    assert note == "zstd was ended by signal 9; all was read once more after that, and is packed with gzip"
 
 
 def test_who_wants_something_else_gets_that(collection: Collection) -> None:
