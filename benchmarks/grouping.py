@@ -1,7 +1,8 @@
 """How well errors are grouped: the share of them whose group is exactly the group that they belong to.
 
-    .venv/bin/python benchmarks/grouping.py                   the logs that labelled_logs.py and labelled_programs.py make
-    .venv/bin/python benchmarks/grouping.py --only programs   one of them: logs, programs, held-back, held-back-later
+    .venv/bin/python benchmarks/grouping.py                   the logs that labelled_*.py make
+    .venv/bin/python benchmarks/grouping.py --only programs   one of them: logs, programs, held-back, held-back-later,
+                                                              systems, systems-held-back
     .venv/bin/python benchmarks/grouping.py FOLDER            and every *_structured.csv there (Content, EventId)
     .venv/bin/python benchmarks/grouping.py --wrong java      what went wrong with one of them
 
@@ -23,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 import labelled_logs  # noqa: E402 - found through the line above
 import labelled_programs  # noqa: E402
+import labelled_systems  # noqa: E402
 from ansible_collections.incidentctl.response.plugins.module_utils import (  # noqa: E402
     _grouping,
     _log_errors,
@@ -31,7 +33,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (  # n
     _patterns,
 )
 
-MADE = dict.fromkeys(labelled_logs.FORMATS, labelled_logs) | dict.fromkeys(labelled_programs.FORMATS, labelled_programs)
+MADE = {form: source for source in (labelled_logs, labelled_programs, labelled_systems) for form in source.FORMATS}
 HELD_BACK = labelled_programs.HELD_BACK
 SETS = {
     "logs": list(labelled_logs.FORMATS),
@@ -40,6 +42,8 @@ SETS = {
     ],
     "held-back": HELD_BACK,
     "held-back-later": labelled_programs.HELD_BACK_LATER,
+    "systems": [form for form in labelled_systems.FORMATS if form not in labelled_systems.HELD_BACK],
+    "systems-held-back": labelled_systems.HELD_BACK,
 }
 ERRORS = 5000
 SEEDS = (1, 2, 3)
