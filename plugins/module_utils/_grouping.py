@@ -53,7 +53,7 @@ _CODE = re.compile(r"E[A-Z]{3,}")  # ECONNREFUSED
 _COMPOSED = re.compile(r"[A-Za-z_]+")
 _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")  # ImagePullBackOff, precondition_failed
 _TELLING_ENDS = ("ed", "ing", "able", "ible", "tion")
-_OUTCOMES = _words("result reason status state signal cause")
+_OUTCOMES = _words("result reason status state signal cause operation action")
 _CANNOT = _words("cannot can't couldn't didn't won't wouldn't")
 _COULD_NOT = {
     *(("to", before) for before in _words("failed unable fail fails failure trying tried attempt attempted error")),
@@ -306,7 +306,7 @@ def _fields_vary(template: Form, members: set[Form]) -> set[Form]:
 
 def _is_act(form: Form, place: int) -> bool:
     """Say whether the word at a place says what could not be done, or why: "failed to …", "cannot …", "reason: …"."""
-    before = [word.strip(_TRIMMED).lower() for word in form[max(0, place - 4) : place : 2]]
+    before = [word.strip(_TRIMMED).lower() for word in form[max(0, place - 8) : place : 2] if word][-2:]
     return bool(before) and (before[-1] in _OUTCOMES or before[-1] in _CANNOT or (before[-1], before[0]) in _COULD_NOT)
 
 

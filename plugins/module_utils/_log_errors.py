@@ -149,7 +149,7 @@ class Reader:
         caused, known = self._traces.get(key, (kind, None))
         if known is None or stop < 0 or not known.ends_before(text_of(text[len(trace) : stop])):
             caused, known, self._passed = self._read_trace(scan, at, kind, raw)
-            if self._passed == at + len(trace) and stop >= 0 and len(trace) < _TRACE:
+            if trace and self._passed == at + len(trace) and stop >= 0 and len(trace) < _TRACE:
                 if len(self._traces) >= _TRACES_KEPT:
                     self._traces.clear()
                 self._traces[key] = caused, known

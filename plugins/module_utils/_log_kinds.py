@@ -94,8 +94,7 @@ class Kinds:
     def _shared(self, kind: Kind, raw: bytes) -> Kind:
         """Return the kind that all of one meaning are of: they say the same, and the same may follow them."""
         kind.times = ()
-        trace = vars(Trace(text_of(raw), kind.cause)).values()
-        meaning = (kind.said, kind.follows, kind.by_field, *trace)
+        meaning = (kind.said, kind.follows, kind.by_field, *Trace(text_of(raw), kind.cause).meaning)
         if len(self._by_meaning) >= _MEANINGS_KEPT:
             self._by_meaning.clear()
         return self._by_meaning.setdefault(meaning, kind)

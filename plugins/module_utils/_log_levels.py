@@ -30,7 +30,7 @@ _WINDOW = 250  # characters at the start of a line: its level stands there
 _LEVEL = re.compile(
     # In capitals, as a word of its own: not in a URL, not "ERROR=0". PostgreSQL's other lines have a colon.
     rf"(?<![\w/=?&.%-])(ERRO?R?|FTL|CRITICAL|CRIT|FATA(?:L)?|SEVERE|SEV|ALERT|EMERG(?:ENCY)?|PANIC?|DPANIC|{_UPPER_OTHERS}"
-    r"|(?:LOG|STATEMENT|DETAIL|HINT|CONTEXT|QUERY|LOCATION)(?=:))(?![\w=%-]|/(?!\w[\w-]*\])|\.\w)(?:\[\d+\]|/[\w-]+(?=\]))?[\]>):|]*"
+    r"|(?:LOG|STATEMENT|DETAIL|HINT|CONTEXT|QUERY|LOCATION)(?=:)|(?<=,)LOG(?=,))(?![\w=%-]|/(?!\w[\w-]*\])|\.\w)(?:\[\d+\]|/[\w-]+(?=\]))?[\]>):|]*"
     # After the name of a channel, as Monolog has it.
     rf"|\.(?<=\w\.)(ERROR|CRITICAL|ALERT|EMERGENCY|{_UPPER_OTHERS})(?=: )"
     r"|PHP (?<!\wPHP )((?:Recoverable )?[Ff]atal|Parse|Compile|Warning|Notice|Deprecated)(?: error)?(?=:)"
@@ -43,7 +43,7 @@ _LEVEL = re.compile(
     rf"|(?<![\w.?&-])(?:level|severity|loglevel|log_level|lvl)[\"']?[:=] ?[\"']?(?i:({_LOWER}))\b[\"',]?"
 )
 _DENIED = re.compile(
-    r"(?i)\b(?:no|not|an?|the|any|of|with|without|for|in|is|was|found|0|zero|last|and|or|this|that|many|some|other|each|"
+    r"(?i)(?<![\w.,])(?:no|not|an?|the|any|of|with|without|for|in|is|was|found|(?<=\S\s)0|zero|last|and|or|this|that|many|some|other|each|"
     r"every|as|to|from|until|on|if|all|new|these|those|more|than|level|only|one)\s+$"
 )
 # One letter for the level: at the start of the line, or right after time and process ids.
@@ -60,6 +60,7 @@ _RAISED = re.compile(
     rf"{_HEAD}(?:Exception in thread |Uncaught |Unhandled |panic: |fatal error: |thread '[^']*' panicked at "
     r"|[A-Za-z_][\w.$]*(?:Exception|Error|Throwable)\b(?:: | \[[A-Z_]+\]: |$))"
 )
+_CSV_FIELD = re.compile(r",(?:[^\",]*,)*?\"((?:[^\"]|\"\")+)\"")  # the first one in quotes
 _FIELDS_WINDOW = 4000
 _FIELD = re.compile(r"(?<![\w.@?&/-])([A-Za-z_@][\w.@-]*)=(\"(?:[^\"\\]|\\.)*\"|[^\s\"]\S*)")
 _LEVELS = (
@@ -163,7 +164,9 @@ def _leveled(text: str, rest: str) -> tuple[bool | None, str]:
             break
         found = next(filter(None, level.groups())).lower()
         if not (level.group(1) and _DENIED.search(rest, max(0, level.start() - 12), level.start())):
-            return found in _ERRORS, rest[level.end() :].strip(" -:|\t")
+            field = _CSV_FIELD.match(rest, level.end()) if rest.startswith(",", level.end()) else None
+            said = field.group(1).replace('""', '"') if field else rest[level.end() :]
+            return found in _ERRORS, said.strip(" -:|\t")
         at = level.end()
     if _TRACEBACK in rest[:_WINDOW] or _RAISED.search(rest, 0, _WINDOW):
         return True, rest.strip()

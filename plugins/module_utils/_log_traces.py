@@ -9,6 +9,7 @@ TRACEBACK = "Traceback (most recent call last)"
 _CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
 _CAUSED_BY = re.compile(r"(?:Caused by|Wrapped by): (.*)|\*\* (\([\w.]+\) .*)")  # of Java; of Elixir
 _RAISED = re.compile(r"[A-Za-z_][\w.$]*(?::\s.*)?$")
+_RUBY_RAISED = re.compile(r"((?:[A-Z]\w*::)+[A-Z]\w*:\s.*)")
 _JAVA_RAISED = re.compile(
     r"((?:[\w.$]*\w)?(?:Exception|Error|Throwable|ExceptionGroup)(?: \[\w+\]| \(\w+\))?(?::\s.*)?)$"
 )
@@ -39,17 +40,22 @@ _OWN_HEAD = (
     r"|\d{4}-\d\d-\d\d [\d:.+-]+ \[\w+\] <[\d.]+> |[ \t]*\d{4}-\d\d-\d\d [\d:]{8} [+-]\d{4} \[\w+\]: #\d+ )"
 )
 _PREFIX = re.compile(f"{_PASSED_ON}|({_OWN_HEAD})")
+# OpenStack puts it before each line, too, up to the logger: the time tells that it is of the same error.
+_SAME_HEAD = r"\d{4}-\d\d-\d\d[ T][\d:]{8}[.,]\d+\S* (?:\d+ )?(?:ERROR|CRITICAL|FATAL) [\w.-]+ "
+_OF_SAME_HEAD = r"(?:\[[^\]\n]*\] ?)*(?:[ \t]|$|Traceback \(|During handling of|The above exception)"
+_HEAD, _HEADED = re.compile(_SAME_HEAD), re.compile(_OF_SAME_HEAD)
+_BRACKETS = re.compile(r"(?:\[[^\]]*\] ?)*")
 _BARE = (
     r"(?:[ \t}]|\\t|\\n\"|$|Traceback \(|Caused by: |Wrapped by: |During handling of|The above exception|goroutine \d|created by "
     r"|exit status \d|\[signal |Stack trace:|\[stacktrace\]|#\d+ [/{\[]|\"\} ?$|\*\* \([\w.]+\) "
-    r"|[\w.$]*(?:Exception|Error|Throwable|ExceptionGroup)(?:: | \[|\\n|$)"
+    r"|[\w.$]*(?:Exception|Error|Throwable|ExceptionGroup)(?:: | \[| \(\w+\): |\\n|$)|(?:[A-Z]\w*::)+[A-Z]\w*: "
     r"|[\w./-]+(?:\.\(\*?[\w.\[\]]+\))?\.[\w.-]+\()"
 )
 _RUBY_FRAME = r"[\w./-]+\.rb:\d+:in "
 _OWN_FOLLOWS = rf"{_OWN_HEAD}(?:[ \t]|$|{_RUBY_FRAME})"
 _OWN_LINE = re.compile(rf"[ \t]|$|{_RUBY_FRAME}")
 _FOLLOWS = re.compile(f"{_PASSED_ON}{_BARE}|{_BARE}|{_OWN_FOLLOWS}".encode())
-_PASSED_ON_FOLLOWS = re.compile(f"{_PASSED_ON}{_BARE}|{_OWN_FOLLOWS}".encode())
+_PASSED_ON_FOLLOWS = re.compile(f"{_PASSED_ON}{_BARE}|{_OWN_FOLLOWS}|{_SAME_HEAD}{_OF_SAME_HEAD}".encode())
 _OF_NUMBERS = frozenset(bytes([each]) for each in b"0123456789<")
 _FOLLOWING = tuple(
     re.compile(rf"(?:(?:{each})[^\n]*\n)*".encode(), re.MULTILINE)
@@ -85,6 +91,8 @@ class Trace:
     def __init__(self, first: str, cause: str | None = None) -> None:
         """Take the line of the error itself, where the trace may begin, and the cause that it tells."""
         self.passed_on = _PREFIX.match(first) is not None
+        head = _HEAD.match(first)
+        self._head = head.group() if head else None
         text = self._bare(first)
         self._in_frames = TRACEBACK in text
         self._said_next = _DOTNET_HEAD.match(text) is not None
@@ -92,7 +100,13 @@ class Trace:
         self._in_go = text.startswith(_GO_STARTS)
         self._in_group = "Exception Group" in text
         self._chained = False
+        self._told_beside = cause is not None and not first.endswith(cause)  # by a field: the trace may say more
         self.cause = cause
+
+    @property
+    def meaning(self) -> tuple[object, ...]:
+        """All that makes a difference for what follows, but for when the error was."""
+        return tuple(value for name, value in vars(self).items() if name != "_head")
 
     def ends_before(self, text: str) -> bool:
         """Say whether all is taken where the next line is none that may follow by its looks."""
@@ -105,6 +119,11 @@ class Trace:
             text = self._bare(text)
             if prefix and prefix.group(1) and not _OWN_LINE.match(text):
                 return False  # the next error
+        elif self._head and text.startswith(self._head):
+            text = text[len(self._head) :]
+            if not self._in_frames and not _HEADED.match(text):
+                return False
+            text = text[_BRACKETS.match(text).end() :]  # type: ignore[union-attr] # it matches any text
         if not text or text[0] in " \t":
             return self._takes_indented(text)
         if self._in_frames:
@@ -166,9 +185,10 @@ class Trace:
         elif text == "}" or (self._in_go and _GO_LINE.match(text[:_GO_CHARS])):
             pass
         else:
-            raised = None if self.cause else _JAVA_RAISED.match(text)
+            told = self.cause and not self._told_beside
+            raised = None if told else _JAVA_RAISED.match(text) or _RUBY_RAISED.match(text)
             if raised:
-                self.cause = _innermost(raised.group(1))
+                self.cause, self._told_beside = _innermost(raised.group(1)), False
             return raised is not None or _FRAME.match(text) is not None
         return True
 

@@ -30,10 +30,11 @@ _WHOLE = (
         ('"', "'", "`"),
         # A result is told, not named. An apostrophe within a word ends nothing: 'anna.o'neil'.
         re.compile(
-            r"\b((?:result|reason|status|state|signal|error|cause) (?:'[A-Za-z][\w -]*'|\"[A-Za-z][\w -]*\"))"
-            r"|\"(?:[^\"\\]|\\.)*\"|(?<!\w)'(?:[^'\\]|\\.|(?<=\w)'(?=\w))*'(?!\w)|`[^`]*`"
+            r"\b((?:result|reason|status|state|signal|error|cause|[Oo]peration|action) "
+            r"\(?(?:'[A-Za-z][\w -]*'|\"[A-Za-z][\w -]*\"))"
+            r"|(?<=[:=] )(\"(?:[^\"\\]|\\.)*\")|\"(?:[^\"\\]|\\.)*\"|(?<!\w)'(?:[^'\\]|\\.|(?<=\w)'(?=\w))*'(?!\w)|`[^`]*`"
         ),
-        lambda found: found.group(1) or f'"{_QUOTED}"',
+        lambda found: found.group(1) or (found.group(2) if _is_said(found.group(2)) else f'"{_QUOTED}"'),
     ),
     (
         ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "SQL: "),
@@ -49,10 +50,30 @@ _WHOLE = (
         _REQUEST,
     ),
     (("GET", "POST", "PUT", "DELETE", "PATCH"), re.compile(rf"(?<=[\[(])(?:{_METHODS})(?=[\])])"), _METHOD),
-    (("://",), re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>)\]}]*[^\s\"'<>)\]},.;:]"), _URL),
-    (("?",), re.compile(r"(?<![^\s(\[:,])/[\w./%~+-]*\?[^\s\"'<>)\]]*"), _PATH),
+    (
+        ("://",),
+        re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://(?:\[[\w.:]*\]|[^\s\"'<>)\]}])*[^\s\"'<>)\]},.;:]"),
+        _URL,
+    ),
+    (("?",), re.compile(r"(?<![^\s(\[:,])/[\w./%~+-]*\?(?:\[\w*\]|[^\s\"'<>)\]])*"), _PATH),
+    (  # Base64 that was filled up
+        ("=",),
+        re.compile(
+            r"(?<![\w+/=.-])(?:[\w+/-]{8,}==|(?=[\w+/-]*\d)(?=[\w+/-]*[A-Z])(?=[\w+/-]*[a-z])[\w+/-]{15,}=)(?=[\s,;:)\]}\"']|$)"
+        ),
+        _NUMBER,
+    ),
     (("-",), re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"), _NUMBER),
     (_MONTHS, re.compile(_DATE), _NUMBER),
+    ((":",), re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d[\d:.]*(?:Z\b| ?(?:UTC|GMT)\b| ?[+-]\d\d:?\d\d\b)?"), _NUMBER),
+    (  # IPv6, with its brackets and port as IPv4 has it
+        (":",),
+        re.compile(
+            r"(?<![\w:])(?=\[?:*[0-9a-fA-F]+:)(?=[^\s\]]*(?:::|(?::[^\s\]:]*){3}))"
+            r"(?:\[(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F.]*\](?::\d+)?|(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F.]*(?![\w:]))"
+        ),
+        _NUMBER,
+    ),
     (
         ("=",),
         re.compile(
@@ -63,16 +84,25 @@ _WHOLE = (
 )
 BETWEEN = re.compile(r"(\s+|[()\[\]{},;|=<>\"!?])")
 _ITEM = r"[^\[\],=\s]+(?: [^\[\],=\s]+)?"
+_OUTCOME = r"(?:result|reason|status|state|signal|error|cause|code|message|detail)"
 _NAME = r"(?!\w+(?:ed|ing)\b)[\w\x02\x03.-]+"  # no word that says what happened
 _LAST = (
     ((f"<{_NUMBER}>",), re.compile(r"<\x02n\x03>"), _NUMBER),  # a process of Erlang
-    ((_NUMBER,), re.compile(r"\x02n\x03 ?(?:[KMGTkmgt]i?)?(?:B|b|ms|us|ns|s|secs?|min)\b"), _NUMBER),
+    (
+        (_NUMBER,),
+        re.compile(r"\x02n\x03 ?(?:[KMGTkmgt]i?)?(?:B|b|ms|us|ns|s|secs?|seconds?|min|minutes?|hours?)\b"),
+        _NUMBER,
+    ),
     # "less than": of the same figure, sometimes
     (("<", ">", "~", "≈"), re.compile(r"(?<![^\s(\[=])[<>~≈]=?\x02n\x03"), _NUMBER),
     # the same once more, for people
     ((f"{_NUMBER} bytes (",), re.compile(r"(?<=\x02n\x03 bytes) \(\x02n\x03\)"), ""),
     ((f"{_NUMBER} byte",), re.compile(r"\x02n\x03 bytes?\b"), _NUMBER),
-    ((f"{_PATH} {_NUMBER}.",), re.compile(r"\x02path\x03 \x02n\x03\.[a-z]{2,5}\b"), _PATH),  # "part 1.xml"
+    (  # "part 1.xml", "Monthly Report 7.xlsx"
+        (f"{_PATH} ", f"{_VALUE} "),
+        re.compile(r"(\x02(?:path|v)\x03)(?: [A-Z]\w*){0,2} (?:[A-Z]\w*|\x02n\x03)\.[a-z]{2,5}\b"),
+        r"\1",
+    ),
     # what is known of where it was said, as Rust's spans tell it
     (("{",), re.compile(r"(?<=\w)\{(?:[\w.-]+=(?:\"?\x02\w+\x03\"?)?,? ?)+\}"), _VALUE),
     # a list of any length
@@ -81,12 +111,26 @@ _LAST = (
         re.compile(r"([^\s,;\x02\x03]*\x02\w+\x03)(?:(?:, ?| and |; ?| )\1)+"),
         r"\1",
     ),
+    ((f"{_VALUE},",), re.compile(r"(\x02v\x03)(?:, ?\x02n\x03)+"), r"\1"),
+    (("?:",), re.compile(r"(?<=\w\?:)(?:true|false)\b"), _VALUE),
+    # where it was, after what was said: ', client: 10.0.0.7, request: "GET / HTTP/1.1", host: "shop"'
+    (
+        (': "',),
+        re.compile(
+            rf"(?:, (?!{_OUTCOME}\b)[a-z_]+: (?:\"\x02str\x03\"|[\w\x02\x03.*-]+)){{2,}}$",
+        ),
+        f", {_VALUE}",
+    ),
     ((", ", ","), re.compile(rf"(?<=\[){_ITEM}(?:, ?{_ITEM})+(?=\])"), _LIST),
-    ((", ",), re.compile(rf"(?<![^\s(:]){_NAME}(?:, {_NAME}){{2,}}(?![\w-])"), _LIST),
+    ((", ",), re.compile(rf"(?<![^\s(:]){_NAME}(?:(?:, {_NAME})+(?=, \w+ \x02)|(?:, {_NAME}){{2,}}(?![\w-]))"), _LIST),
 )
 _DECODER = json.JSONDecoder()
 _NO_JSON = (
     50  # what looks like the beginning of an object and is none is read to its end, so often and no more in a message
+)
+_GOES_WRONG = re.compile(
+    r"\b(?:error|exception|fail(?:ed|ure)|denied|refused|rejected|expired|exceeded|invalid|unknown|un\w+able|cannot|not)\b",
+    re.IGNORECASE,
 )
 _CORE = re.compile(r"([:.'`*#@+-]*)(.*?)([:.'`*#%]*)", re.DOTALL)
 _DOMAINS = (
@@ -144,6 +188,11 @@ def _without_json(message: str) -> str:
     return "".join((*parts, message[at:]))
 
 
+def _is_said(quoted: str | None) -> bool:
+    """Say whether a text in quotes is what somebody else said went wrong, and no name."""
+    return quoted is not None and _GOES_WRONG.search(quoted) is not None and quoted.count(" ") > 1
+
+
 def _replaced(message: str, masks: Iterable[_Mask]) -> str:
     for signs, pattern, masked in masks:
         for sign in signs:
@@ -155,17 +204,15 @@ def _replaced(message: str, masks: Iterable[_Mask]) -> str:
 
 @functools.lru_cache(maxsize=8192)  # few words make most of a log
 def _word(word: str) -> str:
-    if not word or _OPEN in word:
-        return word
     before, core, after = _CORE.fullmatch(word).groups()  # type: ignore[union-attr] # it matches any text
-    if not core:
+    if not core or (_OPEN in core and not _is_path(core, has_digit=False)):
         return word
     has_digit = _DIGIT.search(core) is not None or _LETTERS_ALONE.fullmatch(core) is not None
     code = _CODE.fullmatch(core) if has_digit else None
     if code:
         core = f"{code.group(1)}:{_NUMBER}"
     elif _is_path(core, has_digit):
-        core = _PATH
+        core, before = _PATH, before.rstrip(".")
     elif "@" in core[1:-1] and core.count("@") == 1:
         core = _MAIL
     elif _DOMAIN.fullmatch(core):

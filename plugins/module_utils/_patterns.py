@@ -78,8 +78,15 @@ class Group:
 
 
 def key(error: Error) -> str:
-    """Return what an error and its cause say, masked: errors that differ in it may still be of one group."""
-    return error.said if error.cause is None else f"{error.said}{CAUSE}{masked(error.cause)}"
+    """Return what an error and its cause say, masked: errors that differ in it may still be of one group.
+
+    A cause that the message ends with, too, is told once: what varies in both would have to vary alike.
+    """
+    if error.cause is None:
+        return error.said
+    cause = masked(error.cause)
+    said = error.said[: -len(cause)].rstrip(" :") if cause and error.said.endswith(cause) else ""
+    return f"{said or error.said}{CAUSE}{cause}"
 
 
 def shown(template: str) -> str:

@@ -39,6 +39,12 @@ def split(text: str) -> tuple[datetime | None, str]:
     return (None, text) if match is None else (_moment(match.groupdict()), _without(match))
 
 
+def place(text: str) -> tuple[int, int]:
+    """Return from where to where a line says its time; twice 0 if it has none that we can read."""
+    match = _found(text)
+    return (0, 0) if match is None else match.span()
+
+
 def _found(text: str) -> re.Match[str] | None:
     shape = text[: SEARCHED + 20].encode("ascii", "replace").translate(_ZEROS)
     if b"00:00:00" in shape:

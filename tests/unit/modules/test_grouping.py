@@ -37,6 +37,22 @@ from .test_patterns import templates
         ("gone (SQL: insert into `a` (`b`) values (c d, 7))", "gone (SQL: <sql>"),
         ("UPDATE is available", "UPDATE is available"),
         ("a.service: Failed with result 'oom-kill'", "a.service: Failed with result 'oom-kill'"),
+        ('Operation ("add") failed', 'Operation ("add") failed'),
+        (
+            'login of "anna": desc = "handshake failed: bad key 7"',
+            'login of "<str>": desc = "handshake failed: bad key <n>"',
+        ),
+        ("no way to [2001:db8::feeb]:443, fe80::1 at 02:15:00", "no way to <n> at <n>"),
+        ("lost https://shop.example.com/x?ids[]=1&ids[]=2: gone", "lost <url>: gone"),
+        ("cannot read ./a/b, ../c/d and /srv/0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f/x", "cannot read <path>"),
+        ("cannot read /srv/a/Monthly Report 7.xlsx", "cannot read <path>"),
+        ("token Xy9VIHVgzeTt8uw0zy5FJDRtpYupUxXpSy/+uGshCA== is void", "token <n> is void"),
+        ("locked since 2026-11-28 02:00:00.5 UTC, until Sat, 28 Nov 2026 02:15:00 GMT", "locked since <n>, until <n>"),
+        ("took 5 seconds", "took <n>"),
+        ('open() failed, client: 10.0.0.7, request: "GET / HTTP/1.1", host: "shop"', "open() failed, <v>"),
+        ('could not go on, reason: timeout, code: "a"', 'could not go on, reason: timeout, code: "<str>"'),
+        ('{"a": "%s"} has no room' % ("x" * 4000), "<json> has no room"),
+        ("pending a, b, c, sent 7 s ago", "pending <list>, sent <n> ago"),
     ],
 )
 def test_what_varies_is_masked_by_its_looks(message: str, template: str) -> None:
@@ -99,6 +115,15 @@ def test_fields_after_a_message_may_be_others_in_another_order() -> None:
         "result '" * 2000,
         "/?" * 4000,
         "/a?b " * 2000,
+        "a:" * 4000,
+        "[::" * 3000,
+        "'a:" * 3000,
+        "a/" * 4000 + "=",
+        "'Aa1" * 2000 + "=",
+        ', a: "b"' * 1000,
+        "http://[a" * 1000,
+        ': "a' * 2000,
+        "/a A" * 2000,
     ],
 )
 def test_text_that_is_made_to_take_long_is_masked_all_the_same(text: str) -> None:

@@ -62,6 +62,29 @@ FLUENTD = """\
   2026-11-28 02:00:00 +0000 [error]: #0 /opt/fluent/lib/output.rb:12:in `flush'
   2026-11-28 02:00:00 +0000 [error]: #0 /opt/fluent/lib/plugin.rb:7:in `run'
 """
+OSLO = """\
+2026-11-28 02:00:00.123 0 ERROR nova.manager [req-0a1b-2c u7 p9] [instance: 0a1b] order 12 failed: shop.NoRoom: disk 7
+2026-11-28 02:00:00.123 0 ERROR nova.manager [instance: 0a1b] Traceback (most recent call last):
+2026-11-28 02:00:00.123 0 ERROR nova.manager [instance: 0a1b]   File "/srv/shop/a.py", line 7, in a
+2026-11-28 02:00:00.123 0 ERROR nova.manager [instance: 0a1b]     raise error
+2026-11-28 02:00:00.123 0 ERROR nova.manager [instance: 0a1b] shop.NoRoom: disk 7
+2026-11-28 02:00:00.123 0 ERROR nova.manager [instance: 0a1b]
+"""
+SIDEKIQ = """\
+2026-11-28T02:00:00.123Z pid=7 elapsed=66.0 ERROR: order 12 failed
+ActiveRecord::StatementInvalid: PG::UndefinedColumn: ERROR:  column a does not exist
+/srv/app/order.rb:12:in `perform'
+"""
+BESIDE = """\
+02:00:00 ERROR order 12 failed {"error": "closed"}
+System.Net.SocketException (111): Connection refused
+   at Shop.Orders.Call() in /src/Shop.cs:line 7
+"""
+CSV = """\
+2026-11-28 02:00:00.1 UTC,"anna","shop",7,"10.0.0.7:5",0a1b.7,1,"INSERT",2026-11-28 02:00:00 UTC,1/2,3,ERROR,23505,\
+"value ""a"" is there","Key (id)=(7) already exists.",,,,,"INSERT INTO orders
+ VALUES (7)",,,"shop","client backend",,0
+"""
 DOCKER = "".join(
     f'{{"log":"{line}\\n","stream":"stderr","time":"2026-11-28T02:00:00Z"}}\n'
     for line in (
@@ -85,6 +108,18 @@ DOCKER = "".join(
         (PHP, "Uncaught PDOException: gone away in <path>", "PDOException: gone away in /srv/shop/Db.php:7"),
         (ELIXIR, "GenServer Shop.Cart terminating", "(KeyError) key :sku not found"),
         (FLUENTD, "#<n> buffer lost error_class=<v>", "closed stream"),
+        (
+            OSLO,
+            "nova.manager [req<n>] [instance: <n>] order <n> failed: shop.NoRoom: disk <n>",
+            "shop.NoRoom: disk 7",
+        ),
+        (
+            SIDEKIQ,
+            "order <n> failed",
+            "ActiveRecord::StatementInvalid: PG::UndefinedColumn: ERROR:  column a does not exist",
+        ),
+        (BESIDE, "order <n> failed", "System.Net.SocketException (111): Connection refused"),
+        (CSV, 'value "<str>" is there', None),
         (DOCKER, "order <n> failed", 'java.sql.SQLException: "a" is gone'),
     ],
 )
@@ -143,6 +178,7 @@ def test_error_is_known_as_its_program_spells_it(line: str, said: str) -> None:
         "[28-Nov-2026 02:00:00 UTC] PHP Warning:  lost",
         "<134>1 2026-11-28T02:00:00Z web7 shopd 12 ID4 - all is well",
         "I, [2026-11-28T02:00:00.1 #7]  INFO -- : [0a1b-2c] ERROR is gone",
+        '2026-11-28 02:00:00 UTC,"anna","shop",7,"INSERT",LOG,00000,"ERROR: a is gone"',
     ],
 )
 def test_line_at_a_lower_level_is_none_as_its_program_spells_it(line: str) -> None:

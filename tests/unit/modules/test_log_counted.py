@@ -113,6 +113,7 @@ HEADS = (
     "E1128 02:{m:02}:{s:02}.{n:03}000   12 kubelet.go:{n}] ",
     "ERROR{n}: ",
     "ERROR: ",
+    "2026-11-28 02:00:00.123 7 ERROR nova.manager [instance: {n}] ",
     "",
 )
 SAID = (
