@@ -21,7 +21,7 @@ _HEAD = 250  # bytes at the start of a line: its level stands there
 # A program's last words, without any level.
 _LAST_WORDS = r"xcepti|Traceb|Throwable|Unhandled|Uncaught|^[A-Za-z_.]*(rror|anic|atal)|^thread '"
 _SYSLOG = rf"^<({'|'.join(str(number) for number in range(192) if number % 8 < 4)})>"
-_LETTER = r'^[EF]([0-9]{4} |[ /,])|[EF][ /][A-Za-z_([]|[EF]"|[EF]\|'
+_LETTER = r'^[EF]([0-9]{4}([0-9]{2})? |[ /,])|[EF][ /][A-Za-z_([]|[EF]"|[EF]\|'
 _CAPITALS = r"ERR|FTL|CRIT|FATA|SEV|ALERT|EMERG|PANI"
 _FIELDS = (  # of JSON and logfmt: words, and the numbers of pino, bunyan, GELF, syslog, Python, logback, OpenTelemetry
     r'vel(name)?"?[=:] ?"?([EeCcFfAaPpSs]|[56][0-9]|[0-3][,} ])|[Rr][Ii][Tt][Yy]"?[=:] ?"?([EeCcFfAaPpSs]|[0-3]["}, ])'

@@ -47,7 +47,7 @@ _DENIED = re.compile(
     r"every|as|to|from|until|on|if|all|new|these|those|more|than|level|only|one)\s+$"
 )
 # One letter for the level: at the start of the line, or right after time and process ids.
-_LETTER = re.compile(r"([A-Z])(?=\d{4} |[ /,] ?\S)|[\s\d:.,\[\]#-]*[\s\]]([A-Z])(?:[ /]\s*|\|)(?=\S)")
+_LETTER = re.compile(r"([A-Z])(?=\d{4}(?:\d\d)? |[ /,] ?\S)|[\s\d:.,\[\]#-]*[\s\]]([A-Z])(?:[ /]\s*|\|)(?=\S)")
 _RUBY = re.compile(r"([A-Z]), \[[^\]]*\] +[A-Z]+ -- [^:]*:(?: \[[\w-]+\])*(.*)")
 _CONTAINER = re.compile(r"\s*(?:stdout|stderr) [FP] ")  # Kubernetes puts it before what a container said
 _PRIORITY = re.compile(r"<(\d{1,3})>(?:1 )?")  # syslog's, facility * 8 + severity
@@ -74,11 +74,12 @@ _LEVELS = (
     "loglevel",
     "log_level",
     "s",
+    "@l",
 )
 _NUMBERS = {"levelno": 40, "level_value": 40_000, "severityNumber": 17, "severity_number": 17, "SeverityNumber": 17}
 _PINO_ERROR, _PINO_END = 50, 100
 _SYSLOG_ERROR = 3
-_MESSAGES = ("msg", "message", "short_message", "event", "log", "MESSAGE", "body", "text")
+_MESSAGES = ("msg", "message", "short_message", "event", "log", "MESSAGE", "body", "text", "@mt", "@m")
 
 Fields = dict[str, Any]
 

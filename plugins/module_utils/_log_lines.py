@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 from collections.abc import Iterable, Iterator
@@ -53,6 +54,7 @@ def of_file(path: str, limit: int, until: float) -> Iterator[Source]:
     parts = _rotated.older(Path(path))  # before it is opened: should it be rotated now, it is not read a second time
     with open_regular(Path(path)) as stream:
         source = of_stream(stream, limit, until)
+        source.note = _unreadable(stream, os.pread(stream.fileno(), HEAD, 0))
         source.parts = [] if source.older else parts
         source.older = source.older or bool(parts)
         yield source
@@ -67,6 +69,19 @@ def of_stream(stream: BinaryIO, limit: int, until: float) -> Source:
     source.first = first_time(os.pread(stream.fileno(), HEAD, start), whole=not start)
     source.size = size - start
     return source
+
+
+def _unreadable(stream: BinaryIO, head: bytes) -> str | None:
+    """Say why errors of a log that begins so may not be seen, or not be counted one by one; None if they are."""
+    packed = _rotated.packed(stream)
+    if packed:
+        return f"it is compressed with {packed}: what is in it was not read. Fix: name the log that is written to"
+    halves = sorted((head[::2].count(0), head[1::2].count(0)))
+    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or (halves[1] * 4 > len(head) > halves[0] * 16):
+        return "it is in UTF-16: no error is found in it. Fix: have it written in UTF-8"
+    if b"\n" not in head and head.count(b"\r") > 1:
+        return "its lines end in a carriage return alone: all that comes before a line end counts as one line"
+    return None
 
 
 def first_time(head: bytes, whole: bool) -> float | None:

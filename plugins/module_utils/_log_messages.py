@@ -16,7 +16,7 @@ SAID_CHARS = 400
 _LONG_CHARS, _OBJECT_CHARS = 1200, 32 * 1024  # so much of a message is masked; of one with a JSON object in it
 _CLOSE_S = 0.002
 _UNCAUGHT = "uncaught exception"
-_TIMES = ("time", "timestamp", "ts", "@timestamp", "t", "asctime", "datetime", "date")
+_TIMES = ("time", "timestamp", "ts", "@timestamp", "t", "asctime", "datetime", "date", "@t")
 # The first of these fields in a line of JSON, as a number; before it nothing but words and numbers.
 _NUMBER = re.compile(
     rb'\{(?:"[^"\\]*": ?(?:"[^"\\]*"|[\w.+-]+), ?)*?"(time|timestamp|ts|@timestamp|t)": ?(\d{9,19}(?:\.\d{1,9})?)[,}]'

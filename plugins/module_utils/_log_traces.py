@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 
@@ -57,10 +58,6 @@ _OWN_LINE = re.compile(rf"[ \t]|$|{_RUBY_FRAME}")
 _FOLLOWS = re.compile(f"{_PASSED_ON}{_BARE}|{_BARE}|{_OWN_FOLLOWS}".encode())
 _PASSED_ON_FOLLOWS = re.compile(f"{_PASSED_ON}{_BARE}|{_OWN_FOLLOWS}|{_SAME_HEAD}{_OF_SAME_HEAD}".encode())
 _OF_NUMBERS = frozenset(bytes([each]) for each in b"0123456789<")
-_FOLLOWING = tuple(
-    re.compile(rf"(?:(?:{each})[^\n]*\n)*".encode(), re.MULTILINE)
-    for each in (_BARE, f"(?:{_PASSED_ON})?{_BARE}|{_OWN_FOLLOWS}")
-)
 
 
 def may_follow(line: bytes, begin: int = 0) -> bool:
@@ -75,7 +72,13 @@ def following(text: bytes, passed_on: bool) -> bytes:
 
     `passed_on`: syslog or Kubernetes had the error go through their hands.
     """
-    return _FOLLOWING[passed_on].match(text).group()  # type: ignore[union-attr] # it matches any bytes
+    return _following(passed_on).match(text).group()  # type: ignore[union-attr] # it matches any bytes
+
+
+@functools.cache
+def _following(passed_on: bool) -> re.Pattern[bytes]:
+    each = f"(?:{_PASSED_ON})?{_BARE}|{_OWN_FOLLOWS}" if passed_on else _BARE
+    return re.compile(rf"(?:(?:{each})[^\n]*\n)*".encode(), re.MULTILINE)
 
 
 def raised(text: str) -> str | None:

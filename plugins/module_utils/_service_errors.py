@@ -23,6 +23,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._patterns imp
 TOP = 20
 BACK_S = 6 * 3600.0  # a log that begins later than so long ago is read on in its older parts
 _BEFORE_S = 3600.0  # likewise one that begins later than so long before the release, ...
+_AHEAD_S = 300.0  # so far a time may be ahead of the clock without a word
 _RELEASE_S = 7 * 24 * 3600.0  # ... if that is not older than that
 
 
@@ -96,6 +97,10 @@ def _tell(reading: Reading, seen: _onset.Seen, looks: Sequence[_own_looks.Look])
         reading.notes.append(f"{len(ranked) - TOP} more kinds of errors, {rest} in all, are not shown")
     theirs = [(group, new) for group, new in zip(seen.groups, told) if id(group) not in ours]
     first = _onset.first(seen._replace(groups=[group for group, _new in theirs]), [new for _group, new in theirs])
+    last = max((group.last for group in seen.groups if group.last is not None), default=0.0)
+    if last > time.time() + _AHEAD_S:
+        told_at = _timestamps.iso_of(last)
+        reading.notes.append(f"times up to {told_at} lie ahead of this host's clock: so may the onset")
     if first is not None:
         where = f" in {first.origin}" if first.origin else ""
         said = f"'{shown(first.template.partition(CAUSE)[0])}'"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -20,15 +21,23 @@ _FORMS = tuple(
     (tuple(map(str.encode, signs)), re.compile(form))
     for signs, form in (
         # ISO 8601, Python, nginx, PostgreSQL
-        (("0000-00", "0000/00"), rf"(?<!\d){_YEAR}[-/](?P<m>\d\d)[-/](?P<d>\d\d)[T _]{_CLOCK}{_ZONE}"),
+        (("0000-00", "0000/00", "0000.00"), rf"(?<!\d){_YEAR}[-/.](?P<m>\d\d)[-/.](?P<d>\d\d)[T _]{_CLOCK}{_ZONE}"),
         (("/0000:00:",), rf"(?<!\d)(?P<d>\d{{1,2}})/{_MONTH}/{_YEAR}:{_CLOCK}{_ZONE}"),  # Common Log Format
         # Redis, RFC 5322; PHP, Tomcat
         ((" 0000 00:", "-0000 00:"), rf"(?<!\d)(?P<d>\d{{1,2}})[ -]{_MONTH}[ -]{_YEAR} {_CLOCK}{_ZONE}"),
         (("0 00:00:",), rf"\b{_MONTH} +(?P<d>\d{{1,2}}) {_CLOCK}(?: {_YEAR}\b)?"),  # syslog, asctime
+        (("00/00/00 00:",), rf"^(?P<y>\d\d)/(?P<m>\d\d)/(?P<d>\d\d) {_CLOCK}"),  # Spark
+        (("000000 00:",), rf"^[IWEF](?P<y>\d\d)(?P<m>\d\d)(?P<d>\d\d) {_CLOCK}"),  # CockroachDB
         (("0000 00:",), rf"^[IWEF](?P<m>\d\d)(?P<d>\d\d) {_CLOCK}"),  # glog
         (("00-00 00:",), rf"^(?P<m>\d\d)-(?P<d>\d\d) {_CLOCK}"),  # logcat
     )
 )
+# Seconds, ms, µs or ns since 1970, with which a line begins: Squid, Node, InfluxDB. From 2014 on, for else it is some id.
+_EPOCH = re.compile(
+    r"[\[(\"]?(?:(?:ts|time|timestamp|t)=\"?)?"
+    r"(?P<number>(?:1[4-9]|2\d)\d{8}(?:[.,]\d{1,9}|\d{3}|\d{6}|\d{9})?)(?![\w.])[\])\":]*"
+)
+_AHEAD_S = 86400.0  # a number that is a later time is none
 _SIXTY = [(number, b":%02d" % number) for number in range(60)]
 _ZEROS = bytes.maketrans(b"123456789", b"000000000")
 
@@ -36,11 +45,23 @@ _ZEROS = bytes.maketrans(b"123456789", b"000000000")
 def split(text: str) -> tuple[datetime | None, str]:
     """Given a line, return its time (None if it has none that we can read) and the line without it."""
     match = _found(text)
-    return (None, text) if match is None else (_moment(match.groupdict()), _without(match))
+    if match is None:
+        at, end = _since_1970(text)
+        return (None, text) if at is None else (datetime.fromtimestamp(at, timezone.utc), text[end:])
+    return _moment(match.groupdict()), _without(match)
+
+
+def _since_1970(text: str) -> tuple[float | None, int]:
+    """Return the time that a line begins with as a number, and where what comes after it begins."""
+    match = _EPOCH.match(text) if "1" in text[:24] or "2" in text[:24] else None
+    at = moment(float(match.group("number").replace(",", "."))) if match else None
+    if match is None or at is None or at.timestamp() > time.time() + _AHEAD_S:
+        return None, 0
+    return at.timestamp(), match.end()
 
 
 def place(text: str) -> tuple[int, int]:
-    """Return from where to where a line says its time; twice 0 if it has none that we can read."""
+    """Return from where to where a text says a time, but as a number; twice 0 if it does not."""
     match = _found(text)
     return (0, 0) if match is None else match.span()
 
@@ -79,7 +100,8 @@ class Clock:
         """Do as `split` does, with the time in seconds since 1970."""
         match = _found(text)
         if match is None:
-            return None, text
+            at, end = _since_1970(text)
+            return at, text[end:]
         return self._seconds_of(match), _without(match)
 
     def times(self, lines: Sequence[bytes]) -> list[float | None]:
@@ -169,7 +191,7 @@ def _moment(parts: dict[str, Any]) -> datetime | None:
     try:
         month = _MONTHS.index(parts["b"]) + 1 if parts.get("b") else int(parts["m"])
         now = None if parts.get("y") else datetime.now().astimezone()
-        year = now.year if now else int(parts["y"])
+        year = now.year if now else int(parts["y"]) + (2000 if len(parts["y"]) == 2 else 0)
         clock = (int(parts["H"]), int(parts["M"]), _second(parts))
         micro = _micro(parts)
         naive = datetime(year, month, int(parts["d"]), *clock, micro)

@@ -164,6 +164,8 @@ def test_cause_is_told_by_a_field_beside_the_message(line: str, said: str, cause
         ('<131>1 2026-11-28T02:00:00Z web7 shopd 12 ID4 [a b="]"][c d="e"] disk lost', "shopd: disk lost"),
         ("<131>1 2026-11-28T02:00:00Z web7 shopd - - - disk lost", "shopd: disk lost"),
         ("crit: Shop.Web[7]", "Shop.Web[<n>]"),
+        ('{"@t":"2026-11-28T02:00:00Z","@mt":"Disk {Id} lost","@m":"Disk 7 lost","@l":"Error"}', "Disk {Id} lost"),
+        ("E261128 02:00:00.123456 12 kv/store.go:7 disk lost", "<n> kv/store.go:<n> disk lost"),
     ],
 )
 def test_error_is_known_as_its_program_spells_it(line: str, said: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import time
 from datetime import datetime, timedelta, timezone
@@ -218,6 +219,15 @@ def test_time_without_a_zone_is_the_hosts_own(monkeypatch: pytest.MonkeyPatch) -
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+@pytest.mark.parametrize(
+    "text", ["25/11/23 09:51:16 ERROR x", "E251123 09:51:16.5 7 a.go:1] x", "2025.11.23 09:51:16 x"]
+)
+def test_year_may_have_two_digits_and_points_may_stand_after_it(text: str) -> None:
+    found = _timestamps.split(text)[0]
+    assert found is not None
+    assert found.replace(microsecond=0).isoformat()[:19] == "2025-11-23T09:51:16"
 
 
 def test_syslog_time_has_no_year_and_is_never_in_the_future() -> None:
@@ -527,6 +537,48 @@ def test_what_is_no_ordinary_log_is_not_opened(tmp_path: Path) -> None:
         assert len(reading.unread) == 1
     assert read(tmp_path / "missing.log").unread == []
     assert "No such file" in read(tmp_path / "missing.log").notes[0]
+
+
+@pytest.mark.parametrize(
+    ("raw", "note"),
+    [
+        ("2026-11-28 02:00:00 ERROR lost\n".encode("utf-16"), "it is in UTF-16"),
+        ("2026-11-28 02:00:00 ERROR lost\n".encode("utf-16-be"), "it is in UTF-16"),
+        (gzip.compress(b"2026-11-28 02:00:00 ERROR lost\n"), "it is compressed with gzip"),
+        (b"2026-11-28 02:00:00 ERROR lost\r" * 3, "its lines end in a carriage return alone"),
+        (b"2099-11-28 02:00:00 ERROR lost\n", "times up to 2099-11-28T"),
+        (b"2026-11-28 02:00:00 ERROR lost\r\n" * 3, ""),
+        (b"\0" * 4000 + b"\n2026-11-28 02:00:00 ERROR lost\n", ""),
+        (b"", ""),
+    ],
+)
+def test_log_of_which_errors_may_be_missed_or_counted_wrong_has_a_note(tmp_path: Path, raw: bytes, note: str) -> None:
+    log = tmp_path / "a.log"
+    log.write_bytes(raw)
+    notes = read(log).notes
+    assert note in notes[0] if note else not notes
+
+
+@pytest.mark.parametrize(
+    "form", ["{}", "[{}]", "{}.5", "{}123", "{}123456:", "{}123456789", 'ts={} level=error msg="{{}}"']
+)
+def test_time_at_the_start_of_a_line_may_be_a_number(tmp_path: Path, form: str) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("".join(f"{form.format(1763891400 + number)} ERROR order {number} lost\n" for number in range(9)))
+    [told] = read(log).errors
+    assert (told["count"], told["first_seen"][:19], told["last_seen"][:19]) == (
+        9,
+        "2025-11-23T09:50:00",
+        "2025-11-23T09:50:08",
+    )
+
+
+@pytest.mark.parametrize("number", ["1234567890", "9763891400", "17638914001", "17638914.5"])
+def test_number_at_the_start_of_a_line_that_is_no_time_of_late_is_none(tmp_path: Path, number: str) -> None:
+    log = tmp_path / "a.log"
+    log.write_text(f"{number} ERROR order lost\n")
+    [told] = read(log).errors
+    assert told["first_seen"] is None
 
 
 def fake_journalctl(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
