@@ -57,7 +57,7 @@ _WHOLE = (
     ),
     (("?",), r"(?<![^\s(\[:,])/[\w./%~+-]*\?(?:\[\w*\]|[^\s\"'<>)\]])*", _PATH),
     (  # Base64 that was filled up
-        ("==", "= ", "=)", "=,", "=]", "=:", "='"),
+        ("==", "= "),
         (
             r"(?<![\w+/=.-])(?:[\w+/-]{8,}==|(?=[\w+/-]*\d)(?=[\w+/-]*[A-Z])(?=[\w+/-]*[a-z])[\w+/-]{15,}=)(?=[\s,;:)\]}\"']|$)"
         ),
@@ -65,9 +65,9 @@ _WHOLE = (
     ),
     (("-",), r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b", _NUMBER),
     (_MONTHS, _DATE, _NUMBER),
-    (("20",), r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d[\d:.]*(?:Z\b| ?(?:UTC|GMT)\b| ?[+-]\d\d:?\d\d\b)?", _NUMBER),
+    (("20",), r"20\d\d-\d\d-\d\d[T ]\d\d:\d\d[\d:.]*(?:Z\b| ?(?:UTC|GMT)\b| ?[+-]\d\d:?\d\d\b)?", _NUMBER),
     (  # IPv6, with its brackets and port as IPv4 has it
-        ("::", ":a", ":b", ":c", ":d", ":e", ":f"),
+        ("::",),
         (
             r"(?<![\w:])(?=\[?:*[0-9a-fA-F]+:)(?=[^\s\]]*(?:::|(?::[^\s\]:]*){3}))"
             r"(?:\[(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F.]*\](?::\d+)?|(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F.]*(?![\w:]))"
@@ -120,6 +120,17 @@ _LAST = (
     ((", ", ","), rf"(?<=\[){_ITEM}(?:, ?{_ITEM})+(?=\])", _LIST),
     ((", ",), rf"(?<![^\s(:]){_NAME}(?:(?:, {_NAME})+(?=, \w+ \x02)|(?:, {_NAME}){{2,}}(?![\w-]))", _LIST),
 )
+
+
+class _Expressions(dict[str, "re.Pattern[str]"]):
+    """Expressions, made when they are first wanted: most logs want few, and all together take as long as a small log does."""
+
+    def __missing__(self, pattern: str) -> re.Pattern[str]:
+        self[pattern] = made = re.compile(pattern)
+        return made
+
+
+_EXPRESSIONS = _Expressions()
 _DECODER = json.JSONDecoder()
 _NO_JSON = (
     50  # what looks like the beginning of an object and is none is read to its end, so often and no more in a message
@@ -193,15 +204,9 @@ def _replaced(message: str, masks: Iterable[_Mask]) -> str:
     for signs, pattern, masked in masks:
         for sign in signs:
             if sign in message:
-                message = _compiled(pattern).sub(masked, message)
+                message = _EXPRESSIONS[pattern].sub(masked, message)
                 break
     return message
-
-
-@functools.cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    """Make an expression when it is wanted first: most logs want few, and all together take a tenth of what a small log does."""
-    return re.compile(pattern)
 
 
 @functools.lru_cache(maxsize=8192)  # few words make most of a log
