@@ -43,18 +43,20 @@ def run(
     source: BinaryIO | None = None,
     into: BinaryIO | None = None,
     keep: Callable[[], None] | None = None,
+    tidy: Callable[[], None] = lambda: None,
 ) -> Finished:
     """Run `argv`, at most `timeout_s` seconds, in `folder` if one is given; its output goes to a file, not a pipe.
 
     A pipe would stay open for as long as a daemon that the command started keeps it, and hang us.
     It reads the file `source`, if one is given; the file `into` takes its output, and only its errors are kept.
-    When `keep`, which is called before it starts and while it runs, raises, it is interrupted, then killed, and that is raised.
+    When `keep`, which is called before it starts and while it runs, raises, it is interrupted, then killed, `tidy` clears up
+    what it cannot have, and that is raised.
     Should we be killed, `keep` is minded all the same, or it is ended, where nobody would wait for its end.
     A command that cannot be started at all ends with code 127.
     """
     if keep is not None:
         keep()
-    with tempfile.TemporaryFile() as output, _minded(keep) as begin:
+    with tempfile.TemporaryFile() as output, _minded(keep, tidy) as begin:
         note = _turn.noting(timeout_s)
         steps = [step for step in (note, begin) if step is not None]
         try:
@@ -70,7 +72,7 @@ def run(
         except OSError as error:
             return Finished(argv, 127, str(error))
         try:
-            code: int | None = process.wait(timeout_s) if keep is None else _watched(process, timeout_s, keep)
+            code: int | None = process.wait(timeout_s) if keep is None else _watched(process, timeout_s, keep, tidy)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -80,7 +82,9 @@ def run(
         return Finished(argv, code, output.read().decode("utf-8", "replace").strip())
 
 
-def _watched(process: subprocess.Popen[bytes], timeout_s: float, keep: Callable[[], None]) -> int:
+def _watched(
+    process: subprocess.Popen[bytes], timeout_s: float, keep: Callable[[], None], tidy: Callable[[], None]
+) -> int:
     until = time.monotonic() + timeout_s
     while True:
         try:
@@ -93,11 +97,12 @@ def _watched(process: subprocess.Popen[bytes], timeout_s: float, keep: Callable[
         except OSError:
             _interrupt(process.pid)
             process.wait()
+            tidy()
             raise
 
 
 @contextlib.contextmanager
-def _minded(keep: Callable[[], None] | None) -> Iterator[Callable[[], None] | None]:
+def _minded(keep: Callable[[], None] | None, tidy: Callable[[], None]) -> Iterator[Callable[[], None] | None]:
     """Have a fork of us mind a command as we do, should we be killed: it would fill the disk with nobody looking.
 
     What whoever comes next knows of, and waits for, may come to its end; anything else is ended. Give what the new process
@@ -111,7 +116,7 @@ def _minded(keep: Callable[[], None] | None) -> Iterator[Callable[[], None] | No
     if minder == 0:
         try:
             os.close(ours)
-            _mind(theirs, keep)
+            _mind(theirs, keep, tidy)
         finally:
             os._exit(0)
     os.close(theirs)
@@ -128,13 +133,12 @@ def _minded(keep: Callable[[], None] | None) -> Iterator[Callable[[], None] | No
         os.close(ours)
 
 
-def _mind(theirs: int, keep: Callable[[], None]) -> None:
+def _mind(theirs: int, keep: Callable[[], None], tidy: Callable[[], None]) -> None:
     os.setsid()
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):  # else the login would not end with us
         os.dup2(nothing, descriptor)
-    may_end = _turn.is_noted()
-    _turn.leave()
+    may_end = _turn.is_noted()  # the turn is ours, too, until we end: nobody begins before all is tidy
     with os.fdopen(theirs) as said:
         pid = int(said.readline() or 0)  # it comes back empty once we are gone
         since = _turn.born(pid)
@@ -147,6 +151,7 @@ def _mind(theirs: int, keep: Callable[[], None]) -> None:
             time.sleep(_MIND_S)
     except OSError:
         _interrupt(pid)
+        tidy()
 
 
 def _interrupt(group: int) -> None:

@@ -123,12 +123,12 @@ def is_here(service: dict[str, Any], planned: Plan) -> bool:
 
 
 def _build(planned: Plan, params: dict[str, Any]) -> None:
-    left = _unfinished(planned.engine)
-    try:
-        finished = _command.run(planned.argv, params["build_within_s"] + _SLACK_S, keep=_keeper(planned.engine, params))
-    except OSError:
+    left, keep = _unfinished(planned.engine), _keeper(planned.engine, params)
+
+    def tidy() -> None:
         _clear(planned.engine, _unfinished(planned.engine) - left)
-        raise
+
+    finished = _command.run(planned.argv, params["build_within_s"] + _SLACK_S, keep=keep, tidy=tidy)
     if not finished.ok:
         said = clean(" / ".join(finished.said.splitlines()[-_SAID_LINES:]), _SAID_CHARS)
         raise BuildError(f"{planned.engine} build exited {finished.code}: {said}")

@@ -72,13 +72,6 @@ def is_noted() -> bool:
     return bool(_held)
 
 
-def leave() -> None:
-    """Let go of what a fork of this process holds of its turn: it is not at work."""
-    for descriptor in _held:
-        os.close(descriptor)
-    _held.clear()
-
-
 def _open(params: dict[str, Any], acts: bool) -> list[int]:
     """Open the files that stand for the turn, always in this order.
 

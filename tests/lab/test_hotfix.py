@@ -188,14 +188,13 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_killed_at_any_moment_it_is_gone_on_with_and_never_built_twice_at_once(site: Site, moment: str) -> None:
-    site.source("hot1", 200, SLOW)
+def killed(site: Site, moment: str, **more: Any) -> str:
+    """Kill the module at this moment; return what is left of its build then."""
     cargo = ActionModule.cargo
     given = {
         "state": "hotfixed", "to": None, "remember": False, "within_s": 20.0, "window_s": 1.0, "build_within_s": 60.0,
         "reserve_mb": 200, "number": 1, "reviewed": {}, "services": [SERVICE], "only": ["site"], "host_name": "hot1",
-        "host_groups": ["web"], "incident_id": site.id, "keep_going": True, "state_dir": "/var/lib/incidentctl",
+        "host_groups": ["web"], "incident_id": site.id, "keep_going": True, "state_dir": "/var/lib/incidentctl", **more,
     }  # fmt: skip
     message = {
         "module": "release", "run": cargo.run, "capability": "hotfix", "params": given, "paths": cargo.paths,
@@ -208,12 +207,31 @@ def test_killed_at_any_moment_it_is_gone_on_with_and_never_built_twice_at_once(s
     )
     said = lab.ssh("hot1", "sudo timeout 120 bash -s", feed=script.encode()).stdout
     assert b'"outcome"' not in said, "it was over before it was killed"
-    left = site.says("hot1", "pgrep", "--count", "--full", "'podman [b]uild'").strip() or "0"
+    return site.says("hot1", "pgrep", "--count", "--full", "'podman [b]uild'").strip() or "0"
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_at_any_moment_it_is_gone_on_with_and_never_built_twice_at_once(site: Site, moment: str) -> None:
+    site.source("hot1", 200, SLOW)
+    left = killed(site, moment)
     block = site.play("hotfix").block("hot1")
     print(f"killed {moment}: {left} process(es) of the build left; then {block['actions'][0]['summary']}")
     assert block["outcome"] == "done", block
     assert site.runs("hot1") == {**SICK, "site_site_1": f"localhost/site:{site.tag}"}
     assert (site.tags("hot1"), site.states("hot1"), site.leftovers("hot1")) == ([site.tag], ["applied"], "")
+
+
+def test_a_build_of_which_the_module_was_killed_is_still_ended_at_its_clock(site: Site) -> None:
+    site.source("hot1", 200, NEVER)
+    assert killed(site, "while it builds", build_within_s=8.0) != "0"
+    until = time.monotonic() + 60
+    while left := site.says(
+        "hot1", "pgrep", "--list-full", "--full", "'podman [b]uild|[t]ime.sleep|python3 -I -S -B [-]'"
+    ):
+        assert time.monotonic() < until, left
+    site.source("hot1", 200)
+    assert site.play("hotfix").block("hot1")["outcome"] == "done"
+    assert (site.tags("hot1"), site.leftovers("hot1")) == ([site.tag], "")
 
 
 class Driver:
