@@ -13,6 +13,14 @@ from incidentctl.console_diagnosis import MANY_HOSTS
 from incidentctl.outcome import HostOutcome, Outcome, Step
 
 
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Have what is shown be shown as in a terminal of 80 columns, whatever the tests run in."""
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+
+
 def show(console: Console) -> None:
     console.show("phase", phase="triage", capabilities=["log_collection"], hosts=["web1", "web2"])
     console.show("cell", host="web1", capability="log_collection", outcome="running", told="120 of 240 MB")
@@ -22,10 +30,8 @@ def show(console: Console) -> None:
 
 
 def test_in_a_terminal_it_says_how_far_a_transfer_is_until_that_has_ended(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    terminal: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     console = Console(interactive=False)
     show(console)
     console.close()  # shows it as it is by then, once
@@ -43,10 +49,8 @@ def test_in_a_log_file_nothing_of_it_is_said(capsys: pytest.CaptureFixture[str])
 
 
 def test_where_there_are_many_hosts_a_sum_is_told_in_their_row_until_it_has_ended(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    terminal: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     console = Console(interactive=False)
     hosts = [f"h{n}" for n in range(MANY_HOSTS)]
     console.show("phase", phase="triage", capabilities=["log_collection"], hosts=hosts)
