@@ -205,7 +205,7 @@ def running(count: int) -> Iterator[LightHosts]:
         subprocess.run([*at_bridge, "ip", "-batch", "-"], input="\n".join(lines), text=True, check=True)
         made = LightHosts(folder, bridge, hosts)
         for name in hosts:
-            _until(lambda name=name: _answers(made, name), seconds=30)
+            _until(lambda name=name: _answers(made, name))
         yield made
 
 
@@ -258,8 +258,8 @@ def _process(argv: list[str], log: Any = subprocess.DEVNULL) -> Iterator[int]:
         process.wait()
 
 
-def _until(true: Any, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
+def _until(true: Any) -> None:
+    deadline = time.monotonic() + 60
     while not true():
         if time.monotonic() > deadline:
             raise TimeoutError("a light host did not start; its log is beside its keys")

@@ -44,7 +44,7 @@ class Server:
             trust.verify_flags &= ~ssl.VERIFY_X509_STRICT
         data = None if document is None else json.dumps(document).encode()
         request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310 - of a test
-        with urllib.request.urlopen(request, timeout=10, context=trust) as answer:  # noqa: S310 - of a test
+        with urllib.request.urlopen(request, timeout=60, context=trust) as answer:  # noqa: S310 - of a test
             return json.loads(answer.read() or b"{}")
 
     def groups(self) -> list[str]:

@@ -41,7 +41,7 @@ Host 127.0.0.1
   UserKnownHostsFile {folder}/known_hosts
   StrictHostKeyChecking yes
 """
-_START_S = 30.0
+_START_S = 60.0
 
 
 class Repository(NamedTuple):

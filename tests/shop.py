@@ -88,7 +88,7 @@ class Shop:
         self.start()
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
             connection.request(method, path, None if body is None else json.dumps(body))
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
@@ -138,7 +138,7 @@ class Shop:
         first, *rest = self.command(*words)
         hang_up = signal.SIG_IGN if ignore_sighup else signal.SIG_DFL  # who runs the tests may ignore it
         return pexpect.spawn(
-            first, rest, cwd=str(self.folder), env=self.environment, encoding="utf-8", timeout=90,
+            first, rest, cwd=str(self.folder), env=self.environment, encoding="utf-8", timeout=300,
             dimensions=(24, 80), preexec_fn=lambda: signal.signal(signal.SIGHUP, hang_up),
         )  # fmt: skip
 

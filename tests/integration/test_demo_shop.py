@@ -51,7 +51,7 @@ class Demo:
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, str]:
         """Send one request to the shop; return the status and the text of its answer."""
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
             connection.request(method, path, None if body is None else json.dumps(body))
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
