@@ -13,8 +13,7 @@ from incidentctl.console_diagnosis import MANY_HOSTS
 from incidentctl.outcome import HostOutcome, Outcome, Step
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def in_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have what is shown be shown as in a terminal of 80 columns, whatever the tests run in."""
     for name, value in {"FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}.items():
         monkeypatch.setenv(name, value)
@@ -30,8 +29,9 @@ def show(console: Console) -> None:
 
 
 def test_in_a_terminal_it_says_how_far_a_transfer_is_until_that_has_ended(
-    terminal: None, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    in_terminal(monkeypatch)
     console = Console(interactive=False)
     show(console)
     console.close()  # shows it as it is by then, once
@@ -49,8 +49,9 @@ def test_in_a_log_file_nothing_of_it_is_said(capsys: pytest.CaptureFixture[str])
 
 
 def test_where_there_are_many_hosts_a_sum_is_told_in_their_row_until_it_has_ended(
-    terminal: None, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    in_terminal(monkeypatch)
     console = Console(interactive=False)
     hosts = [f"h{n}" for n in range(MANY_HOSTS)]
     console.show("phase", phase="triage", capabilities=["log_collection"], hosts=hosts)
@@ -82,8 +83,7 @@ def test_what_is_drawn_in_place_is_never_in_a_pipe(forced: str) -> None:
 def test_names_that_have_no_room_beside_each_other_are_broken_and_not_cut(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int, whole: bool
 ) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    in_terminal(monkeypatch)
     console = Console(interactive=False)
     console._rich.width = width
     names = ("health_check", "log_collection", "prepare_rollback", "enhanced_monitoring")
