@@ -97,8 +97,8 @@ _LAST = (
     ((f"{_NUMBER} bytes (",), r"(?<=\x02n\x03 bytes) \(\x02n\x03\)", ""),
     ((f"{_NUMBER} byte",), r"\x02n\x03 bytes?\b", _NUMBER),
     (  # "part 1.xml", "Monthly Report 7.xlsx"
-        (f"{_PATH} ", f"{_VALUE} "),
-        (r"(\x02(?:path|v)\x03)(?: [A-Z]\w*){0,2} (?:[A-Z]\w*|\x02n\x03)\.[a-z]{2,5}\b"),
+        (f"{_NUMBER}.",),
+        (r"(\x02(?:path|v)\x03)(?: [A-Z]\w*){0,2} \x02n\x03\.[a-z]{2,5}\b"),
         r"\1",
     ),
     # what is known of where it was said, as Rust's spans tell it
