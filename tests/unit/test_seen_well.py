@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,7 @@ def test_a_diagnosis_tells_the_hosts_what_earlier_incidents_saw_recover(
         well = {"web1": {"shop": {"healthy": True}}}
         record.append(ONE, "declared", facts, "ann")
         record.append(ONE, "verified", {"recovered": True, "window_s": 60, "services": well}, "ann")
+        time.sleep(0.002)  # times are kept in milliseconds, and it is one before the declaration that counts
         desk.note("declared", **facts)
         with pytest.raises(Asked) as asked:
             investigation.diagnose(desk)
