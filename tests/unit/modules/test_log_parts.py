@@ -116,7 +116,7 @@ def test_bomb_among_the_parts_is_read_as_far_as_there_is_room_and_nothing_is_bel
 
 @pytest.mark.parametrize(
     ("raw", "why"),
-    [(gzip.compress(b"x" * 5000)[:20], "damaged"), (b"\x28\xb5\x2f\xfd" + b"x" * 50, "zstd"), (b"BZhxx", "")],
+    [(gzip.compress(b"x" * 5000, mtime=0)[:20], "damaged"), (b"\x28\xb5\x2f\xfd" + b"x" * 50, "zstd"), (b"BZhxx", "")],
     ids=["cut off", "zstd", "no bzip2"],
 )
 def test_part_that_cannot_be_read_is_a_note_and_no_failure(tmp_path: Path, raw: bytes, why: str) -> None:
