@@ -29,7 +29,7 @@ def situation(desk: Desk) -> options.Situation:
         affected=affected,
         now=datetime.now(UTC),
         specs={service.name: service.spec for service in desk.services()},
-        rollback=by_service(_by_our_clock([*_rows(incident, "contain"), *diagnosed]), "prepare_rollback"),
+        rollback=by_service(_leaving(_by_our_clock(_rehearsed(incident)), ways_back(incident)), "prepare_rollback"),
         onset=_onsets(incident),
         causes=tuple(_causes(incident)),
         new_errors=_new_errors(diagnosed),
@@ -46,6 +46,36 @@ def situation(desk: Desk) -> options.Situation:
         ),
         tried=tuple(attempt.way for attempt in mine.attempts if attempt.begun),
     )
+
+
+def ways_back(incident: Incident) -> dict[str, list[str]]:
+    """Return by service the releases that its hosts would go back to: a host that runs one of them goes no further back.
+
+    So it is where a release is on some hosts only, or somebody has begun to take it back by hand.
+    """
+    found: dict[str, set[str]] = {}
+    for name, facts in _told(_rehearsed(incident), "prepare_rollback"):
+        if isinstance(facts, Mapping) and facts.get("feasible") and isinstance(facts.get("to"), str):
+            found.setdefault(name, set()).add(facts["to"])
+    return {name: sorted(releases) for name, releases in found.items()}
+
+
+def _rehearsed(incident: Incident) -> tuple[HostOutcome, ...]:
+    return (*_rows(incident, "contain"), *_rows(incident, "diagnose"))
+
+
+def _leaving(rows: Iterable[HostOutcome], stay_at: Mapping[str, list[str]]) -> Iterator[HostOutcome]:
+    """Give what hosts say of a way back, but for services that are at a release that others go back to."""
+    for row in rows:
+        services = row.facts.get("services")
+        if row.capability != "prepare_rollback" or not isinstance(services, Mapping):
+            continue
+        left = {
+            name: facts
+            for name, facts in services.items()
+            if isinstance(facts, Mapping) and facts.get("from") not in stay_at.get(name, [])
+        }
+        yield replace(row, facts={**row.facts, "services": left})
 
 
 def _onsets(incident: Incident) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass
 from types import ModuleType
@@ -39,11 +40,14 @@ def roll_back(service: dict[str, Any], kind: ModuleType, params: dict[str, Any],
     """Go back to an earlier release of a service; `kind` is the module that knows its kind of releases.
 
     Once this incident rolled a service back, a second run goes no further back; one that was interrupted
-    is brought to its end. What a rehearsal would find in the way refuses it before anything is written or switched.
+    is brought to its end. Nor does a host go back from a release that others go back to. What a rehearsal
+    would find in the way refuses it before anything is written or switched.
     """
     name = service["name"]
     plan = kind.plan(service, params)
     now = plan["from"]
+    if _is_where_others_go(params, name, now):
+        plan.update(to=now, why="others go back to it")
     facts = {"from": now, "to": plan["to"], "why": plan["why"], "forward_again": False, "seconds": None}
     facts.update(health_before=None, health_after=None)
     if "image" in plan:
@@ -85,6 +89,12 @@ def _led_here(params: dict[str, Any], name: str, now: str | None) -> _ledger.Ent
     undo = entry["undo"]
     # Where an interrupted rollback command was leading is not known, only that it left.
     return entry if undo["from"] in (now, None) and undo["to"] != now else None
+
+
+def _is_where_others_go(params: dict[str, Any], name: str, now: str | None) -> bool:
+    """Say whether a release is one to stay at, unless a person named another."""
+    there = (params.get("stay_at") or {}).get(name) or ()
+    return not params["to"] and now is not None and hashlib.sha256(now.encode()).hexdigest() in there
 
 
 def _stay(service: dict[str, Any], now: str, facts: dict[str, Any]) -> Told:

@@ -45,6 +45,12 @@ options:
         current one.
       - Not for releases of kind C(command), whose own command chooses.
     type: str
+  stay_at:
+    description:
+      - With O(state=rolled_back), by service the SHA-256 of the names of releases to stay at, where one of them is the current
+        one and O(to) names no other. They are those that other hosts go back to.
+    type: dict
+    default: {}
   remember:
     description:
       - With O(state=prepared), also look at the health of each service, as after a switch, and note in the host's
@@ -144,6 +150,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._release impo
 ARGUMENT_SPEC = options(
     state={"type": "str", "choices": ["prepared", "rolled_back", "forward", "hotfixed"], "required": True},
     to={"type": "str"},
+    stay_at={"type": "dict", "default": {}},
     remember={"type": "bool", "default": False},
     within_s={"type": "float", "default": 60},
     window_s={"type": "float", "default": 3},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -442,3 +443,16 @@ def test_a_playbook_for_a_dependency_is_run_where_that_runs_and_not_where_it_is_
     step, variables = decision.planned(desk, "custom", "free_space")
     assert step.hosts == ("web2",)
     assert variables["incident_cause"] == {"kind": "dependency_slow", "hosts": ["web2"], "service": "stock"}
+
+
+def test_a_rollback_leaves_hosts_alone_that_are_where_others_go_back_to(desk: Desk) -> None:
+    told = {"web1": {"from": "42", "to": "{{ 41 }}"}, "web2": {"from": "{{ 41 }}", "to": "40"}}
+    for host, facts in told.items():
+        outcome = {"host": host, "capability": "prepare_rollback", "outcome": "done"}
+        desk.note(
+            "host_outcome", phase="diagnose", **outcome, facts={"services": {"shop": {**facts, "feasible": True}}}
+        )
+    _step, variables = decision.planned(desk, "rollback", None)
+    hidden = [hashlib.sha256(name.encode()).hexdigest() for name in ("40", "{{ 41 }}")]
+    assert variables["rollback_stay_at"] == {"shop": hidden}
+    assert "rollback_stay_at" not in decision.planned(desk, "hotfix", None)[1]

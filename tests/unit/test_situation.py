@@ -14,7 +14,7 @@ from incidentctl.options import Backup, Cause, Errors, Mitigation, Own, assess
 from incidentctl.plan import Inventory, Service
 from incidentctl.record import open_record
 from incidentctl.settings import Settings
-from incidentctl.situation import situation
+from incidentctl.situation import situation, ways_back
 
 ONE, BEFORE, DRILL = "INC-20260113-0300-aaaa", "INC-20260101-0300-bbbb", "INC-20260102-0300-cccc"
 SPEC = {"releases": {"kind": "symlink"}, "ports": [80], "data": [{}]}
@@ -75,6 +75,23 @@ def test_the_causes_are_those_of_the_newest_diagnosis(desk: Desk) -> None:
         Cause("disk", "shop", "disk /srv: 100 % full", 90),
         Cause("errors", "shop", "No space left", 40),
     )
+
+
+@pytest.mark.parametrize("first", ["web1", "web2"])
+def test_of_hosts_with_different_releases_the_one_that_leaves_the_newest_is_weighed(desk: Desk, first: str) -> None:
+    told = {"web1": {"feasible": True, "from": "41", "to": "40"}, "web2": {"feasible": True, "from": "42", "to": "41"}}
+    for host in sorted(told, key=lambda host: host != first):
+        said(desk, ONE, "diagnose", "prepare_rollback", told[host], host)
+    assert situation(desk).rollback["shop"]["from"] == "42"
+    assert ways_back(desk.incident()) == {"shop": ["40", "41"]}
+
+
+@pytest.mark.parametrize(
+    "told", ["x", {"feasible": True, "to": ["41"]}, {"feasible": False, "to": "41"}, {"feasible": True}]
+)
+def test_no_way_back_is_read_from_what_tells_none(desk: Desk, told: Any) -> None:
+    said(desk, ONE, "diagnose", "prepare_rollback", told)
+    assert ways_back(desk.incident()) == {}
 
 
 def test_what_solved_the_same_before_is_found_in_the_record_and_drills_apart(desk: Desk) -> None:

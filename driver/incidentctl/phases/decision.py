@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import time
 from collections.abc import Iterable, Mapping
@@ -14,7 +15,7 @@ from incidentctl.errors import DecisionAwaited, LockedError, UsageError
 from incidentctl.incident import ENDED, Data, Event, Incident
 from incidentctl.phases import approvals, planning, review
 from incidentctl.plan import PlannedStep
-from incidentctl.situation import situation
+from incidentctl.situation import situation, ways_back
 from incidentctl.standing import standing
 from incidentctl.times import when
 
@@ -139,6 +140,8 @@ def planned(desk: Desk, option: str, playbook: str | None) -> tuple[PlannedStep,
     if option in ("rollback", "hotfix"):
         able = tuple(service for service in affected if "releases" in service.spec)
         variables = {f"{option}_only": [service.name for service in able], **_carefully(desk, option)}
+        if option == "rollback":
+            variables["rollback_stay_at"] = _names_hidden(ways_back(desk.incident()), variables["rollback_only"])
         if option == "hotfix":
             variables["hotfix_number"] = review.number(desk)
         return plan.step("recover", (option,), desk.hosts_of(able), able), variables
@@ -152,6 +155,15 @@ def planned(desk: Desk, option: str, playbook: str | None) -> tuple[PlannedStep,
     cause = _cause_for(desk, own.causes)
     hosts = tuple(host for host in desk.hosts() if not cause or host in cause["hosts"])
     return plan.step("recover", (str(own.playbook),), hosts, affected), {"incident_cause": cause} if cause else {}
+
+
+def _names_hidden(releases: Mapping[str, Iterable[str]], services: Iterable[str]) -> dict[str, list[str]]:
+    """What hosts call their releases must not reach Ansible as it is: their SHA-256 tells as well which one is meant."""
+    return {
+        name: [hashlib.sha256(release.encode()).hexdigest() for release in releases[name]]
+        for name in services
+        if name in releases
+    }
 
 
 def _cause_for(desk: Desk, kinds: Iterable[str]) -> dict[str, Any]:

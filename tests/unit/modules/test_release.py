@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import os
@@ -63,6 +64,10 @@ def params(shop: SmallService, state: str = "rolled_back", **more: Any) -> dict[
 def act(given: dict[str, Any], check_mode: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
     block = _release.run(given, check_mode)["incident"]
     return block["actions"][0], block["facts"]["services"].get("shop", {})
+
+
+def sha256(release: str) -> str:
+    return hashlib.sha256(release.encode()).hexdigest()
 
 
 def states(given: dict[str, Any]) -> list[str]:
@@ -541,6 +546,22 @@ def test_after_a_failed_try_further_back_a_rerun_still_stays(shop: SmallService)
     assert act({**given, "to": "40"})[0]["outcome"] == "failed"
     assert act(given)[0]["outcome"] == "unchanged"
     assert at(shop) == "releases/41"
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_host_stays_at_the_release_that_others_go_back_to(shop: SmallService, check_mode: bool) -> None:
+    deploy(shop, ("40", "200"), ("41", "200"))
+    row, facts = act(params(shop, stay_at={"shop": [sha256("41"), sha256("39")]}), check_mode)
+    assert (row["outcome"], row["before"], row["after"]) == ("unchanged", {"release": "41"}, {"release": "41"})
+    assert "is at 41 already" in row["summary"]
+    assert (at(shop), facts["why"]) == ("releases/41", "others go back to it")
+
+
+@pytest.mark.parametrize("more", [{"stay_at": {"shop": []}}, {"stay_at": {"other": ["41"]}}, {"to": "40"}, {}])
+def test_a_host_at_another_release_or_told_one_by_name_goes_back(shop: SmallService, more: dict[str, Any]) -> None:
+    deploy(shop, ("40", "200"), ("41", "200"))
+    row, facts = act(params(shop, **{"stay_at": {"shop": [sha256("41" if "to" in more else "39")]}, **more}))
+    assert (row["outcome"], facts["to"], at(shop)) == ("done", "40", "releases/40")
 
 
 def test_another_incident_may_go_further_back(shop: SmallService) -> None:
