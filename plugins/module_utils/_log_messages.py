@@ -13,7 +13,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._log_traces i
 from ansible_collections.incidentctl.response.plugins.module_utils._text import clean, plain
 
 SAID_CHARS = 400
-_LONG_CHARS, _OBJECT_CHARS = 1200, 32 * 1024  # so much of a message is masked; of one with a JSON object in it
+_OBJECT_CHARS = 32 * 1024  # so much of a message with an object of JSON in it is looked at
 _CLOSE_S = 0.002
 _UNCAUGHT = "uncaught exception"
 _TIMES = ("time", "timestamp", "ts", "@timestamp", "t", "asctime", "datetime", "date", "@t")
@@ -105,7 +105,7 @@ def text_of(raw: bytes) -> str:
 
 def masked(message: str) -> str:
     """Return what a message says with what varies masked."""
-    return _masked(message) if len(message) <= _LONG_CHARS else _masked_alone(message)
+    return _masked(message) if len(message) <= _masks.LONG_CHARS else _masked_alone(message)
 
 
 def _masked_alone(message: str) -> str:
@@ -113,7 +113,7 @@ def _masked_alone(message: str) -> str:
     if not any(map(str.isalpha, message[:begin])):  # what it says of a time later on is not when it was said
         message = message[:begin] + message[end:]
     # A long object is one mask: what comes after it is to be seen, too.
-    said = _masks.mask(clean(message, _OBJECT_CHARS if '{"' in message else _LONG_CHARS))
+    said = _masks.mask(clean(message, _OBJECT_CHARS if '{"' in message else _masks.LONG_CHARS))
     return said if len(said) <= SAID_CHARS else said[:SAID_CHARS].rpartition(" ")[0] or said[:SAID_CHARS]
 
 

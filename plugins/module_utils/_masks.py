@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Union
 
+LONG_CHARS = 1200  # so much of a message, each object of JSON one mask: what some searches take grows with the square of it
 # Masks stand between two characters that no cleaned text has, so that a message which says "<n>" is not one of ours.
 _OPEN, _CLOSE = "\x02", "\x03"
 ANYTHING = f"{_OPEN}*{_CLOSE}"
@@ -106,7 +107,7 @@ _LAST = (
     # a list of any length
     (
         (f"{_CLOSE},", f"{_CLOSE};", f"{_CLOSE} "),
-        (r"([^\s,;\x02\x03]*\x02\w+\x03)(?:(?:, ?| and |; ?| )\1)+"),
+        (r"([^\s,;\x02\x03]{0,40}\x02\w+\x03)(?:(?:, ?| and |; ?| )\1)+"),
         r"\1",
     ),
     ((f"{_VALUE},",), r"(\x02v\x03)(?:, ?\x02n\x03)+", r"\1"),
@@ -132,9 +133,8 @@ class _Expressions(dict[str, "re.Pattern[str]"]):
 
 _EXPRESSIONS = _Expressions()
 _DECODER = json.JSONDecoder()
-_NO_JSON = (
-    50  # what looks like the beginning of an object and is none is read to its end, so often and no more in a message
-)
+_IN_VAIN = 8000  # characters read of what begins like an object and is none: no more of a message
+_AT_LEAST = 160  # that count each time: what is no whole text was searched to the end
 _GOES_WRONG = re.compile(
     r"\b(?:error|exception|fail(?:ed|ure)|denied|refused|rejected|expired|exceeded|invalid|unknown|un\w+able|cannot|not)\b",
     re.IGNORECASE,
@@ -157,7 +157,7 @@ _DIGIT = re.compile(r"\d")
 
 def mask(message: str) -> str:
     """Given a message without control characters, return it with what varies by its looks masked."""
-    message = _replaced(_without_json(message) if '{"' in message else message, _WHOLE)
+    message = _replaced(_without_json(message)[:LONG_CHARS] if '{"' in message else message, _WHOLE)
     parts = BETWEEN.split(message)
     parts[::2] = [_word(part) for part in parts[::2]]
     return _replaced(" ".join("".join(parts).split()), _LAST)
@@ -175,8 +175,8 @@ def is_mask(word: str) -> bool:
 
 def _without_json(message: str) -> str:
     """Return a message with each JSON object in it masked; one that was cut off is masked to the end."""
-    parts, at, none = [], 0, 0
-    while none < _NO_JSON:
+    parts, at, in_vain = [], 0, 0
+    while in_vain < _IN_VAIN:
         begin = message.find('{"', at)
         if begin < 0:
             break
@@ -184,11 +184,12 @@ def _without_json(message: str) -> str:
             end = _DECODER.raw_decode(message, begin)[1]
         except RecursionError:
             return message
-        except ValueError:
+        except json.JSONDecodeError as error:
+            in_vain += max(error.pos - begin, _AT_LEAST)
             end = len(message) if message.endswith("…") else begin
         if end == begin:
             parts.append(message[at : begin + 2])
-            at, none = begin + 2, none + 1
+            at = begin + 2
         else:
             parts += (message[at:begin], _JSON)
             at = end

@@ -7,7 +7,7 @@ import time
 import tracemalloc
 
 import pytest
-from ansible_collections.incidentctl.response.plugins.module_utils import _grouping, _masks
+from ansible_collections.incidentctl.response.plugins.module_utils import _grouping, _log_messages, _masks
 
 from .test_patterns import templates
 
@@ -130,6 +130,16 @@ def test_text_that_is_made_to_take_long_is_masked_all_the_same(text: str) -> Non
     began = time.process_time()
     _masks.mask(text)
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("some", ['{"', '{"a":', '\\"', ': "', '"', "'", "SELECT ", ', a: "b"', "/a 1.x ", "[", " "])
+@pytest.mark.parametrize("begin", ['{"', '{"a": 1} ', "/a 1.x "])
+def test_message_as_long_as_any_is_masked_in_a_moment(begin: str, some: str) -> None:
+    _log_messages.masked("a" + begin + some)  # what is made but once is there
+    text = (begin + some * 32768)[:32768]
+    began = time.process_time()
+    _log_messages.masked(text)
+    assert time.process_time() - began < 0.1
 
 
 def test_long_messages_that_have_nothing_in_common_cost_little_memory() -> None:
