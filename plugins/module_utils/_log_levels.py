@@ -60,7 +60,9 @@ _RAISED = re.compile(
     rf"{_HEAD}(?:Exception in thread |Uncaught |Unhandled |panic: |fatal error: |thread '[^']*' panicked at "
     r"|[A-Za-z_][\w.$]*(?:Exception|Error|Throwable)\b(?:: | \[[A-Z_]+\]: |$))"
 )
-_CSV_FIELD = re.compile(r",(?:[^\",]*,)*?\"((?:[^\"]|\"\")+)\"")  # the first one in quotes
+_CSV_FIELD = re.compile(
+    r",(?:[^\",]*,)*?\"((?:[^\"]|\"\")+)\"(?:,\"((?:[^\"]|\"\")+)\")?"
+)  # the first one in quotes, and its detail
 _FIELDS_WINDOW = 4000
 _FIELD = re.compile(r"(?<![\w.@?&/-])([A-Za-z_@][\w.@-]*)=(\"(?:[^\"\\]|\\.)*\"|[^\s\"]\S*)")
 _LEVELS = (
@@ -166,7 +168,7 @@ def _leveled(text: str, rest: str) -> tuple[bool | None, str]:
         found = next(filter(None, level.groups())).lower()
         if not (level.group(1) and _DENIED.search(rest, max(0, level.start() - 12), level.start())):
             field = _CSV_FIELD.match(rest, level.end()) if rest.startswith(",", level.end()) else None
-            said = field.group(1).replace('""', '"') if field else rest[level.end() :]
+            said = ": ".join(filter(None, field.groups())).replace('""', '"') if field else rest[level.end() :]
             return found in _ERRORS, said.strip(" -:|\t")
         at = level.end()
     if _TRACEBACK in rest[:_WINDOW] or _RAISED.search(rest, 0, _WINDOW):

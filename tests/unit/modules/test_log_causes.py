@@ -119,7 +119,7 @@ DOCKER = "".join(
             "ActiveRecord::StatementInvalid: PG::UndefinedColumn: ERROR:  column a does not exist",
         ),
         (BESIDE, "order <n> failed", "System.Net.SocketException (111): Connection refused"),
-        (CSV, 'value "<str>" is there', None),
+        (CSV, 'value "<str>" is there: Key (id)=(<n>) already exists.', None),
         (DOCKER, "order <n> failed", 'java.sql.SQLException: "a" is gone'),
     ],
 )
