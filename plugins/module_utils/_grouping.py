@@ -34,6 +34,8 @@ _FEW, _TWO = 3, 2
 _SEVERAL_CONSTANTS, _SEVERAL_ENOUGH = 3, 4  # where two words vary at once, or one place holds several
 _GAP = 9  # places that a name of several words takes at most
 _LONG_GAP = 17  # the same where a template is there already
+_BESIDE = 2  # words beside a number, or something in quotes, that may still be a name
+_ARTICLES = frozenset(("a", "an", "the"))
 _OPENING = frozenset("([{<=")
 _TRIMMED = ":.'`*#-"
 # Words that say what happened, or hold a sentence together: where they differ, something else is said.
@@ -54,7 +56,7 @@ _COMPOSED = re.compile(r"[A-Za-z_]+")
 _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")  # ImagePullBackOff, precondition_failed
 _TELLING_ENDS = ("ed", "ing", "able", "ible", "tion")
 _OUTCOMES = _words("result reason status state signal cause operation action")
-_CANNOT = _words("cannot can't couldn't didn't won't wouldn't")
+_CANNOT = _words("cannot can't couldn't didn't won't wouldn't perform")
 _COULD_NOT = {
     *(("to", before) for before in _words("failed unable fail fails failure trying tried attempt attempted error")),
     *(("not", before) for before in _words("could can did does would")),
@@ -110,7 +112,7 @@ def _absorbed(forms: set[Form]) -> dict[Form, Form]:
             templates[len(form), form[0]].append(form)
     home: dict[Form, Form] = {}
     for form in forms:
-        for more in range(0, _LONG_GAP, 2):  # places that a name of several words takes beyond one
+        for more in (0, -2, *range(2, _LONG_GAP, 2)):  # places that a name of several words takes beyond one
             alike = (each for first in (form[0], ANYTHING) for each in templates.get((len(form) - more, first), ()))
             found = next((each for each in alike if each != form and _stands_for(each, form, more)), None)
             if found:
@@ -124,14 +126,18 @@ def _stands_for(template: Form, form: Form, more: int) -> bool:
         return _fits(template, form)
     if sum(map(_is_word, template)) < _SEVERAL_CONSTANTS:
         return False
+    if more < 0:  # nothing stands there: "refused by a.example.com: "
+        ends = template[-2:] == (" ", ANYTHING) and (not form[-1] or form[-1].endswith(":"))
+        return ends and _fits(template[:-2], form)
     for place in range(2, len(template), 2):
         if template[place] == ANYTHING:
             end = place + more + 1
             name = form[place:end]
             if _fits(template[:place], form[:place]) and _fits(template[place + 1 :], form[end:]):
                 # At the end may stand what happened; where a quoted name varies, all are quoted.
-                fits = bool(name[0]) and (end < len(form) or _is_list(name))
-                return fits and not any(map(_tells, name[::2])) and not any(map(_names_what_follows, name[::2]))
+                fits = bool(name[0]) and (end < len(form) or _is_list(name) or _is_beside_a_value(name))
+                words = [word for word in name[::2] if word not in _ARTICLES]
+                return fits and not any(map(_tells, words)) and not any(map(_names_what_follows, words))
         elif template[place] != form[place]:
             return False
     return False
@@ -139,6 +145,11 @@ def _stands_for(template: Form, form: Form, more: int) -> bool:
 
 def _is_list(name: Form) -> bool:
     return "," in name and all(not word or after in (",", "") for word, after in zip(name[::2], (*name[1::2], "")))
+
+
+def _is_beside_a_value(name: Form) -> bool:
+    words = [word for word in name[::2] if word]
+    return 0 < sum(map(is_mask, words)) >= len(words) - _BESIDE
 
 
 def _fits(template: Form, form: Form) -> bool:

@@ -8,7 +8,9 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Union
 
-LONG_CHARS = 1200  # so much of a message, each object of JSON one mask: what some searches take grows with the square of it
+LONG_CHARS = (
+    1200  # so much of a message, each object of JSON one mask: what some searches take grows with the square of it
+)
 # Masks stand between two characters that no cleaned text has, so that a message which says "<n>" is not one of ours.
 _OPEN, _CLOSE = "\x02", "\x03"
 ANYTHING = f"{_OPEN}*{_CLOSE}"
@@ -23,6 +25,7 @@ _DATE = (
     rf"\b{_DAY}(?:{_MONTH} +\d{{1,2}}|\d{{1,2}} +{_MONTH})\b,?"
     r"(?: +\d{4})?(?: +\d\d:[\d:.]*)?(?: +[A-Z]{3,4}\b)?(?: +\d{4}\b)?"
 )
+_IN_QUOTES = r"[^\"\\]|\\.|(?<=\s)\"(?=\w)[^\"\\]*\"(?!\w)"  # what is quoted may quote something itself: "a "b" c"
 _METHODS = "GET|POST|PUT|DELETE|HEAD|PATCH|OPTIONS"
 _Mask = tuple[tuple[str, ...], str, Union[str, Callable[["re.Match[str]"], str]]]
 # Each with what a message must hold for it to be tried: most hold little, and a search for a sign costs next to nothing.
@@ -33,7 +36,11 @@ _WHOLE = (
         (
             r"\b((?:result|reason|status|state|signal|error|cause|[Oo]peration|action) "
             r"\(?(?:'[A-Za-z][\w -]*'|\"[A-Za-z][\w -]*\"))"
-            r"|(?<=[:=] )(\"(?:[^\"\\]|\\.)*\")|\"(?:[^\"\\]|\\.)*\"|(?<!\w)'(?:[^'\\]|\\.|(?<=\w)'(?=\w))*'(?!\w)|`[^`]*`"
+            r"|(?<=[:=] )(\"(?:"
+            + _IN_QUOTES
+            + r")*\")|\"(?:"
+            + _IN_QUOTES
+            + r")*\"|(?<!\w)'(?:[^'\\]|\\.|(?<=\w)'(?=\w))*'(?!\w)|`[^`]*`"
         ),
         lambda found: found.group(1) or (found.group(2) if _is_said(found.group(2)) else f'"{_QUOTED}"'),
     ),
@@ -58,9 +65,9 @@ _WHOLE = (
     ),
     (("?",), r"(?<![^\s(\[:,])/[\w./%~+-]*\?(?:\[\w*\]|[^\s\"'<>)\]])*", _PATH),
     (  # Base64 that was filled up
-        ("==", "= "),
+        ("==", "= ", "=,", "=)"),
         (
-            r"(?<![\w+/=.-])(?:[\w+/-]{8,}==|(?=[\w+/-]*\d)(?=[\w+/-]*[A-Z])(?=[\w+/-]*[a-z])[\w+/-]{15,}=)(?=[\s,;:)\]}\"']|$)"
+            r"(?<![\w+/=.-])(?:[\w+/-]{8,}==|(?=[\w+/-]*[\d+/])(?=[\w+/-]*[A-Z])(?=[\w+/-]*[a-z])[\w+/-]{15,}=)(?=[\s,;:)\]}\"']|$)"
         ),
         _NUMBER,
     ),
@@ -75,9 +82,16 @@ _WHOLE = (
         ),
         _NUMBER,
     ),
+    # which thread said it, and what else is known of where
+    (("(", "["), r"^([\[(])[a-z][\w.:@-]*[-#]\d+(?=[\])])", rf"\1{_VALUE}"),
+    ((":",), r"(?<=\[)(?:[\w.-]+:[^\s\[\]]+(?: |(?=\]))){2,}(?=\])", _VALUE),
     (
         ("=",),
-        (r"([A-Za-z_][\w.-]*=)(?:[^\s,;={}\x02\"')\]]+\{[^\s{}]*\}|\[[^\[\]]*\]|[^\s,;=\x02\"')\]}]+|(?=[\s,;)\]]|$))"),
+        # How something ended is told, not named: code=exited.
+        (
+            r"(?<![A-Za-z_])(?!(?:code|result|reason|signal)=[a-z]{3,}(?:[_-][a-z]+)*(?:[\s,;)\]]|$))([A-Za-z_][\w.-]*=)"
+            r"(?:[^\s,;={}\x02\"')\]]+\{[^\s{}]*\}|\[[^\[\]]*\]|(?:[^\s,;=\x02\"')\]}]|(?<=\w)'(?=\w))+|(?=[\s,;)\]]|$))"
+        ),
         rf"\1{_VALUE}",
     ),
 )
@@ -104,11 +118,14 @@ _LAST = (
     ),
     # what is known of where it was said, as Rust's spans tell it
     (("{",), r"(?<=\w)\{(?:[\w.-]+=(?:\"?\x02\w+\x03\"?)?,? ?)+\}", _VALUE),
-    # a list of any length
+    # a list of any length; two numbers after each other may as well say two things
     (
         (f"{_CLOSE},", f"{_CLOSE};", f"{_CLOSE} "),
-        (r"([^\s,;\x02\x03]{0,40}\x02\w+\x03)(?:(?:, ?| and |; ?| )\1)+"),
-        r"\1",
+        (
+            r"((?:[^\s,;\x02\x03]{1,40}|(?!\x02n))\x02\w+\x03)(?:(?:, ?| and |; ?| )\1)+"
+            r"|(\x02n\x03)(?:(?:(?:, ?| and |; ?)\2)+|(?: \2){2,})"
+        ),
+        r"\1\2",
     ),
     ((f"{_VALUE},",), r"(\x02v\x03)(?:, ?\x02n\x03)+", r"\1"),
     (("?:",), r"(?<=\w\?:)(?:true|false)\b", _VALUE),
@@ -118,6 +135,7 @@ _LAST = (
         rf"(?:, (?!{_OUTCOME}\b)[a-z_]+: (?:\"\x02str\x03\"|[\w\x02\x03.*-]+)){{2,}}$",
         f", {_VALUE}",
     ),
+    ((", ",), r"(?<=\()(?:[^(),]*,){3,}[^(),]*(?=\))", _LIST),  # a row of a table
     ((", ", ","), rf"(?<=\[){_ITEM}(?:, ?{_ITEM})+(?=\])", _LIST),
     ((", ",), rf"(?<![^\s(:]){_NAME}(?:(?:, {_NAME})+(?=, \w+ \x02)|(?:, {_NAME}){{2,}}(?![\w-]))", _LIST),
 )
@@ -149,7 +167,9 @@ _CODE = re.compile(r"(\w[\w./-]*\.(?:go|py|js|mjs|ts|java|rb|rs|c|cc|cpp|h|cs|ph
 _CLASS = re.compile(r"[A-Za-z_]\w*\.(?:[A-Za-z_]\w*\.)*[A-Z][A-Za-z]+")  # sqlite3.OperationalError
 _SEGMENT = re.compile(r"[A-Za-z0-9µμ]+")
 _HEX = re.compile(r"(?:0[xX])?[0-9a-fA-F]{3,}")
-_LETTERS_ALONE = re.compile(r"[a-f]{8,}")  # an id that by chance has no digit: no word looks so
+_LETTERS_ALONE = re.compile(
+    r"(?<![A-Za-z])[a-f]{8,}(?![A-Za-z])"
+)  # an id that by chance has no digit: no word looks so
 _NAMED = re.compile(r"([A-Za-z]{2,})\d+")  # worker12
 _NUMBERS = re.compile(rf"[+-]?{_NUMBER}(?:[^A-Za-z\x02\s]{{0,3}}{_NUMBER})*")
 _DIGIT = re.compile(r"\d")
@@ -215,7 +235,7 @@ def _word(word: str) -> str:
     before, core, after = _CORE.fullmatch(word).groups()  # type: ignore[union-attr] # it matches any text
     if not core or (_OPEN in core and not _is_path(core, has_digit=False)):
         return word
-    has_digit = _DIGIT.search(core) is not None or _LETTERS_ALONE.fullmatch(core) is not None
+    has_digit = _DIGIT.search(core) is not None or _LETTERS_ALONE.search(core) is not None
     code = _CODE.fullmatch(core) if has_digit else None
     if code:
         core = f"{code.group(1)}:{_NUMBER}"

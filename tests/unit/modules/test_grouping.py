@@ -52,6 +52,14 @@ from .test_patterns import templates
         ('open() failed, client: 10.0.0.7, request: "GET / HTTP/1.1", host: "shop"', "open() failed, <v>"),
         ('could not go on, reason: timeout, code: "a"', 'could not go on, reason: timeout, code: "<str>"'),
         ('{"a": "%s"} has no room' % ("x" * 4000), "<json> has no room"),
+        ('invalid input: "a "b" c" of "d"', 'invalid input: "<str>" of "<str>"'),
+        ("user=o'brien failed", "user=<v> failed"),
+        ("exited, code=killed, status=9/KILL", "exited, code=killed, status=<v>"),
+        ("plugin/errors: 2 db7 A: gone", "plugin/errors: <n> <n> A: gone"),
+        ("(qtp12-33-localhost-7) [c:a s:shard1 r:core2] gone", "(<v>) [<v>] gone"),
+        ("row (7, null, a, 2026-11-28 02:00:00) is bad", "row (<list>) is bad"),
+        ("[C-abbddfda]: gone", "[C<n>]: gone"),
+        ("expected Xy9VIHVgzeTt8uw0zy5FJD=, got nothing", "expected <n>, got nothing"),
         ("pending a, b, c, sent 7 s ago", "pending <list>, sent <n> ago"),
     ],
 )
@@ -68,6 +76,7 @@ def test_what_varies_is_masked_by_its_looks(message: str, template: str) -> None
         [f'start of "app" ended with {what}' for what in ("CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull")],
         [f"a.service: Failed with result '{what}'" for what in ("exit-code", "timeout", "oom-kill", "signal")],
         [f"operation ended with {what}" for what in ("precondition_failed", "not_found", "access_refused")],
+        [f"not authorized to perform: s3:{what}" for what in ("GetObject", "PutObject", "DeleteObject", "ListBucket")],
         ["column a.b does not exist", 'column "a" does not exist'],
     ],
 )
@@ -82,6 +91,13 @@ def test_name_of_several_words_is_one_place_whatever_stands_in_it() -> None:
     assert set(templates(*(f"Failed to reserve 7 x {name} for bob" for name in names))) == {
         "Failed to reserve <n> x <*> for bob"
     }
+
+
+def test_name_at_the_end_may_be_missing_or_stand_beside_a_number() -> None:
+    names = ["mug", "lamp", "bag", "sofa", "cart 7", 'a "b" c', ""]
+    found = templates(*(f"could not charge the card of bob: {name}" for name in (*names, "denied by 7")))
+    assert len(set(found[:-1])) == 1
+    assert found[-1] not in found[:-1]
 
 
 def test_list_of_names_is_one_place_however_many_there_are() -> None:
