@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/grouping.py                   the logs that labelled_*.py make
     .venv/bin/python benchmarks/grouping.py --only programs   one of them: logs, programs, held-back, held-back-later,
-                                                              systems, systems-held-back
+                                                              systems, systems-held-back, fleet
     .venv/bin/python benchmarks/grouping.py FOLDER            and every *_structured.csv there (Content, EventId)
     .venv/bin/python benchmarks/grouping.py --wrong java      what went wrong with one of them
 
@@ -22,7 +22,8 @@ from statistics import mean
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-import labelled_logs  # noqa: E402 - found through the line above
+import labelled_fleet  # noqa: E402 - found through the line above
+import labelled_logs  # noqa: E402
 import labelled_programs  # noqa: E402
 import labelled_systems  # noqa: E402
 from ansible_collections.incidentctl.response.plugins.module_utils import (  # noqa: E402
@@ -33,7 +34,11 @@ from ansible_collections.incidentctl.response.plugins.module_utils import (  # n
     _patterns,
 )
 
-MADE = {form: source for source in (labelled_logs, labelled_programs, labelled_systems) for form in source.FORMATS}
+MADE = {
+    form: source
+    for source in (labelled_logs, labelled_programs, labelled_systems, labelled_fleet)
+    for form in source.FORMATS
+}
 HELD_BACK = labelled_programs.HELD_BACK
 SETS = {
     "logs": list(labelled_logs.FORMATS),
@@ -44,6 +49,7 @@ SETS = {
     "held-back-later": labelled_programs.HELD_BACK_LATER,
     "systems": [form for form in labelled_systems.FORMATS if form not in labelled_systems.HELD_BACK],
     "systems-held-back": labelled_systems.HELD_BACK,
+    "fleet": list(labelled_fleet.FORMATS),
 }
 ERRORS = 5000
 SEEDS = (1, 2, 3)

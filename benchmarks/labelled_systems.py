@@ -1084,7 +1084,14 @@ HELD_BACK = ["haproxy", "coredns", "journal_json", "terraform", "winston", "spar
 
 def log(form: str, errors: int, seed: int, quiet: float = 1.0) -> Iterator[Event | str]:
     """Give the events of a log, `errors` of them, and as many others for each as `quiet` says."""
-    render, templates = FORMATS[form]
+    return events(FORMATS[form], errors, seed, quiet)
+
+
+def events(
+    source: tuple[Callable[[Values, datetime, bool, str, str], list[str]], str], errors: int, seed: int, quiet: float
+) -> Iterator[Event | str]:
+    """Do the same for what writes an event, and the templates of its errors."""
+    render, templates = source
     draw = Values(seed)
     names = [line.strip() for line in templates.strip().splitlines()]
     draw.random.shuffle(names)

@@ -12,7 +12,7 @@ from ansible_collections.incidentctl.response.plugins.module_utils._log_traces i
 # A trace ends with an exception, nearly always; else what stands beside it says more.
 _TRACES = ("exc_info", "exception", "stack_trace", "stacktrace", "stack", "traceback", "error.stack_trace", "@x")
 _ERRORS = ("err", "error", "error_message", "errorMessage", "error.message", "exception.message", "errmsg", "cause")
-_NAMES = ("type", "name", "class", "codeName", "message", "msg", "errmsg")
+_NAMES = ("Exception", "Message", "type", "name", "class", "codeName", "message", "msg", "errmsg")
 _MONOLOG = re.compile(r"\[object\] \(([\w\\\\]+)\(code: [^()]{0,40}\): (.*?)(?: at /[^\s:]*:\d+\)|$)")
 _QUOTED = re.compile(r"([^\"]{0,80}\] )?\"((?:[^\"\\]|\\.)+)\"(?= [\w.-]+=|$)")
 _FIELD = re.compile(

@@ -113,7 +113,8 @@ def of_fields(fields: Fields) -> bool | None:
     number = _number(level)
     if number is not None:
         by_syslog = "level" not in fields or "short_message" in fields or "facility" in fields
-        return number <= _SYSLOG_ERROR if by_syslog else _PINO_ERROR <= number < _PINO_END
+        # Nextcloud counts the other way, to 4: 3 is an error to both.
+        return number <= _SYSLOG_ERROR if by_syslog else number == _SYSLOG_ERROR or _PINO_ERROR <= number < _PINO_END
     if level is None:
         number = _number(first(fields, ("priority", "PRIORITY", "syslog_severity")))
         return None if number is None else number <= _SYSLOG_ERROR

@@ -90,6 +90,7 @@ class Understanding:
         if not is_error and not line.error:
             return False
         cause = _log_causes.of_fields(fields)
+        cause = None if cause == message else cause
         at = self._clock.split(text)[0] if at is None else at
         said, embedded = (message or cause or text), None
         if message and "\n" in message:  # the trace stands in the message itself

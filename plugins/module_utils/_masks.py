@@ -84,6 +84,7 @@ _WHOLE = (
     ),
     # which thread said it, and what else is known of where
     (("(", "["), r"^([\[(])[a-z][\w.:@-]*[-#]\d+(?=[\])])", rf"\1{_VALUE}"),
+    (("@",), r"^\[(?:[^\[\]]|\[[^\[\]]*\])+:(?=[A-Z]\w*@\d+\])", f"[{_VALUE}:"),
     ((":",), r"(?<=\[)(?:[\w.-]+:[^\s\[\]]+(?: |(?=\]))){2,}(?=\])", _VALUE),
     (
         ("=",),
@@ -241,6 +242,8 @@ def _word(word: str) -> str:
         core = f"{code.group(1)}:{_NUMBER}"
     elif _is_path(core, has_digit):
         core, before = _PATH, before.rstrip(".")
+    elif core.startswith("arn:") and core.count(":") > 4:
+        core = _VALUE
     elif "@" in core[1:-1] and core.count("@") == 1:
         core = _MAIL
     elif _DOMAIN.fullmatch(core):

@@ -60,6 +60,8 @@ from .test_patterns import templates
         ("row (7, null, a, 2026-11-28 02:00:00) is bad", "row (<list>) is bad"),
         ("[C-abbddfda]: gone", "[C<n>]: gone"),
         ("expected Xy9VIHVgzeTt8uw0zy5FJD=, got nothing", "expected <n>, got nothing"),
+        ("[QuorumPeer[myid=4](plain=[0:0]:21):Learner@441] - gone", "[<v>:Learner@441] - gone"),
+        ("copy to arn:aws:lambda:eu-central-1:7:a-queue failed", "copy to <v> failed"),
         ("pending a, b, c, sent 7 s ago", "pending <list>, sent <n> ago"),
     ],
 )

@@ -165,11 +165,20 @@ def test_cause_is_told_by_a_field_beside_the_message(line: str, said: str, cause
         ("<131>1 2026-11-28T02:00:00Z web7 shopd - - - disk lost", "shopd: disk lost"),
         ("crit: Shop.Web[7]", "Shop.Web[<n>]"),
         ('{"@t":"2026-11-28T02:00:00Z","@mt":"Disk {Id} lost","@m":"Disk 7 lost","@l":"Error"}', "Disk {Id} lost"),
+        ('{"reqId":"a","level":3,"app":"core","message":"disk 7 lost"}', "disk <n> lost"),
         ("E261128 02:00:00.123456 12 kv/store.go:7 disk lost", "<n> kv/store.go:<n> disk lost"),
     ],
 )
 def test_error_is_known_as_its_program_spells_it(line: str, said: str) -> None:
     assert [error.said for error in errors(line)] == [said]
+
+
+def test_cause_is_the_exception_that_a_field_holds_but_not_the_message_again() -> None:
+    with_exception = (
+        '{"level":3,"message":"a is locked","exception":{"Exception":"Locked","Message":"7 hold it","Code":0}}'
+    )
+    again = '{"level":"ERROR","message":"a is lost","error":{"message":"a is lost"}}'
+    assert [error.cause for error in errors(f"{with_exception}\n{again}\n")] == ["Locked: 7 hold it", None]
 
 
 @pytest.mark.parametrize(
@@ -180,6 +189,7 @@ def test_error_is_known_as_its_program_spells_it(line: str, said: str) -> None:
         "[28-Nov-2026 02:00:00 UTC] PHP Warning:  lost",
         "<134>1 2026-11-28T02:00:00Z web7 shopd 12 ID4 - all is well",
         "I, [2026-11-28T02:00:00.1 #7]  INFO -- : [0a1b-2c] ERROR is gone",
+        '{"reqId":"a","level":2,"app":"core","message":"disk 7 lost"}',
         '2026-11-28 02:00:00 UTC,"anna","shop",7,"INSERT",LOG,00000,"ERROR: a is gone"',
     ],
 )
