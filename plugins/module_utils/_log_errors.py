@@ -159,7 +159,7 @@ class Reader:
 
     def _read_trace(self, scan: Scan, at: int, kind: Kind, raw: bytes) -> tuple[Kind, Trace, int]:
         """Take a trace line by line; return the kind of the error with its cause, and where it ends."""
-        trace = Trace(text_of(raw), kind.cause)
+        trace = Trace(text_of(raw), kind.cause, kind.beside)
         for after, line in scan.following(at):
             if not trace.takes(text_of(line)):
                 break

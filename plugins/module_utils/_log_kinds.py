@@ -20,11 +20,14 @@ _MEANINGS_KEPT = 8_000
 class Kind:
     """Lines that are alike: what they say, and those among them that are not told yet."""
 
-    __slots__ = ("by_field", "cause", "follows", "is_odd", "lines", "passed_on", "said", "times")
+    __slots__ = ("beside", "by_field", "cause", "follows", "is_odd", "lines", "passed_on", "said", "times")
 
     def __init__(self, said: str | None, cause: str | None = None) -> None:
         """Begin with none; `said` is None if they are no errors."""
         self.said, self.cause = said, cause
+        self.beside: bool | None = (
+            None  # whether a line of them tells its cause, which is not always the same, beside its message
+        )
         self.follows = self.passed_on = self.by_field = False
         self.is_odd = False  # may belong to the line before, or the line after to it, whatever that begins with
         self.times: tuple[float | None, ...] = ()  # known already, where no other line is like this one
@@ -104,7 +107,8 @@ class Kinds:
         kind = Kind(None) if error is None else Kind(error.said, error.cause)
         kind.follows = may_follow(raw)
         if error is not None:
-            kind.passed_on = Trace(error.line).passed_on
+            trace = Trace(error.line, error.cause)
+            kind.passed_on, kind.beside = trace.passed_on, trace.told_beside
             kind.times = tuple(error.times)
             kind.by_field = self._understanding.is_by_field(raw, error.times[0])
         kind.is_odd = kind.follows or kind.passed_on

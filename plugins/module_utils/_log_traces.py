@@ -91,8 +91,11 @@ def raised(text: str) -> str | None:
 class Trace:
     """What follows an error."""
 
-    def __init__(self, first: str, cause: str | None = None) -> None:
-        """Take the line of the error itself, where the trace may begin, and the cause that it tells."""
+    def __init__(self, first: str, cause: str | None = None, beside: bool | None = None) -> None:
+        """Take the line of the error itself, where the trace may begin, and the cause that it, or one like it, tells.
+
+        `beside`: whether it tells it beside its message; where that is not known, it is seen by the line.
+        """
         self.passed_on = _PREFIX.match(first) is not None
         head = _HEAD.match(first)
         self._head = head.group() if head else None
@@ -103,7 +106,8 @@ class Trace:
         self._in_go = text.startswith(_GO_STARTS)
         self._in_group = "Exception Group" in text
         self._chained = False
-        self._told_beside = cause is not None and not first.endswith(cause)  # by a field: the trace may say more
+        seen = cause is not None and not first.endswith(cause)
+        self.told_beside = seen if beside is None else beside  # by a field: the trace may say more
         self.cause = cause
 
     @property
@@ -188,10 +192,10 @@ class Trace:
         elif text == "}" or (self._in_go and _GO_LINE.match(text[:_GO_CHARS])):
             pass
         else:
-            told = self.cause and not self._told_beside
+            told = self.cause and not self.told_beside
             raised = None if told else _JAVA_RAISED.match(text) or _RUBY_RAISED.match(text)
             if raised:
-                self.cause, self._told_beside = _innermost(raised.group(1)), False
+                self.cause, self.told_beside = _innermost(raised.group(1)), False
             return raised is not None or _FRAME.match(text) is not None
         return True
 

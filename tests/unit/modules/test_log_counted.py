@@ -168,6 +168,14 @@ def test_made_logs_tell_the_same_as_read_plainly(
     assert told(log, "a") == told_plainly(log, "a")
 
 
+def test_error_like_one_before_does_not_take_the_next_for_its_cause(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    errors = (f"2026-11-28T02:00:00.{n:03}Z [shop] error: java.lang.IllegalStateException: no {n}" for n in range(9))
+    log.write_text("".join(f"{error}\n" for error in errors))
+    assert [group[0]["count"] for group in told(log, "a")] == [9]
+    assert told(log, "a") == told_plainly(log, "a")
+
+
 def test_error_that_is_like_one_before_is_not_understood_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "a.log"
     log.write_text("".join(f"2026-11-28 02:00:00,{n:03} ERROR order {n} failed\n{CALM}\n" for n in range(500)))
