@@ -99,8 +99,10 @@ def impossible(plan: Data | None) -> str:
         return ""
     if plan["obstacles"] and not plan["rows"]:
         return "; ".join(plan["obstacles"])
-    idle = [*lines(plan), *plan.get("skipped", ())]
-    return f"nothing to do: {'; '.join(idle)}" if idle else ""
+    skipped = plan.get("skipped", ())
+    if not plan["rows"] and not skipped:
+        return ""  # nobody said anything; what a guard refuses is another matter
+    return f"nothing to do: {'; '.join([*lines({**plan, 'refused': {}}), *skipped])}"
 
 
 def is_meant(plan: Data | None, typed: str) -> bool:

@@ -21,6 +21,7 @@ from incidentctl import console_diagnosis, console_options, console_verdict, key
 from incidentctl.console_diagnosis import MANY_HOSTS
 from incidentctl.dependencies import Root
 from incidentctl.errors import DecisionAwaited, IncidentctlError
+from incidentctl.event_data import texts
 from incidentctl.history import History
 from incidentctl.incident import ENDED, Event, Incident
 from incidentctl.judgement import Judgement
@@ -370,7 +371,7 @@ def _heard(event: Event) -> str:
         return f"set the severity to {event.data.get('severity')}"
     if event.kind != "note" or not {"joined", "alert"} & event.data.keys():
         return ""
-    named = ", ".join(event.data.get("affected", ()))
+    named = ", ".join(texts(event.data.get("affected")))
     return f"joined: {event.data.get('text')}" + (f" ({named} counts as affected)" if named else "")
 
 

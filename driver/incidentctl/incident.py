@@ -237,8 +237,10 @@ def _step_finished(incident: Incident, event: Event) -> Changes:
         done = replace(begun, state="done", finished_at=event.at, seconds=seconds, outcome=how)
         changes["phases"] = (*incident.phases[:number], done, *incident.phases[number + 1 :])
     if "affected" in event.data:
-        joined = [name for note in incident.notes for name in note.get("affected", ())]  # maybe while it went on
-        changes["affected"] = _and(event_data.texts(event.data["affected"]), event_data.texts(joined))
+        joined = [
+            name for note in incident.notes for name in event_data.texts(note.get("affected"))
+        ]  # maybe while it went on
+        changes["affected"] = _and(event_data.texts(event.data["affected"]), joined)
     if isinstance(event.data.get("monitoring"), dict):
         changes["monitoring"] = {**incident.monitoring, str(name): event.data["monitoring"]}
     if isinstance(event.data.get("verified"), dict):  # after the lift: with its users back, it is the last word
@@ -283,7 +285,7 @@ def _noted(incident: Incident, event: Event) -> Changes:
     return {"notes": (*incident.notes, _row(event)), "affected": _and(incident.affected, named)}
 
 
-def _and(affected: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+def _and(affected: tuple[str, ...], more: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted({*affected, *more})) if more else affected
 
 

@@ -260,7 +260,9 @@ def _unseen(desk: Desk) -> list[str]:
         return []
     seen = looks[-1].data["services"].get("health_check", ())
     notes = [event for event in events if event.kind == "note" and event.seq > looks[-1].seq]
-    return sorted({name for event in notes for name in event.data.get("affected", ()) if name not in seen})
+    return sorted(
+        {name for event in notes for name in event_data.texts(event.data.get("affected")) if name not in seen}
+    )
 
 
 def _unless_in(outcome: Outcome, contained: Mapping[str, Any]) -> str:
