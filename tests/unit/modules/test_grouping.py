@@ -62,6 +62,10 @@ from .test_patterns import templates
         ("expected Xy9VIHVgzeTt8uw0zy5FJD=, got nothing", "expected <n>, got nothing"),
         ("[QuorumPeer[myid=4](plain=[0:0]:21):Learner@441] - gone", "[<v>:Learner@441] - gone"),
         ("copy to arn:aws:lambda:eu-central-1:7:a-queue failed", "copy to <v> failed"),
+        (
+            "RAFT [UuUTPogDTsIhrmyxttCiWCDvUDo= - a] gone, maximumPoolSizeOfAll= b",
+            "RAFT [<n> - a] gone, maximumPoolSizeOfAll=<v> b",
+        ),
         ("pending a, b, c, sent 7 s ago", "pending <list>, sent <n> ago"),
     ],
 )
