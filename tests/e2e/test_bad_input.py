@@ -91,7 +91,7 @@ def test_a_catalogue_that_is_wrong_is_told_at_once(shop: Shop) -> None:
     shop.override.write_text(yaml.safe_dump(here))
     done = shop.run("run", "-s", "high", "x")
     assert done.returncode == 3
-    for told in ("essential", "nowhere", "needs a name"):
+    for told in ("essential", "nowhere", "name is missing"):
         assert told in done.stderr
 
 
