@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from incidentctl import all_well, causes, dependencies, dependency_graph, observations, suggestion
+from incidentctl import all_well, causes, dependencies, dependency_graph, intermittent, observations, suggestion
 from incidentctl.all_well import AllWell
 from incidentctl.causes import Cause
 from incidentctl.dependencies import Root
@@ -72,10 +72,14 @@ def of(
     inventory: Inventory,
     told: History,
     monitoring: Mapping[str, Any] | None = None,
+    triage: Iterable[Mapping[str, Any]] = (),
 ) -> Judgement:
-    """Given how the capability diagnosis ended on each host, and when and after what, return what it comes to."""
+    """Given how the capability diagnosis ended on each host, and when and after what, return what it comes to.
+
+    `triage` is what the record has of the look that went before it, if there was one.
+    """
     looked = [row for row in rows if row.capability == "diagnosis"]
-    hosts = {row.host: row.facts for row in looked if row.facts}
+    hosts = intermittent.dependencies({row.host: row.facts for row in looked if row.facts}, triage)
     # One that was cut off, as all are at the deadline, or where the look failed, may answer well; nobody knows.
     silent = tuple(row.host for row in looked if not row.facts and row.outcome == "unreachable")
     unknown = tuple(row.host for row in looked if not row.facts and row.outcome != "unreachable")

@@ -78,6 +78,30 @@ def test_what_fails_deepest_is_told_with_all_that_depends_on_it() -> None:
     assert not list(console_diagnosis.deepest(judgement.roots(alone, Inventory(SITE.hosts, SITE.services[1:]))))
 
 
+SLOW = {
+    "name": "database",
+    "check": "tcp://db1:5432",
+    "ok": False,
+    "failing": "answer",
+    "detail": "no complete answer within 3 s",
+}
+
+
+@pytest.mark.parametrize(
+    ("now", "causes"),
+    [({**SLOW, "ok": True}, ["dependency_slow"]), (SLOW, []), ({**SLOW, "ok": None}, [])],
+)
+def test_a_dependency_that_failed_in_triage_and_answers_now_fails_now_and_then(now: Any, causes: list[str]) -> None:
+    looks = {"shop": {"depends_on": [SLOW]}, "odd": 1}
+    triage = [{"host": host, "capability": "health_check", "facts": {"services": looks}} for host in ("web1", "web9")]
+    rows = [looked("web1", "shop", needs=[now]), looked("web2", "shop")]
+    found = judgement.of(rows, SITE, history.read(rows), None, [*triage, {"host": "web1", "facts": 1}])
+    assert [cause.kind for cause in found.causes] == causes
+    if causes:
+        text = "shop: its dependency database (tcp://db1:5432) fails now and then: no complete answer within 3 s"
+        assert (found.causes[0].title, found.affected) == (text, ("shop",))
+
+
 def test_the_impact_names_who_is_sick_who_needs_it_and_whom_that_concerns() -> None:
     rows = [looked("web1", "shop", needs=NEEDS), looked("db1", "database", FULL, healthy=False)]
     impact = judged_of(rows).impact

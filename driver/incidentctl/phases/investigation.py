@@ -157,7 +157,8 @@ def diagnose(desk: Desk) -> None:
     with measurements.asked(desk, history.read(outcome.rows, others).began):
         down, _problems = monitoring.down_since(desk.settings.monitoring, _names(desk))
     told = history.read(outcome.rows, [*others, *down])
-    judged = judgement.of(outcome.rows, desk.inventory, told, incident.monitoring.get("triage"))
+    before = incident.outcomes.get("triage", ())
+    judged = judgement.of(outcome.rows, desk.inventory, told, incident.monitoring.get("triage"), before)
     affected = sorted({*incident.affected, *judged.affected})
     began = told.onset and told.onset.told()
     finish_step(desk, outcome, affected=affected, judged=judged.as_data(), onset=began)
